@@ -1,0 +1,6 @@
+"""``python -m heatdrift``."""
+
+from heatdrift.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Errors a user can mend: what happened, where, and the next command.
+
+``cli/main.py`` catches :class:`HeatdriftError` once, prints ``error:`` and ``try:`` to stderr and exits 2; anything else
+is a bug of ours and keeps its traceback. A run that diverged is a *status* in its record, not an exception.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+class HeatdriftError(Exception):
+    """Base of every error that the user can mend.
+
+    Parameters
+    ----------
+    message : what happened and where, one sentence or two.
+    hint : the next command or edit that mends it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class StudyError(HeatdriftError):
+    """A study file says something that cannot be planned."""
+
+
+class DataError(HeatdriftError):
+    """Images or labels are missing, damaged or not what the manifest promises."""
+
+
+class ModelError(HeatdriftError):
+    """A backbone cannot be built or its weights do not fit."""
+
+
+class ProbeError(HeatdriftError):
+    """A measurement was given something that it cannot measure."""
+
+
+class TrainError(HeatdriftError):
+    """A cell could not be trained for a reason that the user can mend."""
+
+
+class RecordError(HeatdriftError):
+    """A record on disk is damaged, or of a newer format than this heatdrift reads."""
+
+    def __init__(self, path: Path, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}: {problem}", hint=hint)
+        self.path = path
+        self.problem = problem
+
+
+class StoreError(HeatdriftError):
+    """The database cannot be opened, read or written."""
+
+
+class QueryError(StoreError):
+    """SQL that DuckDB refuses, or that would write."""
+
+
+class UnknownNameError(HeatdriftError):
+    """A name (metric, study, data set, method, key) that does not exist; the nearest known one is offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(sorted(known))
+        self.nearest = nearest_name(name, self.known)
+        place = f" in {where}" if where else ""
+        hint = f"did you mean {self.nearest!r}? " if self.nearest else ""
+        super().__init__(f"unknown {kind} {name!r}{place}", hint=f"{hint}known: {', '.join(self.known) or 'none'}")
+
+
+class StatsError(HeatdriftError):
+    """The runs at hand cannot answer the question."""
+
+
+class MissingCellsError(StatsError):
+    """Planned cells have no finished run, so a comparison would be lopsided."""
+
+    def __init__(self, missing: Sequence[str], planned: int) -> None:
+        shown = ", ".join(sorted(missing)[:3])
+        super().__init__(
+            f"{len(missing)} of {planned} planned cells have no finished run (first: {shown})", hint="heatdrift train --all"
+        )
+        self.missing = tuple(missing)
+        self.planned = planned
+
+
+class ReportError(HeatdriftError):
+    """A report cannot be rendered."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name closest to `name`, or None when nothing is near."""
+    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return found[0] if found else None

@@ -1,0 +1,193 @@
+"""The one list of what heatdrift measures: probe names, units and definitions, and the result columns of a run.
+
+Probes, store, statistics, report and the generated documentation all read this table, so a name, a unit or a definition
+stands in one place. It imports nothing heavy: the command line uses it for ``--metric``.
+"""
+
+from typing import Final
+
+import msgspec
+
+from heatdrift.errors import UnknownNameError
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement of a model on the probe set.
+
+    Attributes
+    ----------
+    name : key in records and SQL.
+    title : words for axis titles.
+    unit : unit of the value.
+    definition : formula in words; ``a`` is the class token's attention over the patches, renormalised to 1.
+    per_layer, per_head : whether values are kept per block, and per block and head.
+    has_base : whether the pretrained model has a value of its own, so that a drift in % exists.
+    """
+
+    name: str
+    title: str
+    unit: str
+    definition: str
+    per_layer: bool = True
+    per_head: bool = False
+    has_base: bool = True
+
+
+PROBES: Final[tuple[Probe, ...]] = (
+    Probe(
+        name="entropy",
+        title="attention entropy",
+        unit="nats",
+        per_head=True,
+        definition="-sum a ln a over the patches (0 ln 0 = 0), mean over images, heads, blocks",
+    ),
+    Probe(
+        name="erf95",
+        title="attention support (95 %)",
+        unit="fraction",
+        per_head=True,
+        definition="smallest k whose k largest entries of a sum to >= 0.95 - 1e-9, divided by the number of patches",
+    ),
+    Probe(
+        name="gini",
+        title="attention concentration (Gini)",
+        unit="0..1",
+        per_head=True,
+        definition="(2 sum_j j a_(j)) / (N sum a) - (N + 1) / N, a ascending, j from 1",
+    ),
+    Probe(
+        name="cls_self_mass",
+        title="class-token self-attention",
+        unit="fraction",
+        per_head=True,
+        definition="the attention of the class token to itself, dropped from a",
+    ),
+    Probe(
+        name="head_diversity",
+        title="head diversity",
+        unit="0..1",
+        definition="1 - mean over head pairs of the cosine of their maps, each averaged over the whole probe set",
+    ),
+    Probe(
+        name="rollout_entropy",
+        title="rollout entropy",
+        unit="bits",
+        per_layer=False,
+        definition="entropy of the class row of the attention rollout (Abnar and Zuidema 2020), class key dropped",
+    ),
+    Probe(
+        name="rollout_erf95",
+        title="rollout support (95 %)",
+        unit="fraction",
+        per_layer=False,
+        definition="erf95 of the class row of the attention rollout",
+    ),
+    Probe(
+        name="rollout_gini",
+        title="rollout concentration (Gini)",
+        unit="0..1",
+        per_layer=False,
+        definition="Gini coefficient of the class row of the attention rollout",
+    ),
+    Probe(
+        name="patch_entropy",
+        title="patch-to-patch attention entropy",
+        unit="bits",
+        definition="entropy of patch-to-patch attention rows (class key dropped, renormalised), mean over queries",
+    ),
+    Probe(
+        name="cka",
+        title="linear CKA to base",
+        unit="0..1",
+        has_base=False,
+        definition="linear CKA of base and adapted class activations after the block (biased estimator, as published)",
+    ),
+    Probe(
+        name="cka_debiased",
+        title="linear CKA to base, debiased",
+        unit="<= 1",
+        has_base=False,
+        definition="the same with the unbiased HSIC estimator (Song et al. 2012)",
+    ),
+    Probe(
+        name="embedding_drift",
+        title="embedding drift",
+        unit="0..2",
+        per_layer=False,
+        has_base=False,
+        definition="1 - mean cosine of base and adapted image embedding",
+    ),
+    Probe(
+        name="weight_drift",
+        title="weight drift",
+        unit="ratio",
+        per_layer=False,
+        has_base=False,
+        definition="Frobenius norm of the update of the visual tower (no projection, no classifier) / norm of its base weights",
+    ),
+    Probe(
+        name="proj_drift",
+        title="projection drift",
+        unit="ratio",
+        per_layer=False,
+        has_base=False,
+        definition="Frobenius norm of the update of the visual projection / norm of its base weights",
+    ),
+)
+PROBE: Final[dict[str, Probe]] = {p.name: p for p in PROBES}
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One numeric result column of the view ``runs``: what statistics and charts can be asked about."""
+
+    name: str
+    title: str
+    unit: str
+
+
+def _columns() -> tuple[Column, ...]:
+    def drift(probe: str, *, last: bool = False) -> Column:
+        where = ", last block" if last else ""
+        name = f"delta_{probe}{'_last' if last else ''}_pct"
+        return Column(name=name, title=f"Δ {PROBE[probe].title}{where}", unit="% of base")
+
+    def plain(probe: str, *, last: bool = False) -> Column:
+        where = ", last block" if last else ""
+        return Column(name=f"{probe}{'_last' if last else ''}", title=f"{PROBE[probe].title}{where}", unit=PROBE[probe].unit)
+
+    return (
+        Column(name="trainable_params", title="trainable parameters", unit="count"),
+        Column(name="train_loss", title="training loss", unit="nats"),
+        Column(name="val_acc_pct", title="validation accuracy", unit="%"),
+        Column(name="test_acc_pct", title="test accuracy", unit="%"),
+        plain("entropy"),
+        drift("entropy"),
+        drift("entropy", last=True),
+        drift("erf95"),
+        drift("gini"),
+        drift("head_diversity"),
+        drift("rollout_entropy"),
+        drift("patch_entropy"),
+        plain("cka"),
+        plain("cka", last=True),
+        plain("cka_debiased"),
+        plain("embedding_drift"),
+        plain("weight_drift"),
+        plain("proj_drift"),
+        Column(name="zero_shot_base_pct", title="zero-shot accuracy of the base", unit="%"),
+        Column(name="zero_shot_pct", title="zero-shot accuracy", unit="%"),
+        Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
+        Column(name="wall_s", title="wall time", unit="s"),
+    )
+
+
+RUN_COLUMNS: Final[tuple[Column, ...]] = _columns()
+RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in RUN_COLUMNS}
+
+
+def run_column(name: str) -> Column:
+    """Return the result column `name`; UnknownNameError (naming the nearest) when there is none."""
+    try:
+        return RUN_COLUMN[name]
+    except KeyError:
+        raise UnknownNameError("metric", name, RUN_COLUMN) from None

@@ -1,0 +1,227 @@
+"""Frozen types that cross a stage border: Cell (what to run) and RunRecord (what came of it).
+
+A record is plain data: ``store/folder.py`` writes it as ``record.json``, ``store/ingest.py`` turns it into rows. Facts
+live in fields; a folder name is for people and no code parses it. Decoding is strict: wrong types, unknown fields and
+NaN are refused where they stand. What was not measured is None, never 0 or NaN.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from heatdrift.errors import StudyError
+from heatdrift.methods import Method
+
+RECORD_FORMAT: Final = 1
+Status = Literal["done", "diverged", "failed"]
+FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all record types: immutable, keyword-only, unknown fields refused."""
+
+
+class SplitSizes(Strict):
+    """Images per class of the disjoint train, validation and probe sets; None = all that the split has."""
+
+    train: int | None = None
+    val: int | None = None
+    probe: int | None = None
+
+
+class Recipe(Strict):
+    """How a cell is trained: all of it decides the result, so all of it is part of the cell id.
+
+    Attributes
+    ----------
+    epochs, batch_size : passes over the training set; images per step.
+    weight_decay : AdamW, on all trained parameters.
+    warmup_fraction : part of all steps with linearly rising learning rate; then cosine to 0 by step.
+    clip_norm : gradient norm limit.
+    sizes : images per class of the splits.
+    data_seed : seed of the splits and of the transfer subsets, independent of the training seed.
+    precision : requested arithmetic of training; probes are float32 always.
+    select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
+    """
+
+    epochs: int
+    batch_size: int
+    sizes: SplitSizes
+    data_seed: int
+    weight_decay: float = 0.01
+    warmup_fraction: float = 0.05
+    clip_norm: float = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    select_on: Literal["val", "test"] = "val"
+
+
+class TransferPlan(Strict):
+    """One zero-shot evaluation: which images, how many, with which prompt.
+
+    ``n_images`` = None means all; otherwise a class-balanced subset drawn by the data seed. ``track`` images (None = no
+    tracking) are evaluated after every epoch, the whole set once, at the selected epoch.
+    """
+
+    name: str
+    data_sha256: str | None
+    n_images: int | None = None
+    track: int | None = None
+    template: str = "a photo of a {}."
+
+
+class Cell(Strict):
+    """One point of a study's grid: all that decides a training run, and nothing else.
+
+    Attributes
+    ----------
+    backbone : open_clip name and tag ("ViT-B-32-quickgelu/openai"), or the name of a backbone given by paths.
+    backbone_sha256 : hash of architecture and weights; None when the record's source did not keep one.
+    dataset, data_sha256 : target data set and the hash over its train and test sources.
+    method, method_spec : name and parameters (``methods.py``).
+    lr : peak learning rate, >= 0 (0 is the negative control).
+    seed : seeds classifier initialisation, data order, flips and dropout, each with its own generator.
+    """
+
+    backbone: str
+    backbone_sha256: str | None
+    dataset: str
+    data_sha256: str | None
+    protocol: str
+    method: str
+    method_spec: Method | None
+    lr: float
+    seed: int
+    recipe: Recipe | None
+    transfer: tuple[TransferPlan, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lr < float("inf"):
+            raise StudyError(f"learning rate must be >= 0 and finite, got {self.lr!r}", hint="check [grid] lr in the study file")
+
+    @property
+    def cell_id(self) -> str:
+        """Content hash of all fields; the ``c1-`` prefix changes if the way of hashing ever does."""
+        return "c1-" + hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+
+    @property
+    def group(self) -> str:
+        """`dataset/method`: the group of the statistics."""
+        return f"{self.dataset}/{self.method}"
+
+
+class EpochRecord(Strict):
+    """State after one epoch; epoch 0 is the base, before training, where the training fields are None.
+
+    Attributes
+    ----------
+    means : probe name -> value for the whole model (mean over blocks where the probe is per block).
+    layers : probe name -> one value per block (None where not defined, as CKA without variance).
+    heads : probe name -> one row per block, one value per head.
+    track_zero_shot_pct : zero-shot accuracy on the tracking subset of the first transfer set.
+    """
+
+    epoch: int
+    train_loss: float | None = None
+    train_acc_pct: float | None = None
+    val_acc_pct: float | None = None
+    track_zero_shot_pct: float | None = None
+    means: Mapping[str, float | None] = {}
+    layers: Mapping[str, tuple[float | None, ...]] = {}
+    heads: Mapping[str, tuple[tuple[float | None, ...], ...]] = {}
+
+
+class TransferRecord(Strict):
+    """Zero-shot accuracy of base and adapted model on the same images, in percent."""
+
+    transfer_set: str
+    n_images: int
+    base_pct: float
+    adapted_pct: float
+
+
+class RobustnessRecord(Strict):
+    """Test accuracy under one corruption, in percent."""
+
+    corruption: str
+    acc_pct: float
+
+
+class AdapterChecks(Strict):
+    """Proof that adapters took part in the measurement.
+
+    ``live_max_diff``: largest absolute difference of the tower's output before the projection between adapted and base
+    on the probe set (must be > 0 after training at lr > 0). ``off_max_diff``: the same with adapters disabled (must be
+    <= 1e-5).
+    """
+
+    live_max_diff: float
+    off_max_diff: float
+
+    @property
+    def live(self) -> bool:
+        """Whether the adapters change the tower's output."""
+        return self.live_max_diff > 0
+
+    @property
+    def off_equals_base(self) -> bool:
+        """Whether the tower without adapters is the base to 1e-5."""
+        return self.off_max_diff <= 1e-5
+
+
+class Provenance(Strict):
+    """Where a run's numbers come from; None = the source did not keep it."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    diff_sha256: str | None = None
+    packages: Mapping[str, str] = {}
+    python: str | None = None
+    platform: str | None = None
+    host: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    precision: str | None = None
+    split_sha256: str | None = None
+    class_names: Mapping[str, tuple[str, ...]] = {}
+    preprocess: Mapping[str, str] = {}
+    source: str | None = None
+
+
+class RunRecord(Strict):
+    """One execution of a cell, as it stands in ``record.json``.
+
+    Attributes
+    ----------
+    attempt : 1 for the first execution of this cell in this store folder.
+    origin : who measured: "heatdrift", or the name of the format it was imported from.
+    n_val, n_test, n_probe : images behind val_acc_pct, test_acc_pct and the probes.
+    selected_epoch : the earliest epoch of highest validation accuracy; result columns are taken there.
+    started_at, finished_at : ISO 8601, UTC; None where an imported record has none.
+    """
+
+    format: int = RECORD_FORMAT
+    study: str
+    cell_id: str
+    attempt: int = 1
+    origin: str = "heatdrift"
+    status: Status
+    error: str | None = None
+    cell: Cell
+    trainable_params: int | None = None
+    total_params: int | None = None
+    selected_epoch: int | None = None
+    test_acc_pct: float | None = None
+    n_train: int | None = None
+    n_val: int | None = None
+    n_test: int | None = None
+    n_probe: int | None = None
+    epochs: tuple[EpochRecord, ...] = ()
+    transfer: tuple[TransferRecord, ...] = ()
+    robustness: tuple[RobustnessRecord, ...] = ()
+    checks: AdapterChecks | None = None
+    provenance: Provenance = msgspec.field(default_factory=Provenance)
+    started_at: str | None = None
+    finished_at: str | None = None
+    wall_s: float | None = None

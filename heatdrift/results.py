@@ -1,0 +1,145 @@
+"""Typed results of the statistics: a number always travels with n, interval, level, unit, method and what was dropped.
+
+The fields are the JSON keys that scripts rely on (DESIGN 6; NaN becomes null). Full precision inside; rounding happens
+only where text is made. ``stats`` makes these values, ``report`` and ``cli/output.py`` show them.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+DdfMethod = Literal["satterthwaite", "kenward_roger", "strata"]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all results."""
+
+
+class VarianceComponent(Result):
+    """Variance of one random intercept (or of the residual), in squared units of the metric."""
+
+    group: str
+    variance: float
+    sd: float
+
+
+class FixedEffect(Result):
+    """One coefficient in treatment coding (first levels: data sets alphabetical, full_ft, lowest lr)."""
+
+    term: str
+    estimate: float
+    se: float
+    df: float
+    t: float
+    p: float
+
+
+class TermTest(Result):
+    """F test of one term (type III, sum contrasts). ``strata`` is the seed-level test in the term's own error stratum."""
+
+    term: str
+    method: DdfMethod
+    f: float
+    df_num: float
+    df_den: float
+    p: float
+
+
+class Contrast(Result):
+    """Difference of two methods' marginal means at one learning rate (None = averaged) within one data set.
+
+    ``dataset`` is None where there is one only. Positive = method_a above method_b. p_holm adjusts over all rows printed.
+    """
+
+    dataset: str | None
+    lr: float | None
+    method_a: str
+    method_b: str
+    estimate: float
+    se: float
+    df: float
+    df_method: DdfMethod
+    t: float
+    p: float
+    p_holm: float
+    ci_low: float
+    ci_high: float
+
+
+class Check(Result):
+    """One assumption or sensitivity check: what was asked, the numbers, and a sentence for people.
+
+    ``flag`` is True where the reader must know before believing the headline.
+    """
+
+    name: str
+    flag: bool
+    values: Mapping[str, float | int | str | None]
+    sentence: str
+
+
+class InteractionResult(Result):
+    """Mixed model of one metric against lr x method x dataset, with seed as a random effect."""
+
+    metric: str
+    unit: str
+    n_runs: int
+    n_seeds: int
+    formula: str
+    random_terms: str
+    lr_as: Literal["factor", "linear", "poly"]
+    conf_level: float
+    reml_loglik: float
+    ml_loglik: float
+    singular: bool
+    icc: float
+    r2_marginal: float
+    r2_conditional: float
+    random: tuple[VarianceComponent, ...]
+    fixed: tuple[FixedEffect, ...]
+    tests: tuple[TermTest, ...]
+    contrasts: tuple[Contrast, ...]
+    checks: tuple[Check, ...]
+    left_out: tuple[str, ...]
+    n_dropped: int
+    findings: tuple[str, ...]
+
+
+class Association(Result):
+    """Correlation of two metrics over runs; the interval resamples cells, never runs.
+
+    ``n`` counts runs, ``n_cells`` the cells (dataset x method x lr) that were resampled or permuted. A value that is not
+    defined for these data (fewer than three runs, no variance) is NaN -> null.
+    """
+
+    n: int
+    n_cells: int
+    pearson: float
+    spearman: float
+    ci_low: float
+    ci_high: float
+    conf_level: float
+    ci_method: str
+    p_permutation: float
+    permutation: str
+
+
+class CorrelationResult(Result):
+    """Association of x and y: pooled, within data set, within group, repeated-measures and partial given lr."""
+
+    x: str
+    y: str
+    x_unit: str
+    y_unit: str
+    n_runs: int
+    n_dropped: int
+    bootstrap: int
+    bootstrap_seed: int
+    pooled: Association
+    by_dataset: Mapping[str, Association]
+    by_group: Mapping[str, Association]
+    rmcorr: Association | None
+    partial: Association | None
+    sign_reversal: bool
+    findings: tuple[str, ...]
