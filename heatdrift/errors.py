@@ -1,7 +1,7 @@
 """Errors a user can mend: what happened, where, and the next command.
 
-``cli/main.py`` catches :class:`HeatdriftError` once, prints ``error:`` and ``try:`` to stderr and exits 2; anything else
-is a bug of ours and keeps its traceback. A run that diverged is a *status* in its record, not an exception.
+``cli/main.py`` catches :class:`HeatdriftError` once, prints ``error:`` and ``try:`` to stderr and exits 2; anything
+else is a bug of ours and keeps its traceback. A run that diverged is a *status* in its record, not an exception.
 """
 
 import difflib
@@ -85,9 +85,8 @@ class MissingCellsError(StatsError):
 
     def __init__(self, missing: Sequence[str], planned: int) -> None:
         shown = ", ".join(sorted(missing)[:3])
-        super().__init__(
-            f"{len(missing)} of {planned} planned cells have no finished run (first: {shown})", hint="heatdrift train --all"
-        )
+        message = f"{len(missing)} of {planned} planned cells have no finished run (first: {shown})"
+        super().__init__(message, hint="heatdrift train --all")
         self.missing = tuple(missing)
         self.planned = planned
 

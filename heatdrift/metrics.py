@@ -123,7 +123,7 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="ratio",
         per_layer=False,
         has_base=False,
-        definition="Frobenius norm of the update of the visual tower (no projection, no classifier) / norm of its base weights",
+        definition="Frobenius norm of the update of the visual tower without projection / norm of its base weights",
     ),
     Probe(
         name="proj_drift",
@@ -153,7 +153,8 @@ def _columns() -> tuple[Column, ...]:
 
     def plain(probe: str, *, last: bool = False) -> Column:
         where = ", last block" if last else ""
-        return Column(name=f"{probe}{'_last' if last else ''}", title=f"{PROBE[probe].title}{where}", unit=PROBE[probe].unit)
+        name = f"{probe}{'_last' if last else ''}"
+        return Column(name=name, title=f"{PROBE[probe].title}{where}", unit=PROBE[probe].unit)
 
     return (
         Column(name="trainable_params", title="trainable parameters", unit="count"),

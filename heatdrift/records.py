@@ -23,7 +23,7 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of all record types: immutable, keyword-only, unknown fields refused."""
 
 
-class SplitSizes(Strict):
+class SplitSizes(Strict, frozen=True, kw_only=True):
     """Images per class of the disjoint train, validation and probe sets; None = all that the split has."""
 
     train: int | None = None
@@ -31,7 +31,7 @@ class SplitSizes(Strict):
     probe: int | None = None
 
 
-class Recipe(Strict):
+class Recipe(Strict, frozen=True, kw_only=True):
     """How a cell is trained: all of it decides the result, so all of it is part of the cell id.
 
     Attributes
@@ -57,7 +57,7 @@ class Recipe(Strict):
     select_on: Literal["val", "test"] = "val"
 
 
-class TransferPlan(Strict):
+class TransferPlan(Strict, frozen=True, kw_only=True):
     """One zero-shot evaluation: which images, how many, with which prompt.
 
     ``n_images`` = None means all; otherwise a class-balanced subset drawn by the data seed. ``track`` images (None = no
@@ -71,7 +71,7 @@ class TransferPlan(Strict):
     template: str = "a photo of a {}."
 
 
-class Cell(Strict):
+class Cell(Strict, frozen=True, kw_only=True):
     """One point of a study's grid: all that decides a training run, and nothing else.
 
     Attributes
@@ -98,7 +98,8 @@ class Cell(Strict):
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):
-            raise StudyError(f"learning rate must be >= 0 and finite, got {self.lr!r}", hint="check [grid] lr in the study file")
+            message = f"learning rate must be >= 0 and finite, got {self.lr!r}"
+            raise StudyError(message, hint="check [grid] lr in the study file")
 
     @property
     def cell_id(self) -> str:
@@ -111,7 +112,7 @@ class Cell(Strict):
         return f"{self.dataset}/{self.method}"
 
 
-class EpochRecord(Strict):
+class EpochRecord(Strict, frozen=True, kw_only=True):
     """State after one epoch; epoch 0 is the base, before training, where the training fields are None.
 
     Attributes
@@ -132,7 +133,7 @@ class EpochRecord(Strict):
     heads: Mapping[str, tuple[tuple[float | None, ...], ...]] = {}
 
 
-class TransferRecord(Strict):
+class TransferRecord(Strict, frozen=True, kw_only=True):
     """Zero-shot accuracy of base and adapted model on the same images, in percent."""
 
     transfer_set: str
@@ -141,14 +142,14 @@ class TransferRecord(Strict):
     adapted_pct: float
 
 
-class RobustnessRecord(Strict):
+class RobustnessRecord(Strict, frozen=True, kw_only=True):
     """Test accuracy under one corruption, in percent."""
 
     corruption: str
     acc_pct: float
 
 
-class AdapterChecks(Strict):
+class AdapterChecks(Strict, frozen=True, kw_only=True):
     """Proof that adapters took part in the measurement.
 
     ``live_max_diff``: largest absolute difference of the tower's output before the projection between adapted and base
@@ -170,7 +171,7 @@ class AdapterChecks(Strict):
         return self.off_max_diff <= 1e-5
 
 
-class Provenance(Strict):
+class Provenance(Strict, frozen=True, kw_only=True):
     """Where a run's numbers come from; None = the source did not keep it."""
 
     commit: str | None = None
@@ -189,7 +190,7 @@ class Provenance(Strict):
     source: str | None = None
 
 
-class RunRecord(Strict):
+class RunRecord(Strict, frozen=True, kw_only=True):
     """One execution of a cell, as it stands in ``record.json``.
 
     Attributes

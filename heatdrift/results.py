@@ -16,7 +16,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all results."""
 
 
-class VarianceComponent(Result):
+class VarianceComponent(Result, frozen=True, kw_only=True):
     """Variance of one random intercept (or of the residual), in squared units of the metric."""
 
     group: str
@@ -24,7 +24,7 @@ class VarianceComponent(Result):
     sd: float
 
 
-class FixedEffect(Result):
+class FixedEffect(Result, frozen=True, kw_only=True):
     """One coefficient in treatment coding (first levels: data sets alphabetical, full_ft, lowest lr)."""
 
     term: str
@@ -35,8 +35,8 @@ class FixedEffect(Result):
     p: float
 
 
-class TermTest(Result):
-    """F test of one term (type III, sum contrasts). ``strata`` is the seed-level test in the term's own error stratum."""
+class TermTest(Result, frozen=True, kw_only=True):
+    """F test of one term (type III, sum contrasts); ``strata`` is the seed-level test in the term's error stratum."""
 
     term: str
     method: DdfMethod
@@ -46,10 +46,10 @@ class TermTest(Result):
     p: float
 
 
-class Contrast(Result):
+class Contrast(Result, frozen=True, kw_only=True):
     """Difference of two methods' marginal means at one learning rate (None = averaged) within one data set.
 
-    ``dataset`` is None where there is one only. Positive = method_a above method_b. p_holm adjusts over all rows printed.
+    ``dataset`` is None where there is one only. Positive = method_a above method_b. p_holm adjusts over all rows.
     """
 
     dataset: str | None
@@ -67,7 +67,7 @@ class Contrast(Result):
     ci_high: float
 
 
-class Check(Result):
+class Check(Result, frozen=True, kw_only=True):
     """One assumption or sensitivity check: what was asked, the numbers, and a sentence for people.
 
     ``flag`` is True where the reader must know before believing the headline.
@@ -79,7 +79,7 @@ class Check(Result):
     sentence: str
 
 
-class InteractionResult(Result):
+class InteractionResult(Result, frozen=True, kw_only=True):
     """Mixed model of one metric against lr x method x dataset, with seed as a random effect."""
 
     metric: str
@@ -106,11 +106,11 @@ class InteractionResult(Result):
     findings: tuple[str, ...]
 
 
-class Association(Result):
+class Association(Result, frozen=True, kw_only=True):
     """Correlation of two metrics over runs; the interval resamples cells, never runs.
 
-    ``n`` counts runs, ``n_cells`` the cells (dataset x method x lr) that were resampled or permuted. A value that is not
-    defined for these data (fewer than three runs, no variance) is NaN -> null.
+    ``n`` counts runs, ``n_cells`` the cells (dataset x method x lr) that were resampled or permuted. A value that is
+    not defined for these data (fewer than three runs, no variance) is NaN -> null.
     """
 
     n: int
@@ -125,7 +125,7 @@ class Association(Result):
     permutation: str
 
 
-class CorrelationResult(Result):
+class CorrelationResult(Result, frozen=True, kw_only=True):
     """Association of x and y: pooled, within data set, within group, repeated-measures and partial given lr."""
 
     x: str

@@ -1,0 +1,153 @@
+"""What a study says (StudySpec) and where things lie (Settings). Defaults < study file < command line.
+
+Only types and their checks stand here, because plan, data, model and train all need them; ``plan/study.py`` reads study
+files. Paths are arguments everywhere: nothing is read from disk or environment at import.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from heatdrift.errors import StudyError, nearest_name
+from heatdrift.records import SplitSizes, Strict
+
+T = TypeVar("T")
+DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")
+SETTINGS_FILE: Final = Path("heatdrift.toml")
+PROTOCOLS: Final = ("leakfree",)
+
+
+class BackboneSpec(Strict, frozen=True, kw_only=True):
+    """Which pretrained model: a name known to heatdrift, or architecture JSON and safetensors weights by path.
+
+    ``sha256`` is the hash over both files (``heatdrift plan`` prints it); with it `plan` works before they are there.
+    """
+
+    name: str
+    config: str | None = None
+    weights: str | None = None
+    sha256: str | None = None
+
+
+class SourceSpec(Strict, frozen=True, kw_only=True):
+    """Where labelled images come from: ``lab:NAME/SPLIT`` or ``parquet:PATH``, and the hash that they must have."""
+
+    source: str
+    sha256: str | None = None
+
+
+class DatasetSpec(Strict, frozen=True, kw_only=True):
+    """A target data set: sources of its splits, images per class, and epochs if they differ from the study's."""
+
+    train: SourceSpec | str
+    test: SourceSpec | str
+    sizes: SplitSizes
+    epochs: int | None = None
+
+
+class TransferSpec(Strict, frozen=True, kw_only=True):
+    """A transfer set; see :class:`heatdrift.records.TransferPlan` for ``n_images``, ``track`` and ``template``."""
+
+    test: SourceSpec | str
+    n_images: int | None = None
+    track: int | None = None
+    template: str = "a photo of a {}."
+
+
+class TrainSpec(Strict, frozen=True, kw_only=True):
+    """Recipe shared by the study's cells; see :class:`heatdrift.records.Recipe`."""
+
+    epochs: int
+    batch_size: int
+    data_seed: int
+    weight_decay: float = 0.01
+    warmup_fraction: float = 0.05
+    clip_norm: float = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class Grid(Strict, frozen=True, kw_only=True):
+    """A full crossing; a study has one or several."""
+
+    dataset: tuple[str, ...]
+    method: tuple[str, ...]
+    lr: tuple[float, ...]
+    seed: tuple[int, ...]
+
+
+class StudySpec(Strict, frozen=True, kw_only=True):
+    """One study, as its TOML file says it."""
+
+    name: str
+    protocol: str
+    backbone: BackboneSpec
+    train: TrainSpec
+    datasets: Mapping[str, DatasetSpec]
+    grid: Grid | tuple[Grid, ...]
+    transfer: Mapping[str, TransferSpec] = {}
+    title: str = ""
+    description: str = ""
+    data_dir: str | None = None
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """All crossings of the study."""
+        return self.grid if isinstance(self.grid, tuple) else (self.grid,)
+
+
+class Settings(Strict, frozen=True, kw_only=True):
+    """Where things lie: option, study file, heatdrift.toml, environment variable, in that order."""
+
+    study: str | None = None
+    store: str | None = None
+    data_dir: str | None = None
+
+
+_SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "": StudySpec,
+    "backbone": BackboneSpec,
+    "train": TrainSpec,
+    "datasets": DatasetSpec,
+    "transfer": TransferSpec,
+    "grid": Grid,
+    "sizes": SplitSizes,
+    "test": SourceSpec,
+}
+
+
+def decode_toml(text: bytes, kind: type[T], where: str) -> T:
+    """Decode strict TOML into `kind`; StudyError says where it is wrong and names the nearest known key."""
+    try:
+        return msgspec.toml.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise StudyError(f"{where}: {error}", hint=_mend(str(error), kind)) from None
+    except msgspec.DecodeError as error:
+        raise StudyError(f"{where}: not valid TOML: {error}", hint="mend the line named above") from None
+
+
+def _mend(message: str, kind: type) -> str | None:
+    unknown = re.search(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
+    if unknown is None:
+        return None
+    key, place = unknown.group(1), unknown.group(2) or ""
+    section = next((s for s in (place.split(".")[-1], place.split(".")[0].split("[")[0]) if s in _SECTIONS), "")
+    struct = _SECTIONS[section] if kind is StudySpec else kind
+    known = [field.name for field in msgspec.structs.fields(struct)]
+    nearest = nearest_name(key, known)
+    meant = f"did you mean {nearest!r}? " if nearest else ""
+    return f"{meant}known keys here: {', '.join(known)}"
+
+
+def load_settings(folder: Path) -> Settings:
+    """Read ``heatdrift.toml`` of `folder` if there is one; what it leaves open comes from HEATDRIFT_* variables."""
+    path = folder / SETTINGS_FILE
+    found = decode_toml(path.read_bytes(), Settings, str(path)) if path.is_file() else Settings()
+    return Settings(
+        study=found.study or os.environ.get("HEATDRIFT_STUDY"),
+        store=found.store or os.environ.get("HEATDRIFT_STORE"),
+        data_dir=found.data_dir or os.environ.get("HEATDRIFT_DATA"),
+    )

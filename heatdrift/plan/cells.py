@@ -1,0 +1,114 @@
+"""Study -> cells, and the choice of some of them by option or shard."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import product
+
+from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
+from heatdrift.errors import StudyError, UnknownNameError
+from heatdrift.methods import method
+from heatdrift.records import Cell, Recipe, TransferPlan
+
+SourceHash = Callable[[SourceSpec], str]
+BackboneHash = Callable[[BackboneSpec], str]
+
+
+def plan_cells(study: StudySpec, *, source_hash: SourceHash, backbone_hash: BackboneHash) -> tuple[Cell, ...]:
+    """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
+
+    The hash functions are passed in: they read manifests or files, and planning stays free of both. A point that stands
+    in two grids is planned once.
+    """
+    backbone_sha256 = backbone_hash(study.backbone)
+    transfer = tuple(_transfer_plan(name, spec, source_hash) for name, spec in study.transfer.items())
+    hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
+    cells: dict[str, Cell] = {}
+    for grid in study.grids:
+        for dataset, method_name, lr, seed in product(grid.dataset, grid.method, grid.lr, grid.seed):
+            spec = study.datasets[dataset]
+            cell = Cell(
+                backbone=study.backbone.name,
+                backbone_sha256=backbone_sha256,
+                dataset=dataset,
+                data_sha256=hashes[dataset],
+                protocol=study.protocol,
+                method=method_name,
+                method_spec=method(method_name),
+                lr=lr,
+                seed=seed,
+                recipe=_recipe(study, spec),
+                transfer=transfer,
+            )
+            cells.setdefault(cell.cell_id, cell)
+    return tuple(cells.values())
+
+
+def as_source(spec: SourceSpec | str) -> SourceSpec:
+    """Return `spec` with the short form (a bare string) spelled out."""
+    return SourceSpec(source=spec) if isinstance(spec, str) else spec
+
+
+def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
+    train = study.train
+    return Recipe(
+        epochs=spec.epochs or train.epochs,
+        batch_size=train.batch_size,
+        sizes=spec.sizes,
+        data_seed=train.data_seed,
+        weight_decay=train.weight_decay,
+        warmup_fraction=train.warmup_fraction,
+        clip_norm=train.clip_norm,
+        precision=train.precision,
+    )
+
+
+def _transfer_plan(name: str, spec: TransferSpec, source_hash: SourceHash) -> TransferPlan:
+    return TransferPlan(
+        name=name,
+        data_sha256=source_hash(as_source(spec.test)),
+        n_images=spec.n_images,
+        track=spec.track,
+        template=spec.template,
+    )
+
+
+def _dataset_hash(spec: DatasetSpec, source_hash: SourceHash) -> str:
+    parts = f"train={source_hash(as_source(spec.train))}\ntest={source_hash(as_source(spec.test))}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def select_cells(
+    cells: Sequence[Cell],
+    *,
+    dataset: Sequence[str] = (),
+    method_name: Sequence[str] = (),
+    lr: Sequence[float] = (),
+    seed: Sequence[int] = (),
+    shard: str | None = None,
+) -> tuple[Cell, ...]:
+    """Return the cells that match every given option; `shard` = "i/n" (1-based) takes every n-th of them.
+
+    Raises
+    ------
+    UnknownNameError : an option names a value that the study does not have.
+    """
+    axes: tuple[tuple[str, str, Sequence[object]], ...] = (
+        ("data set", "dataset", dataset),
+        ("method", "method", method_name),
+        ("learning rate", "lr", lr),
+        ("seed", "seed", seed),
+    )
+    chosen = list(cells)
+    for kind, field, wanted in axes:
+        known = {getattr(cell, field) for cell in cells}
+        for value in wanted:
+            if value not in known:
+                raise UnknownNameError(kind, str(value), map(str, known), where="this study")
+        if wanted:
+            chosen = [cell for cell in chosen if getattr(cell, field) in wanted]
+    if shard is None:
+        return tuple(chosen)
+    index, _, count = shard.partition("/")
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise StudyError(f"--shard must be i/n with 1 <= i <= n, got {shard!r}", hint="--shard 1/4")
+    return tuple(chosen[int(index) - 1 :: int(count)])

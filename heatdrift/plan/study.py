@@ -1,0 +1,58 @@
+"""Study files: built-in ones by name, a user's own by path."""
+
+from importlib import resources
+from pathlib import Path
+
+from heatdrift.config import PROTOCOLS, StudySpec, decode_toml
+from heatdrift.errors import StudyError, UnknownNameError
+from heatdrift.methods import method
+
+
+def builtin_studies() -> tuple[str, ...]:
+    """Names of the studies that come with heatdrift."""
+    folder = resources.files("heatdrift.plan") / "studies"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_study(name: str) -> StudySpec:
+    """Read the study `name` (built-in) or the study file at that path.
+
+    Raises
+    ------
+    UnknownNameError : neither a built-in study nor a file.
+    StudyError : not valid TOML, an unknown key, a wrong type, or values that cannot be planned.
+    """
+    path = Path(name)
+    if name in builtin_studies():
+        text, where = (resources.files("heatdrift.plan") / "studies" / f"{name}.toml").read_bytes(), f"study {name}"
+    elif path.suffix == ".toml":
+        if not path.is_file():
+            raise StudyError(f"there is no study file {path}", hint=f"built-in studies: {', '.join(builtin_studies())}")
+        text, where = path.read_bytes(), str(path)
+    else:
+        raise UnknownNameError("study", name, builtin_studies())
+    study = decode_toml(text, StudySpec, where)
+    check_study(study, where)
+    return study
+
+
+def check_study(study: StudySpec, where: str) -> None:
+    """Refuse what the types allow and a grid cannot mean."""
+    if study.protocol not in PROTOCOLS:
+        raise UnknownNameError("protocol", study.protocol, PROTOCOLS, where=where)
+    if study.train.epochs < 1 or study.train.batch_size < 1:
+        raise StudyError(f"{where}: [train] epochs and batch_size must be >= 1", hint="mend [train]")
+    for grid in study.grids:
+        for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):
+            if not values:
+                raise StudyError(f"{where}: [grid] {axis} is empty", hint=f"name at least one {axis}")
+            if len(set(values)) != len(values):
+                raise StudyError(f"{where}: [grid] {axis} names a value twice: {list(values)}", hint="name each once")
+        for name in grid.dataset:
+            if name not in study.datasets:
+                raise UnknownNameError("data set", name, study.datasets, where=f"[grid] of {where}")
+        for name in grid.method:
+            method(name)
+        for lr in grid.lr:
+            if not 0 <= lr < float("inf"):
+                raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="mend [grid] lr")
