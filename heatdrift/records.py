@@ -41,7 +41,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
     warmup_fraction : part of all steps with linearly rising learning rate; then cosine to 0 by step.
     clip_norm : gradient norm limit.
     sizes : images per class of the splits.
-    data_seed : seed of the splits and of the transfer subsets, independent of the training seed.
+    data_seed : seed of the splits and of the transfer subsets, independent of the training seed; None in an imported
+        record whose source did not keep it (such a cell cannot be trained).
     precision : requested arithmetic of training; probes are float32 always.
     select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
     """
@@ -49,7 +50,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     epochs: int
     batch_size: int
     sizes: SplitSizes
-    data_seed: int
+    data_seed: int | None
     weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
@@ -149,6 +150,15 @@ class RobustnessRecord(Strict, frozen=True, kw_only=True):
     acc_pct: float
 
 
+class Preprocess(Strict, frozen=True, kw_only=True):
+    """A backbone's image preprocessing: shorter side resized to `size`, centre crop, (x / 255 - mean) / std."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str = "bicubic"
+
+
 class AdapterChecks(Strict, frozen=True, kw_only=True):
     """Proof that adapters took part in the measurement.
 
@@ -186,7 +196,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     precision: str | None = None
     split_sha256: str | None = None
     class_names: Mapping[str, tuple[str, ...]] = {}
-    preprocess: Mapping[str, str] = {}
+    preprocess: Preprocess | None = None
     source: str | None = None
 
 

@@ -1,0 +1,73 @@
+"""Carry out a method: a copy of the tower with the right parameters trainable, and a classifier on its embedding."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from heatdrift.methods import Method
+from heatdrift.model import lora
+from heatdrift.model.backbone import Backbone
+
+CLASSIFIER_STD = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptedModel:
+    """The model of one cell: visual tower (with adapters, if any) and classifier on the un-normalised embedding."""
+
+    visual: nn.Module
+    classifier: nn.Linear
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """(batch, 3, size, size) normalised pixels -> (batch, classes)."""
+        out: Tensor = self.classifier(self.visual(pixels))
+        return out
+
+    def trained(self) -> list[nn.Parameter]:
+        """Parameters that the optimiser changes."""
+        return [p for module in (self.visual, self.classifier) for p in module.parameters() if p.requires_grad]
+
+    def train_mode(self, *, on: bool) -> None:
+        """Switch dropout of the adapters on or off."""
+        self.visual.train(on)
+        self.classifier.train(on)
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Copy of everything trained; with the base and the method it restores the model exactly."""
+        return {name: p.detach().clone() for name, p in self._named() if p.requires_grad}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Put a state from :meth:`trained_state` back."""
+        with torch.no_grad():
+            for name, parameter in self._named():
+                if name in state:
+                    parameter.copy_(state[name])
+
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        parts = (("visual", self.visual), ("classifier", self.classifier))
+        return [(f"{part}.{name}", p) for part, module in parts for name, p in module.named_parameters()]
+
+
+def adapt(
+    backbone: Backbone, method: Method, n_classes: int, *, classifier_seed: int, adapter_seed: int
+) -> AdaptedModel:
+    """Copy the backbone's tower, make trainable what `method` trains, and add a fresh classifier N(0, 0.01), bias 0."""
+    visual = copy.deepcopy(backbone.visual)
+    if method.lora is not None:
+        lora.add_adapters(visual, method.lora, adapter_seed)
+    elif method.tower == "all":
+        visual.requires_grad_(requires_grad=True)
+    elif method.tower == "last_block":
+        last = list(visual.get_submodule("transformer.resblocks").children())[-1]
+        for part in (last, visual.get_submodule("ln_post")):
+            part.requires_grad_(requires_grad=True)
+    projection = visual.get_parameter("proj")
+    projection.requires_grad = method.projection
+    classifier = nn.Linear(backbone.embed_dim, n_classes)
+    generator = torch.Generator().manual_seed(classifier_seed)
+    with torch.no_grad():
+        classifier.weight.copy_(torch.randn(classifier.weight.shape, generator=generator) * CLASSIFIER_STD)
+        classifier.bias.zero_()
+    return AdaptedModel(visual=visual, classifier=classifier.to(projection.device))

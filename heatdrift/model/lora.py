@@ -1,0 +1,52 @@
+"""peft wiring of low-rank adapters on the split projections; the only import of peft."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import peft
+import torch
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+
+from heatdrift.methods import LoraConfig
+
+
+def add_adapters(tower: nn.Module, config: LoraConfig, seed: int) -> None:
+    """Put an adapter on every targeted projection of every block, in place; base weights are frozen.
+
+    peft draws A from torch's global generator; the draw is made under `seed` and the generator restored.
+    """
+    targets = "|".join(config.targets)
+    wiring = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=rf"transformer\.resblocks\.\d+\.attn\.({targets})",
+        bias="none",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        peft.inject_adapter_in_model(wiring, tower)
+
+
+def adapters(tower: nn.Module) -> dict[str, LoraLayer]:
+    """Name -> adapter layer, in the order of the blocks; empty for methods without adapters."""
+    return {name: module for name, module in tower.named_modules() if isinstance(module, LoraLayer)}
+
+
+@contextmanager
+def adapters_disabled(tower: nn.Module) -> Iterator[None]:
+    """Run the tower on its base weights alone while the context is open."""
+    layers = adapters(tower).values()
+    for layer in layers:
+        layer.enable_adapters(enabled=False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(enabled=True)
+
+
+def adapter_updates(tower: nn.Module) -> dict[str, Tensor]:
+    """Weight update (alpha / rank) B A of every adapter, keyed by the name of the base weight: (out, in) each."""
+    return {f"{name}.weight": layer.get_delta_weight("default").detach() for name, layer in adapters(tower).items()}

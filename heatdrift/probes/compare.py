@@ -1,0 +1,38 @@
+"""Base and adapted measurements -> the probe values of one epoch's record."""
+
+from dataclasses import dataclass
+
+from heatdrift.probes.collector import Measured, finite
+from heatdrift.probes.similarity import embedding_drift, linear_cka, linear_cka_debiased
+
+Layers = dict[str, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeValues:
+    """Values in the shape of :class:`heatdrift.records.EpochRecord`: whole model, per block, per block and head."""
+
+    means: dict[str, float | None]
+    layers: Layers
+    heads: dict[str, tuple[tuple[float | None, ...], ...]]
+
+
+def probe_values(base: Measured, adapted: Measured, *, weight: float, projection: float) -> ProbeValues:
+    """All probes of DESIGN 4 for one model against its base."""
+    layers: Layers = {name: tuple(finite(v) for v in value.tolist()) for name, value in adapted.layers.items()}
+    pairs = list(zip(base.activations, adapted.activations, strict=True))
+    layers["cka"] = tuple(linear_cka(x, y) for x, y in pairs)
+    layers["cka_debiased"] = tuple(linear_cka_debiased(x, y) for x, y in pairs)
+    means = {name: _mean(values) for name, values in layers.items()}
+    means.update(adapted.whole)
+    means["embedding_drift"] = embedding_drift(base.embeddings, adapted.embeddings)
+    means["weight_drift"] = weight
+    means["proj_drift"] = projection
+    heads = {name: tuple(tuple(row) for row in value.tolist()) for name, value in adapted.heads.items()}
+    return ProbeValues(means=means, layers=layers, heads=heads)
+
+
+def _mean(values: tuple[float | None, ...]) -> float | None:
+    """Mean over blocks; None when a block has none, because a mean over fewer blocks is another quantity."""
+    defined = [v for v in values if v is not None]
+    return sum(defined) / len(values) if len(defined) == len(values) else None

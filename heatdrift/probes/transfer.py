@@ -1,0 +1,36 @@
+"""Zero-shot classification through the live encoder."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Encoder = Callable[[Tensor], Tensor]
+
+
+@torch.inference_mode()
+def zero_shot_hits(
+    encode: Encoder, batches: Iterable[Tensor], labels: NDArray[np.int64], text: Tensor
+) -> NDArray[np.bool_]:
+    """Whether each image's nearest class embedding is its own class.
+
+    Parameters
+    ----------
+    encode : live, adapted encoder with its projection: pixels -> un-normalised embedding.
+    batches : normalised pixels in the order of `labels`.
+    text : (classes, dim) normalised class embeddings of the frozen text tower.
+
+    Returns
+    -------
+    (n,) bool; the mean is the top-1 accuracy. Scaling of the embedding does not matter, so it is not normalised.
+    """
+    predicted = torch.cat([(encode(pixels) @ text.T).argmax(-1).cpu() for pixels in batches])
+    hits: NDArray[np.bool_] = predicted.numpy() == labels
+    return hits
+
+
+def accuracy_pct(hits: NDArray[np.bool_]) -> float:
+    """Top-1 accuracy in percent."""
+    return 100 * int(hits.sum()) / len(hits)

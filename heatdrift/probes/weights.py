@@ -1,0 +1,39 @@
+"""How far weights moved, relative to the base."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+def tower_norm(base: nn.Module) -> float:
+    """Frobenius norm of the base tower's weights, visual projection left out."""
+    return _norm(p for name, p in base.named_parameters() if name != "proj")
+
+
+def weight_drift(base: nn.Module, adapted: nn.Module, updates: Mapping[str, Tensor]) -> float:
+    """Norm of the visual tower's update over the norm of its base weights, both without the projection; a ratio >= 0.
+
+    Parameters
+    ----------
+    base, adapted : towers; the adapted one may hold adapters, whose base weights carry ``.base_layer`` in their name.
+    updates : update of each adapted weight, keyed by its name in the base tower ((alpha / rank) B A).
+    """
+    moved = {name.replace(".base_layer", ""): p for name, p in adapted.named_parameters() if ".lora_" not in name}
+    differences = [
+        moved[name].detach() - p.detach() + updates.get(name, 0.0)
+        for name, p in base.named_parameters()
+        if name != "proj"
+    ]
+    return _norm(differences) / tower_norm(base)
+
+
+def projection_drift(base: nn.Module, adapted: nn.Module) -> float:
+    """Norm of the visual projection's update over the norm of its base weights; a ratio >= 0."""
+    before, after = base.get_parameter("proj"), adapted.get_parameter("proj")
+    return _norm([after.detach() - before.detach()]) / _norm([before])
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    squares = [t.detach().double().square().sum() for t in tensors]
+    return float(torch.stack(squares).sum().sqrt())

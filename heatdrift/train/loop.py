@@ -1,0 +1,128 @@
+"""One epoch of training, one pass of evaluation. Knows no paths and no records."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from heatdrift.records import Preprocess
+from heatdrift.train.schedule import lr_factor
+
+EVAL_BATCH = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelSet:
+    """Images of one split, cropped and kept as bytes.
+
+    Attributes
+    ----------
+    crops : (n, 3, size, size) uint8.
+    labels : (n,) int64.
+    """
+
+    crops: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normaliser:
+    """8-bit crops -> what the backbone expects: (x / 255 - mean) / std."""
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, preprocess: Preprocess, device: torch.device) -> "Normaliser":
+        """Build from a backbone's preprocessing."""
+        mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (preprocess.mean, preprocess.std))
+        return cls(mean=mean, std=std)
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """(batch, 3, size, size) uint8 -> float32 on the backbone's device."""
+        return (crops.to(self.mean.device).float() / 255 - self.mean) / self.std
+
+    def batches(self, pixels: PixelSet, size: int = EVAL_BATCH) -> Iterator[Tensor]:
+        """Normalised batches in order."""
+        for start in range(0, len(pixels), size):
+            yield self(pixels.crops[start : start + size])
+
+
+@dataclass(slots=True, kw_only=True)
+class Optimisation:
+    """All that changes while a cell trains, beside the model: what a checkpoint must hold.
+
+    ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
+    which nothing else uses while a cell trains.
+    """
+
+    optimizer: torch.optim.Optimizer
+    peak_lr: float
+    total_steps: int
+    warmup_fraction: float
+    clip_norm: float
+    batch_size: int
+    bfloat16: bool
+    order: torch.Generator
+    flips: torch.Generator
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochResult:
+    """Means over the epoch's augmented batches; `diverged` when a loss or gradient was not finite (epoch cut short)."""
+
+    loss: float
+    acc_pct: float
+    diverged: bool
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Steps per epoch; the last batch may be smaller."""
+    return -(-n // batch_size)
+
+
+def train_epoch(
+    logits: Callable[[Tensor], Tensor],
+    parameters: list[nn.Parameter],
+    pixels: PixelSet,
+    normalise: Normaliser,
+    run: Optimisation,
+) -> EpochResult:
+    """One pass over the training set in random order with random horizontal flips; advances `run`."""
+    loss_sum, hits, seen = 0.0, 0, 0
+    order = torch.randperm(len(pixels), generator=run.order)
+    for chosen in torch.split(order, run.batch_size):
+        crops = pixels.crops[chosen]
+        flip = torch.rand(len(chosen), generator=run.flips) < 0.5
+        crops = torch.where(flip.view(-1, 1, 1, 1), crops.flip(-1), crops)
+        x = normalise(crops)
+        labels = pixels.labels[chosen].to(x.device)
+        for group in run.optimizer.param_groups:
+            group["lr"] = run.peak_lr * lr_factor(run.step, run.total_steps, run.warmup_fraction)
+        run.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=run.bfloat16):
+            scores = logits(x)
+        loss = functional.cross_entropy(scores.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(parameters, run.clip_norm)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged=True)
+        run.optimizer.step()
+        run.step += 1
+        loss_sum += loss.item() * len(chosen)
+        hits += int((scores.argmax(-1) == labels).sum())
+        seen += len(chosen)
+    return EpochResult(loss=loss_sum / seen, acc_pct=100 * hits / seen, diverged=False)
+
+
+@torch.inference_mode()
+def accuracy_pct(logits: Callable[[Tensor], Tensor], pixels: PixelSet, normalise: Normaliser) -> float:
+    """Top-1 accuracy in percent, in float32 and without augmentation."""
+    predicted = torch.cat([logits(batch).argmax(-1).cpu() for batch in normalise.batches(pixels)])
+    return 100 * int((predicted == pixels.labels).sum()) / len(pixels)

@@ -1,0 +1,171 @@
+"""What the cells of a study share inside one process: backbone, crops, class embeddings, the base's measurements.
+
+Everything is loaded when the first cell asks for it and kept: a worker trains many cells of one study, and the base is
+the same for all cells of a data set.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
+from heatdrift.data.images import LabelledImages
+from heatdrift.data.sources import open_source
+from heatdrift.data.splits import balanced_subset, leakfree_splits
+from heatdrift.data.transforms import crops
+from heatdrift.model.attention import observed
+from heatdrift.model.backbone import Backbone, load_backbone
+from heatdrift.probes.collector import Measured, measure
+from heatdrift.probes.transfer import zero_shot_hits
+from heatdrift.records import TransferPlan
+from heatdrift.train.loop import Normaliser, PixelSet
+
+GALLERY_IMAGES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetData:
+    """One target data set, split and cropped, and how the base looks on its probe set.
+
+    ``probe_positions`` are positions of the probe images in the train source; ``gallery_sha256`` hashes of the crops of
+    the first ones, whose maps are kept.
+    """
+
+    train: PixelSet
+    val: PixelSet
+    probe: PixelSet
+    test: PixelSet
+    class_names: tuple[str, ...]
+    split_sha256: str
+    probe_positions: NDArray[np.int64]
+    gallery: NDArray[np.int64]
+    gallery_sha256: tuple[str, ...]
+    base: Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferData:
+    """One transfer set: images, text embeddings, and the base's hits on them.
+
+    ``track`` are positions (into `pixels`) of the subset evaluated after every epoch; empty without tracking.
+    """
+
+    plan: TransferPlan
+    pixels: PixelSet
+    text: Tensor
+    class_names: tuple[str, ...]
+    track: NDArray[np.int64]
+    base_hits: NDArray[np.bool_]
+
+    @property
+    def tracked(self) -> PixelSet:
+        """The tracking subset."""
+        rows = torch.from_numpy(self.track)
+        return PixelSet(crops=self.pixels.crops[rows], labels=self.pixels.labels[rows])
+
+
+@dataclass(slots=True, kw_only=True)
+class Resources:
+    """Loaded things of one study in one process; give the same object to every :func:`run_cell`."""
+
+    backbone_spec: BackboneSpec
+    datasets: Mapping[str, DatasetSpec]
+    transfers: Mapping[str, TransferSpec]
+    data_seed: int
+    folder: Path
+    device: torch.device
+    _backbone: Backbone | None = None
+    _targets: dict[str, TargetData] = field(default_factory=dict)
+    _transfers: dict[str, TransferData] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, study: StudySpec, folder: Path, device: torch.device) -> "Resources":
+        """Resources of `study`, whose relative paths lie in `folder`."""
+        return cls(
+            backbone_spec=study.backbone,
+            datasets=study.datasets,
+            transfers=study.transfer,
+            data_seed=study.train.data_seed,
+            folder=folder,
+            device=device,
+        )
+
+    @property
+    def backbone(self) -> Backbone:
+        """The pretrained model."""
+        if self._backbone is None:
+            self._backbone = load_backbone(self.backbone_spec, self.folder, self.device)
+        return self._backbone
+
+    @property
+    def normalise(self) -> Normaliser:
+        """The backbone's normalisation."""
+        return Normaliser.of(self.backbone.preprocess, self.device)
+
+    def target(self, name: str) -> TargetData:
+        """Splits, crops and base measurements of a target data set."""
+        if name not in self._targets:
+            self._targets[name] = self._load_target(self.datasets[name])
+        return self._targets[name]
+
+    def transfer(self, plan: TransferPlan) -> TransferData:
+        """Images, text embeddings and base hits of a transfer set."""
+        if plan.name not in self._transfers:
+            self._transfers[plan.name] = self._load_transfer(plan, self.transfers[plan.name])
+        return self._transfers[plan.name]
+
+    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
+        """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
+        return measure(tower, self.normalise.batches(pixels, size=50), observed, keep=keep)
+
+    def _load_target(self, spec: DatasetSpec) -> TargetData:
+        source, test = (self._open(part) for part in (spec.train, spec.test))
+        splits = leakfree_splits(source.labels, spec.sizes, data_seed=self.data_seed, source=source.source)
+        # One image of each of the first classes leads the probe set, so that the gallery shows different things.
+        first = np.unique(source.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]
+        probe = np.concatenate([splits.probe[first], np.delete(splits.probe, first)])
+        pixels = self._pixels(source, probe)
+        return TargetData(
+            train=self._pixels(source, splits.train),
+            val=self._pixels(source, splits.val),
+            probe=pixels,
+            test=self._pixels(test, np.arange(len(test))),
+            class_names=source.class_names,
+            split_sha256=splits.sha256,
+            probe_positions=probe,
+            gallery=probe[: len(first)],
+            gallery_sha256=tuple(_crop_sha256(crop) for crop in pixels.crops[: len(first)]),
+            base=self.measure(self.backbone.visual, pixels, keep=len(first)),
+        )
+
+    def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
+        images = self._open(spec.test)
+        chosen = balanced_subset(images.labels, plan.n_images, data_seed=self.data_seed, source=images.source)
+        pixels = self._pixels(images, chosen)
+        track = np.empty(0, dtype=np.int64)
+        if plan.track:
+            track = balanced_subset(images.labels[chosen], plan.track, data_seed=self.data_seed, source=images.source)
+        text = self.backbone.class_embeddings(images.class_names, plan.template)
+        hits = zero_shot_hits(self.backbone.visual, self.normalise.batches(pixels), pixels.labels.numpy(), text)
+        return TransferData(
+            plan=plan, pixels=pixels, text=text, class_names=images.class_names, track=track, base_hits=hits
+        )
+
+    def _open(self, source: SourceSpec | str) -> LabelledImages:
+        return open_source(SourceSpec(source=source) if isinstance(source, str) else source, self.folder)
+
+    def _pixels(self, images: LabelledImages, positions: NDArray[np.int64]) -> PixelSet:
+        return PixelSet(
+            crops=torch.from_numpy(crops(images, positions, self.backbone.preprocess)),
+            labels=torch.from_numpy(images.labels[positions]),
+        )
+
+
+def _crop_sha256(crop: Tensor) -> str:
+    return hashlib.sha256(crop.numpy().tobytes()).hexdigest()

@@ -1,0 +1,24 @@
+"""Learning-rate factor and seeds as pure functions."""
+
+import hashlib
+import math
+
+
+def lr_factor(step: int, total: int, warmup_fraction: float) -> float:
+    """Factor on the peak learning rate at 0-based `step` of `total`: linear warm-up, then cosine to 0.
+
+    The first step of the warm-up is already above 0, and the factor would reach 0 at step `total`.
+    """
+    warmup = math.ceil(warmup_fraction * total)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """Seed of one purpose (classifier, adapters, order, flips, dropout), in [0, 2**63).
+
+    Each purpose has its own stream, so that changing one (say, no dropout) leaves the others as they were.
+    """
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
