@@ -18,7 +18,12 @@ from heatdrift.records import SplitSizes, Strict
 T = TypeVar("T")
 DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")
 SETTINGS_FILE: Final = Path("heatdrift.toml")
-PROTOCOLS: Final = ("leakfree",)
+PROTOCOLS: Final[dict[str, str]] = {  # name -> what it does, for plans and pages
+    "leakfree": (
+        "Protocol leakfree: class-balanced, disjoint train, validation and probe sets are carved out of the train split "
+        "by the data seed; validation accuracy selects the epoch; the test split is read once, at the selected epoch."
+    ),
+}
 
 
 class BackboneSpec(Strict, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""The command line: thin commands that open, call one function, and show. Stages meet here."""

@@ -1,0 +1,57 @@
+"""The app: registration of commands, and the one catch of HeatdriftError."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from heatdrift import __version__
+from heatdrift.cli import plan, report, stats, store, train
+from heatdrift.cli.output import note, say, show_error
+from heatdrift.errors import HeatdriftError
+
+app = typer.Typer(
+    name="heatdrift",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="What fine-tuning CLIP does to its attention and its zero-shot accuracy: train, measure, query, test, report.",
+    epilog="First run, no download: `heatdrift train --all --study demo`, then `heatdrift report --html`.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        say(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+
+
+for register in (plan.register, train.register, store.register, stats.register, report.register):
+    register(app)
+
+
+def main() -> None:
+    """Run the command line: exit 2 for what the user can mend, 130 for Ctrl-C, a traceback for our own bugs."""
+    try:
+        app(standalone_mode=True)
+    except HeatdriftError as error:
+        show_error(error.message, error.hint)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        note("stopped; finished cells are kept, the same command goes on with the rest")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+StudyOption = Annotated[
+    str | None, typer.Option("--study", help="Study: a built-in name or a .toml file. Default: that of heatdrift.toml.")
+]
+StoredStudyOption = Annotated[
+    str | None, typer.Option("--study", help="Study in the store; needed when the store holds several.")
+]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="DuckDB file; records lie beside it. Default: runs/heatdrift.duckdb.")
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of the images and weights that the study names by path.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
+BackboneOption = Annotated[str | None, typer.Option("--backbone", help="Only runs of this backbone.")]
+DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only this target data set (repeatable).")]
+MethodOption = Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable).")]
+LrOption = Annotated[list[float] | None, typer.Option("--lr", help="Only this learning rate (repeatable).")]
+SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this training seed (repeatable).")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Train again what is finished (a new attempt).")]
+ConfOption = Annotated[float, typer.Option("--conf-level", help="Level of intervals.", min=0.5, max=0.999)]

@@ -1,0 +1,88 @@
+"""What a person sees while cells train: a bar with time left on a terminal, a line per finished cell elsewhere."""
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from heatdrift.cli.output import err
+from heatdrift.records import Cell
+from heatdrift.train.worker import Ended, EpochDone, Event
+
+INGEST_EVERY_S: Final = 20.0
+
+
+class TrainingProgress:
+    """Takes the events of an executor; calls `ingest` now and then, so that finished cells can be queried at once.
+
+    Parameters
+    ----------
+    cells : the cells that will run.
+    ingest : brings finished records into the database.
+    """
+
+    def __init__(self, cells: Sequence[Cell], ingest: Callable[[], object]) -> None:
+        self._total = len(cells)
+        self._epochs = {cell.cell_id: cell.recipe.epochs if cell.recipe else 0 for cell in cells}
+        self._left = dict(self._epochs)
+        self._ended = 0
+        self._ingest = ingest
+        self._ingested_at = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs  elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        self._task: TaskID = self._bar.add_task(self._words(), total=sum(self._epochs.values()))
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, EpochDone):
+            self._advance(event.cell, 1)
+        elif isinstance(event, Ended):
+            self._ended += 1
+            self._advance(event.cell, self._left[event.cell.cell_id])
+            self._line(event)
+            if time.monotonic() - self._ingested_at > INGEST_EVERY_S:
+                self._ingest()
+                self._ingested_at = time.monotonic()
+
+    def _advance(self, cell: Cell, epochs: int) -> None:
+        self._left[cell.cell_id] -= epochs
+        self._bar.update(self._task, advance=epochs, description=self._words())
+
+    def _words(self) -> str:
+        return f"cells {self._ended}/{self._total}"
+
+    def _line(self, event: Ended) -> None:
+        cell = event.cell
+        if event.status == "done" and err.is_terminal:
+            return
+        what = f"{cell.group} lr {cell.lr:g} seed {cell.seed}"
+        tail = f": {event.error}" if event.error else f" in {event.wall_s:.1f} s"
+        err.print(f"{self._ended}/{self._total} {what} {event.status}{tail}", markup=False)

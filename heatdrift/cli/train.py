@@ -1,0 +1,155 @@
+"""``heatdrift train`` and ``heatdrift pretrain``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heatdrift.cli.options import (
+    DataDirOption,
+    DatasetOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    LrOption,
+    MethodOption,
+    SeedOption,
+    StoreOption,
+    StudyOption,
+)
+from heatdrift.cli.output import err, note, say, show_rows
+from heatdrift.cli.workspace import Workspace, planned_cells
+from heatdrift.errors import StudyError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heatdrift.config import StudySpec
+    from heatdrift.records import Cell
+    from heatdrift.train.worker import WorkerSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("train")(train)
+    app.command("pretrain")(pretrain)
+
+
+def train(
+    everything: Annotated[bool, typer.Option("--all", help="All cells that are not finished.")] = False,
+    study: StudyOption = None,
+    store: StoreOption = None,
+    data_dir: DataDirOption = None,
+    dataset: DatasetOption = None,
+    method: MethodOption = None,
+    lr: LrOption = None,
+    seed: SeedOption = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes. Default: one per core on a CPU, one on a GPU.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process.")] = 1,
+    shard: Annotated[str | None, typer.Option("--shard", help="i/n: every n-th cell, for n machines.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells that would run, and stop.")] = False,
+    only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
+    force: ForceOption = False,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
+    fmt: FormatOption = Format.table,
+) -> None:
+    """Train and measure the cells of a study; exit 3 if one failed or diverged.
+
+    Finished cells are kept and skipped, so the same command goes on where an interrupted one stopped.
+
+    Example: `heatdrift train --all --study demo`
+    """
+    from heatdrift.plan.cells import select_cells
+    from heatdrift.train.status import cell_states, unfinished
+
+    work = Workspace.of(store)
+    spec = work.study(study)
+    if not (everything or dataset or method or lr or seed or shard or only_failed):
+        raise StudyError("no cells chosen", hint=f"heatdrift train --all --study {study or spec.name}")
+    folder = work.data_folder(spec, study, data_dir)
+    planned = planned_cells(spec, folder)
+    chosen = select_cells(
+        planned,
+        dataset=dataset or (),
+        method_name=method or (),
+        lr=lr or (),
+        seed=seed or (),
+        shard=shard,
+    )
+    states = cell_states(chosen, study=spec.name, store_folder=work.store_folder)
+    cells = unfinished(states, only_failed=only_failed, force=force)
+    if dry_run:
+        show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
+        note(f"{len(cells)} of {len(chosen)} chosen cells would run")
+        return
+    work.keep_plan(spec, planned)
+    note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
+    counts = _run(cells, work, _settings(spec, work, folder, device, threads), jobs)
+    ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do"
+    note(f"{ended}; stored in {work.store}; next: heatdrift report --html --study {spec.name}")
+    if counts.get("failed") or counts.get("diverged"):
+        raise typer.Exit(3)
+
+
+def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, threads: int) -> "WorkerSettings":
+    from heatdrift import provenance
+    from heatdrift.train.device import resolve_device
+    from heatdrift.train.worker import WorkerSettings
+
+    return WorkerSettings(
+        study=spec,
+        store_folder=str(work.store_folder),
+        data_folder=str(folder),
+        device=resolve_device(device),
+        threads=threads,
+        provenance=provenance.collect(),
+    )
+
+
+def _run(cells: "Sequence[Cell]", work: Workspace, settings: "WorkerSettings", jobs: int | None) -> dict[str, int]:
+    from heatdrift.cli.progress import TrainingProgress
+    from heatdrift.store.ingest import ingest
+    from heatdrift.train.local import default_jobs, run_cells
+
+    def bring_in() -> None:
+        for problem in ingest(work.store).problems:
+            note(f"left out: {problem.path}: {problem.reason}")
+
+    jobs = jobs or default_jobs(settings.device, settings.threads)
+    try:
+        with TrainingProgress(cells, bring_in) as progress:
+            return run_cells(cells, settings, jobs=jobs, on_event=progress)
+    finally:
+        bring_in()
+
+
+def pretrain(
+    what: Annotated[str, typer.Argument(help="What to pretrain: lab.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the weights go.")] = Path("lab.safetensors"),
+    seed: Annotated[int, typer.Option("--seed", help="Seed; the shipped weights have the default one.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads.")] = 2,
+) -> None:
+    """Make the weights of the embedded lab from nothing.
+
+    Example: `heatdrift pretrain lab --out lab.safetensors`
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from heatdrift.train.pretrain import STEPS, PretrainProgress, pretrain_lab
+
+    if what != "lab":
+        raise UnknownNameError("pretraining", what, ("lab",))
+    columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("loss {task.fields[loss]:.3f}  left"))
+    with Progress(*columns, TimeRemainingColumn(), console=err) as bar:
+        task = bar.add_task("", total=STEPS, loss=float("nan"))
+
+        def show(progress: PretrainProgress) -> None:
+            bar.update(task, completed=progress.step, loss=progress.loss)
+
+        result = pretrain_lab(out=out, seed=seed, threads=threads, report=show)
+    say(
+        f"{out}: zero-shot {result.zero_shot_pct:.1f} % on the held-out combinations, final loss {result.loss:.3f}, "
+        f"{result.wall_s / 60:.1f} min, sha256 {result.weights_sha256}"
+    )

@@ -1,0 +1,94 @@
+"""Which study, which store, which data folder: option, study file, heatdrift.toml, environment, default."""
+
+from pathlib import Path
+
+import msgspec
+
+from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings
+from heatdrift.errors import StudyError
+from heatdrift.plan.cells import plan_cells
+from heatdrift.plan.study import load_study
+from heatdrift.records import Cell
+
+
+class KeptPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A study and its cells as they were when training last started: ``<store folder>/<study>/plan.json``.
+
+    Reports compare what is there with what was planned, without the study file, the images or the weights at hand.
+    """
+
+    study: StudySpec
+    cells: tuple[Cell, ...]
+
+
+class Workspace(msgspec.Struct, frozen=True, kw_only=True):
+    """Resolved places of one command."""
+
+    settings: Settings
+    store: Path
+
+    @classmethod
+    def of(cls, store: Path | None) -> "Workspace":
+        """Read heatdrift.toml of the current folder and the environment; `store` is the command's option."""
+        settings = load_settings(Path.cwd())
+        chosen = store or (Path(settings.store) if settings.store else DEFAULT_STORE)
+        return cls(settings=settings, store=chosen)
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of the records, beside the database."""
+        return self.store.parent
+
+    def study(self, option: str | None) -> StudySpec:
+        """The study to plan or train; StudyError when none is named anywhere."""
+        name = option or self.settings.study
+        if name is None:
+            raise StudyError(
+                "no study named",
+                hint='heatdrift train --all --study demo (needs no download), or study = "FILE.toml" in heatdrift.toml',
+            )
+        return load_study(name)
+
+    def data_folder(self, study: StudySpec, study_option: str | None, data_dir: Path | None) -> Path:
+        """Folder that the study's relative paths start from."""
+        name = study_option or self.settings.study or ""
+        beside = Path(name).parent if name.endswith(".toml") else Path()
+        if data_dir is not None:
+            return data_dir
+        if study.data_dir is not None:
+            return beside / study.data_dir
+        return Path(self.settings.data_dir) if self.settings.data_dir else beside
+
+    def keep_plan(self, study: StudySpec, cells: tuple[Cell, ...]) -> None:
+        """Write down what training set out to do."""
+        from heatdrift.store.files import write_bytes
+        from heatdrift.store.folder import cell_folder
+
+        path = cell_folder(self.store_folder, study.name, "x").parent / "plan.json"
+        write_bytes(path, msgspec.json.encode(KeptPlan(study=study, cells=cells)))
+
+    def kept_plan(self, study: str) -> KeptPlan | None:
+        """What :meth:`keep_plan` wrote; None for imported studies, and for a plan this heatdrift cannot read."""
+        path = self.store_folder / study / "plan.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=KeptPlan)
+        except (OSError, msgspec.MsgspecError, StudyError):
+            return None
+
+
+def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
+    """All cells of a study; hashes come from the study file where it pins them, else from the files in `folder`."""
+    from heatdrift.data.sources import source_sha256
+    from heatdrift.model.identity import backbone_sha256
+
+    known: dict[SourceSpec, str] = {}
+
+    def source_hash(spec: SourceSpec) -> str:
+        if spec not in known:
+            known[spec] = source_sha256(spec, folder)
+        return known[spec]
+
+    def backbone_hash(spec: BackboneSpec) -> str:
+        return backbone_sha256(spec, folder)
+
+    return plan_cells(study, source_hash=source_hash, backbone_hash=backbone_hash)

@@ -1,0 +1,119 @@
+"""The local executor: cells in worker processes of this machine.
+
+Each worker has a pipe of its own and is handed one cell at a time, so there is no shared queue that a killed worker
+could leave locked. The parent imports no torch. Other executors (Ray, Slurm) need the same one function.
+"""
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from heatdrift.errors import TrainError
+from heatdrift.records import Cell
+from heatdrift.store.folder import write_record
+from heatdrift.train.worker import Ended, Event, Stopped, WorkerSettings, failed_record, work
+
+MAX_DEFAULT_JOBS = 8
+
+
+def default_jobs(device: str, threads: int) -> int:
+    """Processes to start when the user does not say: one per core on a CPU (at most 8), one on an accelerator."""
+    if device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores // threads, MAX_DEFAULT_JOBS))
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    cell: Cell | None = None
+
+
+def run_cells(
+    cells: Sequence[Cell], settings: WorkerSettings, *, jobs: int, on_event: Callable[[Event], None]
+) -> dict[str, int]:
+    """Train `cells` in `jobs` processes and return how many ended with each status.
+
+    A worker that dies (killed, out of memory) costs its cell, which is recorded as failed, and is replaced. On
+    KeyboardInterrupt workers are ended at once; what was finished stays finished.
+
+    Raises
+    ------
+    TrainError : something that stops all cells, such as missing data or weights.
+    """
+    waiting = list(reversed(cells))
+    counts: dict[str, int] = {}
+    workers: list[_Worker] = []
+    try:
+        for _ in range(min(jobs, len(cells))):
+            workers.append(_start(settings))  # noqa: PERF401  a started worker must be in the list if the next one fails
+        for worker in workers:
+            _hand_out(worker, waiting)
+        while workers:
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [w for w in workers if w.pipe in ready]:
+                event = _receive(worker, settings)
+                if isinstance(event, Stopped):
+                    raise TrainError(event.message, hint=event.hint)
+                on_event(event)
+                if isinstance(event, Ended):
+                    counts[event.status] = counts.get(event.status, 0) + 1
+                    workers.remove(worker)
+                    workers.extend(_next_cell(worker, waiting, settings))
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+            _end(worker)
+    return counts
+
+
+def _start(settings: WorkerSettings) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=work, args=(theirs, settings), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process=process, pipe=ours)
+
+
+def _hand_out(worker: _Worker, waiting: list[Cell]) -> bool:
+    worker.cell = waiting.pop() if waiting else None
+    with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when its pipe is read
+        worker.pipe.send(worker.cell)
+    return worker.cell is not None
+
+
+def _receive(worker: _Worker, settings: WorkerSettings) -> Event:
+    try:
+        event: Event = worker.pipe.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join()
+        assert worker.cell is not None
+        error = f"its process ended with exit code {worker.process.exitcode} (killed, or out of memory: fewer --jobs)"
+        record = failed_record(worker.cell, settings.study.name, settings.provenance, error)
+        write_record(record, Path(settings.store_folder))
+        return Ended(cell=worker.cell, status="failed", error=error)
+    return event
+
+
+def _next_cell(worker: _Worker, waiting: list[Cell], settings: WorkerSettings) -> list[_Worker]:
+    """The worker at its next cell, or a fresh one if it died; none when no cell waits."""
+    if waiting and worker.process.exitcode is not None:
+        _end(worker)
+        worker = _start(settings)
+    if _hand_out(worker, waiting):
+        return [worker]
+    _end(worker)
+    return []
+
+
+def _end(worker: _Worker) -> None:
+    worker.pipe.close()
+    worker.process.join(timeout=10)
