@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heatdrift.data.splits import balanced_subset, leakfree_splits
+from heatdrift.errors import DataError
+from heatdrift.records import SplitSizes
+
+LABELS = np.repeat(np.arange(5), 12)
+SIZES = SplitSizes(train=6, val=3, probe=2)
+
+
+@given(st.integers(0, 2**31))
+def test_splits_are_disjoint_and_balanced(data_seed):
+    splits = leakfree_splits(LABELS, SIZES, data_seed=data_seed, source="x")
+    together = np.concatenate([splits.train, splits.val, splits.probe])
+    assert len(np.unique(together)) == len(together)
+    for part, size in ((splits.train, 6), (splits.val, 3), (splits.probe, 2)):
+        assert np.bincount(LABELS[part]).tolist() == [size] * 5
+
+
+def test_splits_repeat_and_their_hash_tells_them_apart():
+    first, again, other = (leakfree_splits(LABELS, SIZES, data_seed=s, source="x") for s in (1, 1, 2))
+    assert first.sha256 == again.sha256 != other.sha256
+
+
+def test_more_training_images_leave_validation_and_probe_alone():
+    small = leakfree_splits(LABELS, SIZES, data_seed=1, source="x")
+    large = leakfree_splits(LABELS, SplitSizes(train=7, val=3, probe=2), data_seed=1, source="x")
+    assert np.array_equal(small.val, large.val)
+    assert np.array_equal(small.probe, large.probe)
+    assert set(small.train) < set(large.train)
+
+
+@pytest.mark.parametrize(
+    "sizes", [SplitSizes(train=10, val=2, probe=1), SplitSizes(train=6, val=0, probe=2), SplitSizes(train=6, val=3)]
+)
+def test_impossible_sizes_are_refused(sizes):
+    with pytest.raises(DataError, match="x: "):
+        leakfree_splits(LABELS, sizes, data_seed=1, source="x")
+
+
+@given(st.integers(1, 60), st.integers(0, 100))
+def test_a_subset_is_balanced_to_one(n, data_seed):
+    chosen = balanced_subset(LABELS, n, data_seed=data_seed, source="x")
+    counts = np.bincount(LABELS[chosen], minlength=5)
+    assert len(np.unique(chosen)) == n
+    assert counts.max() - counts.min() <= 1
+
+
+def test_a_subset_larger_than_the_set_or_a_class_is_refused():
+    with pytest.raises(DataError, match="61 images asked for, 60 are there"):
+        balanced_subset(LABELS, 61, data_seed=0, source="x")
+    with pytest.raises(DataError, match="needs 20 images of class"):
+        balanced_subset(np.array([0] * 50 + [1] * 10), 40, data_seed=0, source="x")
+
+
+def test_none_means_all():
+    assert np.array_equal(balanced_subset(LABELS, None, data_seed=0, source="x"), np.arange(60))
