@@ -36,13 +36,31 @@ class FixedEffect(Result, frozen=True, kw_only=True):
 
 
 class TermTest(Result, frozen=True, kw_only=True):
-    """F test of one term (type III, sum contrasts); ``strata`` is the seed-level test in the term's error stratum."""
+    """F test of one term (type III, sum contrasts); ``strata`` is the seed-level test in the term's error stratum.
+
+    Strata rows also carry the number of seeds behind the test, Greenhouse-Geisser's epsilon and the p corrected by it.
+    """
 
     term: str
     method: DdfMethod
     f: float
     df_num: float
     df_den: float
+    p: float
+    n_seeds: int | None = None
+    epsilon: float | None = None
+    p_gg: float | None = None
+
+
+class LikelihoodRatio(Result, frozen=True, kw_only=True):
+    """Likelihood-ratio test of a term by ML and chi-square: a model without it against the full one.
+
+    Only terms that no other term contains are dropped, as in R's ``drop1``.
+    """
+
+    term: str
+    chi2: float
+    df: int
     p: float
 
 
@@ -80,7 +98,11 @@ class Check(Result, frozen=True, kw_only=True):
 
 
 class InteractionResult(Result, frozen=True, kw_only=True):
-    """Mixed model of one metric against lr x method x dataset, with seed as a random effect."""
+    """Mixed model of one metric against lr x method x dataset, with seed as a random effect.
+
+    ``method_effects`` are the differences of methods averaged over learning rates and data sets, tested at the seed
+    level (df_method strata; Holm over its own rows). ``n_cells`` counts the cells (dataset x method x lr) of the model.
+    """
 
     metric: str
     unit: str
@@ -104,6 +126,10 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     n_dropped: int
     findings: tuple[str, ...]
+    n_cells: int = 0
+    balanced: bool = False
+    method_effects: tuple[Contrast, ...] = ()
+    likelihood_ratio: tuple[LikelihoodRatio, ...] = ()
 
 
 class Association(Result, frozen=True, kw_only=True):
@@ -143,3 +169,4 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
     partial: Association | None
     sign_reversal: bool
     findings: tuple[str, ...]
+    left_out: tuple[str, ...] = ()

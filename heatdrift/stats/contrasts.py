@@ -1,0 +1,67 @@
+"""Differences of methods in marginal means, with Holm's adjustment over the rows printed."""
+
+from collections.abc import Sequence
+
+from heatdrift.results import Contrast, DdfMethod
+from heatdrift.stats.design import Level
+from heatdrift.stats.model import InteractionModel
+from heatdrift.stats.probability import holm, t_p_value, t_quantile
+
+
+def method_contrasts(model: InteractionModel, *, ddf: DdfMethod, conf_level: float) -> tuple[Contrast, ...]:
+    """Differences of methods at each learning rate within each data set; Holm over all of them.
+
+    The later method (full_ft first, then by name) minus the earlier one, as emmeans' ``pairs(reverse = TRUE)``; rows by
+    data set, then learning rate. Empty where there is one method.
+    """
+    factor = model.factor("dataset")
+    datasets = factor.levels if factor else (None,)
+    return _contrasts(model, [(d, lr) for d in datasets for lr in model.lrs], ddf=ddf, conf_level=conf_level)
+
+
+def method_effects(model: InteractionModel, *, conf_level: float) -> tuple[Contrast, ...]:
+    """Differences of methods averaged over learning rates and data sets, tested at the seed level."""
+    return _contrasts(model, [(None, None)], ddf="strata", conf_level=conf_level)
+
+
+def _contrasts(
+    model: InteractionModel,
+    places: Sequence[tuple[Level | None, float | None]],
+    *,
+    ddf: DdfMethod,
+    conf_level: float,
+) -> tuple[Contrast, ...]:
+    factor = model.factor("method")
+    if factor is None:
+        return ()
+    pairs = [(a, b) for i, b in enumerate(factor.levels) for a in factor.levels[i + 1 :]]
+    rows = []
+    for dataset, lr in places:
+        at = {
+            name: level
+            for name, level in (("dataset", dataset), ("lr", lr))
+            if level is not None and model.factor(name)
+        }
+        for a, b in pairs:
+            row = model.design.marginal({**at, "method": a}) - model.design.marginal({**at, "method": b})
+            rows.append((dataset, lr, a, b, *model.compare(row, ddf)))
+    ts = [estimate / se if se > 0 else float("nan") for *_, estimate, se, _ in rows]
+    ps = [t_p_value(t, df) for t, (*_, df) in zip(ts, rows, strict=True)]
+    return tuple(
+        Contrast(
+            dataset=None if dataset is None else str(dataset),
+            lr=None if lr is None else float(lr),
+            method_a=str(a),
+            method_b=str(b),
+            estimate=estimate,
+            se=se,
+            df=df,
+            df_method=ddf,
+            t=t,
+            p=p,
+            p_holm=float(adjusted),
+            ci_low=estimate - t_quantile(conf_level, df) * se,
+            ci_high=estimate + t_quantile(conf_level, df) * se,
+        )
+        for (dataset, lr, a, b, estimate, se, df), t, p, adjusted in zip(rows, ts, ps, holm(ps), strict=True)
+    )

@@ -1,0 +1,172 @@
+"""Sentences of an interaction analysis, made from its results; what the headline test does not support is not said.
+
+A sentence is a claim, and a table of seven terms makes seven chances to claim: a term gets a sentence only when its
+seed-level p, adjusted by Holm over all terms, is below 0.05. The sentences describe these runs; they do not say why.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from heatdrift.metrics import Column
+from heatdrift.results import Contrast
+from heatdrift.stats.design import Factor, Level
+from heatdrift.stats.model import InteractionModel
+from heatdrift.stats.probability import holm
+from heatdrift.stats.strata import SeedTest
+from heatdrift.stats.text import counted, method_title, number, p_text, percent, signed, with_unit
+
+ALPHA: Final = 0.05
+_WORDS: Final = {"lr": "learning rate", "method": "method", "dataset": "data set"}
+# a difference of percentages is in percentage points
+_DIFFERENCE_UNITS: Final = {"%": "points", "% of base": "points"}
+
+
+def interaction_findings(
+    model: InteractionModel, column: Column, effects: tuple[Contrast, ...], conf_level: float
+) -> tuple[str, ...]:
+    """One or two sentences per supported term, main effects first."""
+    tests = model.seed_tests
+    adjusted = dict(zip(tests, holm([t.p for t in tests.values()]).tolist(), strict=True))
+    writer = _Writer(model, column, tests, adjusted, conf_level)
+    sentences: list[str] = []
+    for term in model.design.terms:
+        if not adjusted[term] < ALPHA:
+            continue
+        names = term.split(":")
+        if len(names) == 1:
+            sentences.append(writer.main_effect(names[0]))
+            if names[0] == "method" and tests[term].df_num > 1:
+                sentences += writer.method_pairs(effects)
+        elif len(names) == 2:
+            sentences.append(writer.two_way(names[0], names[1]))
+        else:
+            sentences.append(writer.three_way(term))
+    return tuple(sentences)
+
+
+class _Writer:
+    def __init__(
+        self,
+        model: InteractionModel,
+        column: Column,
+        tests: Mapping[str, SeedTest],
+        adjusted: Mapping[str, float],
+        conf_level: float,
+    ) -> None:
+        self.model = model
+        self.column = column
+        self.title = column.title[0].upper() + column.title[1:]
+        self.tests = tests
+        self.adjusted = adjusted
+        self.conf_level = conf_level
+
+    def main_effect(self, name: str) -> str:
+        factor = self._factor(name)
+        test = self.tests[name]
+        over = self._averaged_over(name)
+        if test.df_num > 1:
+            low, high = self._extremes(factor)
+            return (
+                f"{self.title} differs between {_WORDS[name]}s{over}: "
+                f"lowest {self._place(name, low)} ({self._level(name, low)}), "
+                f"highest {self._place(name, high)} ({self._level(name, high)}; {self._evidence(name)})."
+            )
+        ci_low, ci_high = test.interval(self.conf_level)
+        evidence = f"({percent(self.conf_level)} CI {signed(ci_low)} to {signed(ci_high)}; {self._evidence(name)})"
+        if factor.labels == ("lr",):
+            return (
+                f"{self.title} {'rises' if test.estimate > 0 else 'falls'} with the learning rate{over}: "
+                f"{self._difference(test.estimate)} per tenfold {evidence}."
+            )
+        first, second = factor.levels
+        return (
+            f"{self.title} is {'higher' if test.estimate > 0 else 'lower'} {self._place(name, second)} than "
+            f"{self._place(name, first)}{over}: difference {self._difference(test.estimate)} {evidence}."
+        )
+
+    def method_pairs(self, effects: tuple[Contrast, ...]) -> list[str]:
+        return [
+            f"{self.title}: {method_title(c.method_a)} minus {method_title(c.method_b)}"
+            f"{self._averaged_over('method')} is {self._difference(c.estimate)} "
+            f"({percent(self.conf_level)} CI {signed(c.ci_low)} to {signed(c.ci_high)}; "
+            f"seed-level t({number(c.df)}) = {signed(c.t)}, "
+            f"Holm over {counted(len(effects), 'pair')} {p_text(c.p_holm)})."
+            for c in effects
+            if c.p_holm < ALPHA
+        ]
+
+    def two_way(self, first: str, second: str) -> str:
+        term = f"{first}:{second}"
+        method = self.model.factor("method")
+        if "method" not in (first, second) or method is None or len(method.levels) != 2:
+            return (
+                f"The effect of the {_WORDS[first]} on {self.column.title} depends on the {_WORDS[second]}"
+                f"{self._averaged_over(first, second)} ({self._evidence(term)})."
+            )
+        other = self._factor(second if first == "method" else first)
+        base, adapted = method.levels
+        gaps = [
+            (
+                level,
+                self._mean({"method": adapted, other.name: level}) - self._mean({"method": base, other.name: level}),
+            )
+            for level in other.levels
+        ]
+        shown = ", ".join(f"{self._difference(gap)} {self._place(other.name, level)}" for level, gap in gaps)
+        turns = "; the estimates change sign" if min(g for _, g in gaps) < 0 < max(g for _, g in gaps) else ""
+        return (
+            f"The difference {method_title(str(adapted))} minus {method_title(str(base))} in {self.column.title} "
+            f"depends on the {_WORDS[other.name]}{self._averaged_over('method', other.name)}: {shown} "
+            f"({self._evidence(term)}){turns}."
+        )
+
+    def three_way(self, term: str) -> str:
+        return (
+            f"How the learning rate and the method act together on {self.column.title} differs between data sets "
+            f"({self._evidence(term)})."
+        )
+
+    def _evidence(self, term: str) -> str:
+        test = self.tests[term]
+        if test.df_num == 1:
+            statistic = f"t({number(test.df_den)}) = {signed(float(np.sign(test.estimate) * np.sqrt(test.f)))}"
+        else:
+            statistic = f"F({test.df_num:.0f}, {number(test.df_den)}) = {number(test.f)}"
+        parts = [f"seed-level {statistic}", p_text(test.p)]
+        if len(self.tests) > 1:
+            parts.append(f"Holm over {counted(len(self.tests), 'term')} {p_text(self.adjusted[term])}")
+        if test.df_num > 1 and not test.p_gg < ALPHA:
+            parts.append(f"with Greenhouse-Geisser's correction {p_text(test.p_gg)}")
+        return f"{', '.join(parts)}; {counted(self.model.y.size, 'run')}, {counted(test.n_seeds, 'seed')}"
+
+    def _factor(self, name: str) -> Factor:
+        return next(f for f in self.model.design.factors if f.name == name)
+
+    def _mean(self, at: Mapping[str, Level]) -> float:
+        return float(self.model.design.marginal(at) @ self.model.fit.beta)
+
+    def _extremes(self, factor: Factor) -> tuple[Level, Level]:
+        ordered = sorted(factor.levels, key=lambda level: self._mean({factor.name: level}))
+        return ordered[0], ordered[-1]
+
+    def _averaged_over(self, *names: str) -> str:
+        others = [f for f in self.model.design.factors if f.name not in names]
+        if not others:
+            return ""
+        if any(f.name == "method" for f in others):  # a sentence that is not about method does not name it
+            return ", averaged over the other factor" + ("s" if len(others) > 1 else "")
+        return ", averaged over " + " and ".join(counted(len(f.levels), _WORDS[f.name]) for f in others)
+
+    def _place(self, name: str, level: Level) -> str:
+        if name == "lr":
+            return f"at lr {level:g}"
+        return f"with {method_title(str(level))}" if name == "method" else f"on {level}"
+
+    def _level(self, name: str, level: Level) -> str:
+        return with_unit(number(self._mean({name: level})), self.column.unit)
+
+    def _difference(self, value: float) -> str:
+        unit = self.column.unit
+        return with_unit(signed(value), _DIFFERENCE_UNITS.get(unit, unit))

@@ -1,0 +1,172 @@
+"""Runs that a question may use: finished, measured, of one backbone, study and protocol; everything left out is named.
+
+The input is a polars frame with the columns of the view ``runs`` (docs/schema.md). Nothing is pooled over a factor that
+varies and that the model does not name, and no run disappears without a sentence in ``left_out``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import polars as pl
+
+from heatdrift.errors import StatsError
+from heatdrift.methods import METHODS
+from heatdrift.metrics import run_column
+
+FACTORS: Final = ("dataset", "method", "lr", "seed")
+_KEY: Final = (*FACTORS, "status")
+# Columns that decide a result and that no model names: runs that differ in one of them are never pooled.
+_UNNAMED: Final = ("study", "protocol", "backbone", "precision")
+_TRANSFER_METRICS: Final = ("retention_pct", "zero_shot_pct", "zero_shot_base_pct")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Usable runs and what was left out.
+
+    Attributes
+    ----------
+    frame : one row per run with dataset, method, lr, seed (sorted by them) and the metrics as float64.
+    left_out : one sentence per reason.
+    n_dropped : rows of the input that are not in `frame`.
+    """
+
+    frame: pl.DataFrame
+    left_out: tuple[str, ...]
+    n_dropped: int
+
+    def levels(self, factor: str) -> list[str] | list[float] | list[int]:
+        """Distinct levels of a factor in model order: numbers ascending, names alphabetical, full_ft first."""
+        found = self.frame[factor].unique().to_list()
+        if factor == "method":
+            return sorted(found, key=lambda name: (name != "full_ft", name))
+        return sorted(found)
+
+
+def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
+    """Keep the finished runs in which every metric was measured.
+
+    Raises
+    ------
+    UnknownNameError
+        A metric is not a result column of a run.
+    StatsError
+        No usable run; two runs of one (dataset, method, lr, seed); or runs that must not be pooled.
+    """
+    for metric in metrics:
+        run_column(metric)
+    missing = [c for c in (*_KEY, *metrics) if c not in runs.columns]
+    if missing:
+        raise StatsError(
+            f"the frame of runs has no column {', '.join(missing)}",
+            hint="pass rows of the view `runs`: heatdrift sql --name runs",
+        )
+    done = runs.filter(pl.col("status") == "done")
+    left_out = [
+        _count(count, f"with status {status}")
+        for status, count in runs.filter(pl.col("status") != "done").group_by("status").len().sort("status").iter_rows()
+    ]
+    if done.is_empty():
+        raise StatsError(
+            f"no finished runs among {runs.height} rows" + (f" ({'; '.join(left_out)})" if left_out else ""),
+            hint="heatdrift train --all, or widen the selection (--study, --dataset, --method, --lr, --seed)",
+        )
+    _refuse_pooling(done, metrics)
+    usable = done.with_columns(pl.col(m).cast(pl.Float64) for m in metrics)
+    for metric in metrics:
+        left_out += [_count(n, f"without {metric}") for n in [usable[metric].null_count()] if n]
+        usable = usable.filter(pl.col(metric).is_not_null())
+        broken = usable.filter(~pl.col(metric).is_finite())
+        if broken.height:
+            left_out.append(_count(broken.height, f"whose {metric} is NaN or infinite"))
+            usable = usable.filter(pl.col(metric).is_finite())
+    if usable.is_empty():
+        raise StatsError(
+            f"none of {done.height} finished runs has a finite {' and '.join(metrics)} ({'; '.join(left_out)})",
+            hint="choose a metric that was measured: heatdrift sql 'summarize runs'",
+        )
+    _refuse_duplicates(usable)
+    frame = usable.select(*FACTORS, *dict.fromkeys(metrics)).with_columns(pl.col("lr").cast(pl.Float64)).sort(FACTORS)
+    return Selection(frame=frame, left_out=tuple(left_out), n_dropped=runs.height - frame.height)
+
+
+def largest_block(selection: Selection) -> Selection:
+    """Keep the largest set of lrs x methods of which every cell has a run in every data set.
+
+    Blocks in which both factors vary come first, then more cells, then more runs, then more learning rates, then
+    methods in the order of METHODS. What is outside is named.
+
+    Raises
+    ------
+    StatsError
+        Not a single (lr, method) is present in every data set.
+    """
+    frame = selection.frame
+    n_datasets = frame["dataset"].n_unique()
+    cells = frame.group_by("lr", "method").agg(pl.col("dataset").n_unique().alias("datasets"), pl.len())
+    counts = {(lr, m): n for lr, m, datasets, n in cells.iter_rows() if datasets == n_datasets}
+    order = {name: i for i, name in enumerate(METHODS)}
+    methods = sorted({m for _, m in counts}, key=lambda m: (order.get(m, len(order)), m))
+    best: tuple[tuple[bool, int, int, int], tuple[str, ...], list[float]] | None = None
+    for size in range(1, len(methods) + 1):
+        for chosen in combinations(methods, size):
+            lrs = sorted(lr for lr in {lr for lr, _ in counts} if all((lr, m) in counts for m in chosen))
+            if not lrs:
+                continue
+            n_runs = sum(counts[lr, m] for lr in lrs for m in chosen)
+            score = (size > 1 and len(lrs) > 1, size * len(lrs), n_runs, len(lrs))
+            if best is None or score > best[0]:
+                best = score, chosen, lrs
+    if best is None:
+        raise StatsError(
+            "no learning rate and method was run on every data set, so no model of lr x method x dataset can be fitted",
+            hint="choose one data set with --dataset",
+        )
+    _, chosen, lrs = best
+    block = frame.filter(pl.col("lr").is_in(lrs) & pl.col("method").is_in(chosen))
+    outside = frame.filter(~(pl.col("lr").is_in(lrs) & pl.col("method").is_in(chosen)))
+    if outside.is_empty():
+        return selection
+    named = [
+        f"{method} at lr {', '.join(f'{lr:g}' for lr in sorted(set(group['lr'].to_list())))}"
+        for (method,), group in sorted(outside.group_by("method"), key=lambda item: str(item[0][0]))
+    ]
+    sentence = (
+        _count(outside.height, "outside the largest complete block of ")
+        + f"{len(lrs)} learning rates x {len(chosen)} methods: {'; '.join(named)}"
+    )
+    return Selection(
+        frame=block, left_out=(*selection.left_out, sentence), n_dropped=selection.n_dropped + outside.height
+    )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {'run' if n == 1 else 'runs'} {what}"
+
+
+def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:
+    watched = [*_UNNAMED, *(("transfer_set",) if set(metrics) & set(_TRANSFER_METRICS) else ())]
+    for column in watched:
+        if column not in done.columns:
+            continue
+        found = sorted(str(v) for v in done[column].drop_nulls().unique().to_list())
+        if len(found) > 1:
+            option = f"--{column}" if column in ("study", "backbone") else "--study"
+            raise StatsError(
+                f"the selected runs differ in {column} ({', '.join(found)}), which no model names: they are not pooled",
+                hint=f"choose one with {option}",
+            )
+
+
+def _refuse_duplicates(usable: pl.DataFrame) -> None:
+    twice = usable.group_by(FACTORS).len().filter(pl.col("len") > 1).sort(FACTORS)
+    if twice.is_empty():
+        return
+    dataset, method, lr, seed, n = twice.row(0)
+    raise StatsError(
+        f"{twice.height} combinations of dataset, method, lr and seed have several runs "
+        f"(first: {n} of {dataset}, {method}, lr {lr:g}, seed {seed}): they are of different recipes and not pooled",
+        hint="give each recipe a study of its own and choose one with --study",
+    )

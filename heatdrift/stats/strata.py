@@ -1,0 +1,133 @@
+"""Seed-level test of a fixed term in its own error stratum: the headline test of heatdrift.
+
+A seed is the unit that was drawn at random; runs of one seed share it. For a term with q degrees of freedom, take q
+orthonormal contrasts of the term within each seed. In balanced data every seed yields them with equal precision,
+whatever variances seed, seed x method and so on have, and the test is the repeated-measures one: a one-sample t on S
+values for q = 1 (df S - 1), MS(term) / MS(term x seed) for q > 1 (df q and q (S - 1)).
+
+With missing cells the contrasts are the least-squares ones: the design is fitted with seeds as fixed effects, each seed
+contributes its own part A_s y_s of the estimate, and the error is the spread of these parts over seeds, corrected for
+the leverage of each seed (CR2: Bell and McCaffrey 2002; Pustejovsky and Tipton 2018), with Satterthwaite df. Seeds in
+which no part of the contrast can be estimated contribute nothing and are not counted. In balanced data this is the test
+above, exactly.
+
+For q > 1 the F assumes that the q contrasts of a seed have equal variances and no correlation (sphericity). With few
+seeds that cannot be checked, so the Greenhouse-Geisser epsilon and the p corrected by it are given too.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from heatdrift.errors import StatsError
+from heatdrift.stats.probability import f_p_value, t_quantile
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedTest:
+    """Result of one seed-level test.
+
+    ``estimate`` and ``se`` belong to the single contrast when q = 1 (else NaN). ``epsilon`` is Greenhouse-Geisser's, 1
+    when q = 1; ``p_gg`` the p after multiplying both df by it.
+    """
+
+    f: float
+    df_num: float
+    df_den: float
+    p: float
+    n_seeds: int
+    epsilon: float
+    p_gg: float
+    estimate: float
+    se: float
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Confidence interval of the single contrast."""
+        half = t_quantile(level, self.df_den) * self.se
+        return self.estimate - half, self.estimate + half
+
+
+class SeedStrata:
+    """Seed-level tests of one response on one design; one instance serves all terms and contrasts.
+
+    Parameters
+    ----------
+    y : (n,) response. x : (n, p) fixed-effects design (its intercept is absorbed by the seeds).
+    seeds : (n,) 0-based seed of each run, at least two seeds.
+    """
+
+    def __init__(self, y: Floats, x: Floats, seeds: npt.NDArray[np.intp]) -> None:
+        self.n_seeds = int(seeds.max()) + 1
+        if self.n_seeds < 2:
+            raise StatsError("a seed-level test needs at least two seeds", hint="train more seeds of the study")
+        self._members = [np.flatnonzero(seeds == s) for s in range(self.n_seeds)]
+        self._demean = np.eye(y.size) - _same(seeds) / np.bincount(seeds)[seeds]
+        self._x = self._demean @ x
+        self._x[np.abs(self._x) < 1e-12 * np.abs(x).max()] = 0.0  # a column constant within seeds is no column
+        self._inverse = np.linalg.pinv(self._x, rcond=1e-10)  # (p, n)
+        self._y = self._demean @ y
+
+    @cached_property
+    def _residual_maker(self) -> Floats:
+        return self._demean - self._x @ self._inverse
+
+    @cached_property
+    def _leverage_roots(self) -> list[Floats]:
+        """Per seed the pseudo-inverse square root of its block of the residual maker (the CR2 correction)."""
+        roots = []
+        for members in self._members:
+            values, vectors = np.linalg.eigh(self._residual_maker[np.ix_(members, members)])
+            kept = values > 1e-8
+            roots.append((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
+        return roots
+
+    def test(self, rows: Floats) -> SeedTest:
+        """Test rows @ beta = 0, `rows` of shape (q, p); NaN results when the seeds at hand cannot estimate it."""
+        q = rows.shape[0]
+        parts = rows @ self._inverse  # (q, n): what each run contributes to the estimate
+        estimable = np.allclose(parts @ self._x, rows, rtol=0.0, atol=1e-8 * np.abs(rows).max())
+        gram = parts @ parts.T
+        if not estimable or np.linalg.matrix_rank(gram) < q:
+            return _undefined(q)
+        whiten = np.linalg.inv(np.linalg.cholesky(gram))
+        white = whiten @ parts
+        makers = np.concatenate(
+            [
+                white[:, m] @ root @ self._residual_maker[m]
+                for m, root in zip(self._members, self._leverage_roots, strict=True)
+            ]
+        )  # (seeds * q, n)
+        scores = (makers @ self._y).reshape(self.n_seeds, q)
+        spread = scores.T @ scores
+        total = float(np.trace(spread))
+        working = makers @ makers.T
+        df = float(np.trace(working) ** 2 / np.sum(working**2))
+        z = white @ self._y
+        n_seeds = sum(bool(np.abs(white[:, m]).max() > 1e-10) for m in self._members)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            f = float(np.divide(z @ z, total))
+            epsilon = float(np.divide(total**2, q * np.sum(spread**2)))
+        return SeedTest(
+            f=f,
+            df_num=float(q),
+            df_den=df,
+            p=f_p_value(f, q, df),
+            n_seeds=n_seeds,
+            epsilon=epsilon,
+            p_gg=f_p_value(f, q * epsilon, df * epsilon),
+            estimate=float((parts @ self._y)[0]) if q == 1 else float("nan"),
+            se=float(np.sqrt(total * gram[0, 0])) if q == 1 else float("nan"),
+        )
+
+
+def _same(seeds: npt.NDArray[np.intp]) -> Floats:
+    return np.asarray(seeds[:, None] == seeds[None, :], dtype=float)
+
+
+def _undefined(q: int) -> SeedTest:
+    nan = float("nan")
+    return SeedTest(f=nan, df_num=float(q), df_den=nan, p=nan, n_seeds=0, epsilon=nan, p_gg=nan, estimate=nan, se=nan)

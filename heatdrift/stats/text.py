@@ -1,0 +1,48 @@
+"""Numbers as words of a sentence: the one place where statistics round."""
+
+import math
+from typing import Final
+
+from heatdrift.methods import METHOD_TITLES
+
+_UNNAMED_UNITS: Final = ("0..1", "0..2", "<= 1", "ratio", "fraction", "count")
+
+
+def number(value: float) -> str:
+    """Three significant digits with a true minus; NaN as 'n/a', whole thousands without an exponent."""
+    if math.isnan(value):
+        return "n/a"
+    size = abs(value)
+    return ("−" if value < 0 else "") + (f"{size:.0f}" if 1e3 <= size < 1e6 else f"{size:.3g}")
+
+
+def signed(value: float) -> str:
+    """Like `number`, with a plus where not negative."""
+    return ("+" if value >= 0 else "") + number(value)
+
+
+def p_text(p: float) -> str:
+    """`p = 0.034`; below 0.0001 only that."""
+    if math.isnan(p):
+        return "p n/a"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def counted(n: int, what: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{n} {what}" + ("" if n == 1 else "s")
+
+
+def percent(level: float) -> str:
+    """`95 %` for 0.95."""
+    return f"{100 * level:g} %"
+
+
+def with_unit(text: str, unit: str) -> str:
+    """Append a unit that has a name; ranges, ratios and counts have none."""
+    return text if unit in _UNNAMED_UNITS else f"{text} {unit}"
+
+
+def method_title(name: str) -> str:
+    """Words for a method; its own name where METHOD_TITLES has none."""
+    return METHOD_TITLES.get(name, name)
