@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A pipe has no width: give tables room there instead of folding every cell.
 out = Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=not sys.stdout.isatty())
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def note(text: str) -> None:

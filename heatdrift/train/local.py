@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from heatdrift.errors import TrainError
@@ -31,7 +32,7 @@ def default_jobs(device: str, threads: int) -> int:
 
 @dataclass(slots=True)
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
     cell: Cell | None = None
 
@@ -74,10 +75,18 @@ def run_cells(
     return counts
 
 
+def _processes() -> ForkServerContext | SpawnContext:
+    """A context whose processes start clean; where the system can fork, torch is imported once for all of them."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["heatdrift.train.cell"])  # read when the first process starts
+    return context
+
+
 def _start(settings: WorkerSettings) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, settings), daemon=True)
+    ours, theirs = multiprocessing.Pipe()
+    process = _processes().Process(target=work, args=(theirs, settings), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process=process, pipe=ours)

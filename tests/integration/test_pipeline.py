@@ -1,0 +1,66 @@
+"""Plan -> train -> SQL -> statistics -> report, on a study that really trains, through the command line."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from heatdrift.cli.main import app
+
+pytestmark = pytest.mark.slow
+
+
+def call(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tiny_inputs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    common = ("--study", tiny_inputs / "study.toml", "--store", folder / "heatdrift.duckdb", "--jobs", 2)
+    call("train", "--all", *common)
+    return folder
+
+
+def test_all_cells_are_done_and_a_second_run_does_nothing(place, tiny_inputs):
+    store = place / "heatdrift.duckdb"
+    rows = json.loads(call("sql", "select status, count(*) n from runs group by 1", "--store", store, "--format", "json"))
+    assert rows == [{"status": "done", "n": 24}]
+    records = {p: p.stat().st_mtime_ns for p in place.rglob("record.json")}
+    call("train", "--all", "--study", tiny_inputs / "study.toml", "--store", store)
+    assert {p: p.stat().st_mtime_ns for p in place.rglob("record.json")} == records
+
+
+def test_two_jobs_equal_one(place, tiny_inputs, tmp_path):
+    one = tmp_path / "heatdrift.duckdb"
+    call("train", "--seed", 2, "--study", tiny_inputs / "study.toml", "--store", one, "--jobs", 1)
+    query = "select * exclude (wall_s, started_at, finished_at, record_sha256) from runs where seed = 2 order by cell_id"
+    both = [json.loads(call("sql", query, "--store", s, "--format", "json")) for s in (one, place / "heatdrift.duckdb")]
+    assert len(both[0]) == 8
+    assert both[0] == both[1]
+
+
+def test_statistics_and_report_work_on_it(place):
+    store = place / "heatdrift.duckdb"
+    found = json.loads(
+        call("stats", "interaction", "--metric", "weight_drift", "--store", store, "--format", "json")
+    )
+    assert found["n_runs"] == 24
+    assert {t["term"] for t in found["tests"]} >= {"lr", "method", "dataset", "lr:method"}
+    assert len(found["contrasts"]) == 4
+    pair = json.loads(call("stats", "correlation", "--store", store, "--format", "json"))
+    assert set(pair["by_group"]) == {f"{d}/{m}" for d in ("hues", "stripes") for m in ("full_ft", "lora_r8")}
+    call("report", "--html", "--store", store, "--out", place)
+    page = (place / "tiny.html").read_text(encoding="utf-8")
+    assert "Two tiny data sets" in page
+    assert not re.search(r'(src|href)="https?://[^"]*\.(js|css)"', page)
+
+
+def test_a_lost_database_is_built_again(place):
+    store = place / "heatdrift.duckdb"
+    before = call("sql", "select * from cells order by all", "--store", store, "--format", "csv")
+    store.unlink()
+    assert call("sql", "select * from cells order by all", "--store", store, "--format", "csv") == before

@@ -1,0 +1,155 @@
+import math
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from heatdrift.cli.workspace import planned_cells
+from heatdrift.errors import DataError, ModelError
+from heatdrift.plan.study import load_study
+from heatdrift.records import Provenance
+from heatdrift.train import cell as cell_module
+from heatdrift.train.cell import run_cell
+from heatdrift.train.resources import Resources
+
+
+@pytest.fixture(scope="module")
+def study(tiny_inputs):
+    return load_study(str(tiny_inputs / "study.toml"))
+
+
+@pytest.fixture(scope="module")
+def cells(study, tiny_inputs):
+    return {(c.dataset, c.method, c.lr, c.seed): c for c in planned_cells(study, tiny_inputs)}
+
+
+@pytest.fixture(scope="module")
+def resources(study, tiny_inputs):
+    torch.set_num_threads(1)
+    return Resources.of(study, tiny_inputs, torch.device("cpu"))
+
+
+def run(cell, resources, **options):
+    return run_cell(cell, study="tiny", resources=resources, provenance=Provenance(), **options)
+
+
+def metrics(record):
+    """Everything measured: all but clocks."""
+    return msgspec.structs.replace(record, started_at=None, finished_at=None, wall_s=None)
+
+
+@pytest.mark.parametrize("method", ["full_ft", "lora_r8"])
+def test_a_cell_trains_and_is_measured(cells, resources, method):
+    seen = []
+    outcome = run(cells["stripes", method, 1e-2, 1], resources, on_epoch=seen.append)
+    record = outcome.record
+    assert record.status == "done"
+    assert seen == [1, 2]
+    assert [e.epoch for e in record.epochs] == [0, 1, 2]
+    first, last = record.epochs[0], record.epochs[-1]
+    assert (first.train_loss, first.train_acc_pct, first.val_acc_pct) == (None, None, None)
+    assert last.train_loss < math.log(3)
+    assert last.means["weight_drift"] > 0
+    assert last.means["cka"] < 1
+    assert len(last.layers["entropy"]) == 3
+    assert len(last.heads["entropy"][0]) == 4
+    assert last.track_zero_shot_pct is not None
+    assert record.transfer[0].n_images == 30
+    assert outcome.hits["other/adapted"].shape == (30,)
+    assert record.transfer[0].adapted_pct == pytest.approx(100 * outcome.hits["other/adapted"].mean())
+    assert outcome.gallery["adapted_class"].shape == (3, 3, 16)
+    assert (record.n_train, record.n_val, record.n_test, record.n_probe) == (18, 12, 18, 9)
+
+
+def test_the_selected_epoch_is_the_earliest_best_on_validation(cells, resources):
+    record = run(cells["hues", "full_ft", 1e-2, 1], resources).record
+    accuracies = [e.val_acc_pct for e in record.epochs[1:]]
+    assert record.selected_epoch == 1 + accuracies.index(max(accuracies))
+
+
+@pytest.mark.parametrize("method", ["full_ft", "lora_r8"])
+def test_learning_rate_zero_changes_nothing(cells, resources, method):
+    """The negative control: drift 0, CKA 1, retention 100."""
+    cell = msgspec.structs.replace(cells["stripes", method, 1e-2, 1], lr=0.0)
+    outcome = run(cell, resources)
+    record = outcome.record
+    base, last = record.epochs[0], record.epochs[-1]
+    assert record.status == "done"
+    for name, value in last.means.items():
+        if name in ("cka", "cka_debiased"):
+            assert value == pytest.approx(1, abs=1e-12)
+        elif name.endswith("_drift"):
+            assert value == pytest.approx(0, abs=1e-12)
+        else:
+            assert value == base.means[name]
+    assert record.transfer[0].adapted_pct == record.transfer[0].base_pct
+    assert np.array_equal(outcome.hits["other/adapted"], outcome.hits["other/base"])
+
+
+@pytest.mark.parametrize("method", ["full_ft", "lora_r8"])
+def test_the_same_cell_twice_gives_the_same_numbers_bit_for_bit(cells, resources, study, tiny_inputs, method):
+    cell = cells["stripes", method, 1e-2, 2]
+    fresh = Resources.of(study, tiny_inputs, torch.device("cpu"))
+    torch.manual_seed(987)  # whatever state the process is in
+    first, second = run(cell, resources), run(cell, fresh)
+    assert metrics(first.record) == metrics(second.record)
+
+
+def test_another_seed_gives_other_numbers(cells, resources):
+    one, two = (run(cells["stripes", "full_ft", 1e-2, s], resources).record for s in (1, 2))
+    assert one.epochs[-1].means != two.epochs[-1].means
+    assert one.epochs[0].means == two.epochs[0].means
+
+
+def test_adapters_are_live_and_without_them_the_tower_is_the_base(cells, resources):
+    checks = run(cells["hues", "lora_r8", 1e-2, 1], resources).record.checks
+    assert checks.live
+    assert checks.live_max_diff > 1e-3
+    assert checks.off_max_diff == 0
+    assert run(cells["hues", "full_ft", 1e-2, 1], resources).record.checks is None
+
+
+def test_adapters_that_take_no_part_fail_the_run(cells, resources, monkeypatch):
+    """A checkpoint that is evaluated through the unmodified model must never count as done."""
+    real = resources.measure
+    monkeypatch.setattr(
+        type(resources), "measure", lambda self, tower, pixels, keep: real(self.backbone.visual, pixels, keep)
+    )
+    record = run(cells["hues", "lora_r8", 1e-2, 3], resources).record
+    assert record.status == "failed"
+    assert "adapters do not change" in record.error
+
+
+def test_a_diverged_run_keeps_what_it_had(cells, resources):
+    cell = msgspec.structs.replace(cells["stripes", "full_ft", 1e-2, 1], lr=1e30)
+    outcome = run(cell, resources)
+    assert outcome.record.status == "diverged"
+    assert "not finite in epoch" in outcome.record.error
+    assert outcome.record.epochs[0].means["entropy"] > 0
+    assert outcome.hits == {}
+    assert outcome.record.test_acc_pct is None
+
+
+def test_the_test_split_is_read_once_at_the_selected_epoch(cells, resources, monkeypatch):
+    calls = []
+    real = cell_module.accuracy_pct
+    data = resources.target("stripes")
+
+    def counted(logits, pixels, normalise):
+        calls.append("test" if pixels is data.test else "val" if pixels is data.val else "other")
+        return real(logits, pixels, normalise)
+
+    monkeypatch.setattr(cell_module, "accuracy_pct", counted)
+    run(cells["stripes", "full_ft", 1e-2, 1], resources)
+    assert calls == ["val", "val", "test"]
+
+
+def test_missing_images_and_weights_stop_with_a_reason(study, cells, tiny_inputs, tmp_path):
+    cell = next(iter(cells.values()))
+    with pytest.raises(DataError, match="there is no file"):
+        run(cell, Resources.of(study, tmp_path, torch.device("cpu")))
+    for image_file in tiny_inputs.glob("*.parquet"):
+        (tmp_path / image_file.name).symlink_to(image_file)
+    with pytest.raises(ModelError, match="there is no file"):
+        run(cell, Resources.of(study, tmp_path, torch.device("cpu")))
