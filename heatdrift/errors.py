@@ -59,6 +59,10 @@ class StoreError(HeatdriftError):
     """The database cannot be opened, read or written."""
 
 
+class NotAStoreError(StoreError):
+    """The file is damaged, no DuckDB database, or one that something else made."""
+
+
 class QueryError(StoreError):
     """SQL that DuckDB refuses, or that would write."""
 

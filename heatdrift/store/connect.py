@@ -1,0 +1,137 @@
+"""Opening the database: attached to a private in-memory DuckDB, its version checked, every failure put into words.
+
+Attaching instead of connecting gives each opening its own DuckDB instance. A connection opened after an ingest
+therefore sees the new file, while one opened before keeps its snapshot, even within one process.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from heatdrift.errors import NotAStoreError, StoreError
+from heatdrift.store.migrate import latest_version, migrate, schema_version
+
+STORAGE_VERSION: Final = "v1.4.0"  # read by every DuckDB >= 1.4, the oldest one that heatdrift installs with
+_HOLDER: Final = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open a store; the connection is a context manager and its default database is the store.
+
+    Writable, a missing or empty file becomes a store and an older schema is brought up to date. heatdrift itself writes
+    only to copies (``ingest.rewriting``): while one process has a DuckDB file open for writing, no other can open it.
+
+    Raises
+    ------
+    NotAStoreError
+        The file is damaged, not DuckDB, or another program's database.
+    StoreError
+        It is missing (read-only), locked by a writer, of a newer or (read-only) of an older schema.
+    """
+    connection = attach(path, read_only=read_only)
+    try:
+        version = checked_version(connection, path)
+        if version < latest_version():
+            if read_only:
+                raise StoreError(
+                    f"{path} has schema {version}, this heatdrift reads schema {latest_version()}",
+                    hint=f"heatdrift store rebuild --store {path}",
+                )
+            migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def checked_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Return the schema version of an attached store; refuse another program's database and a newer schema."""
+    try:
+        version = schema_version(connection)
+    except duckdb.Error as cause:
+        raise _explained(cause, path) from cause
+    if version is None:
+        raise NotAStoreError(
+            f"{path} is a DuckDB database, but not a heatdrift store",
+            hint="name another file with --store (default runs/heatdrift.duckdb)",
+        )
+    if version > latest_version():
+        raise StoreError(
+            f"{path} has schema {version}, newer than {latest_version()}, the newest that this heatdrift reads",
+            hint="python -m pip install --upgrade heatdrift",
+        )
+    return version
+
+
+def attach(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Attach the DuckDB file `path` to a new in-memory instance as the default database; its schema is not checked."""
+    if read_only and not path.exists():
+        raise StoreError(
+            f"there is no store at {path}", hint="heatdrift train --all, or name one with --store FILE.duckdb"
+        )
+    options = ["TYPE duckdb"]  # without it DuckDB fetches an extension for a file that looks like SQLite
+    if read_only:
+        options.append("READ_ONLY")
+    elif not path.exists():
+        options.append(f"STORAGE_VERSION '{STORAGE_VERSION}'")
+    connection = duckdb.connect(
+        ":memory:", config={"temp_directory": str(Path(tempfile.gettempdir()) / "heatdrift-duckdb")}
+    )
+    try:
+        if not read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(f"ATTACH {_literal(path)} AS store ({', '.join(options)})")
+        connection.execute("USE store")
+    except duckdb.Error as cause:
+        connection.close()
+        raise _explained(cause, path) from cause
+    except OSError as cause:
+        connection.close()
+        raise StoreError(
+            f"cannot write {path}: {cause.strerror}", hint="make its folder writable or name another --store"
+        ) from cause
+    return connection
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _explained(cause: duckdb.Error, path: Path) -> StoreError:
+    """Return the StoreError for a DuckDB error at opening `path`: its cause and the next command."""
+    text = str(cause)
+    rebuild = f"heatdrift store rebuild --store {path} makes it anew from the records (the old file is kept beside it)"
+    holder = _HOLDER.search(text)
+    if "lock on file" in text:
+        who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another process"
+        return StoreError(
+            f"{path} is open for writing in {who}",
+            hint="close it there (a DuckDB shell? open it with -readonly), then try again",
+        )
+    if "already attached" in text:  # one process, two connections: DuckDB before 1.5, or one of them writing
+        return StoreError(f"{path} is open in this process already", hint="close the other connection first")
+    if "version number" in text:
+        return StoreError(
+            f"{path} was written by a newer DuckDB than the installed {duckdb.__version__}",
+            hint="python -m pip install --upgrade duckdb",
+        )
+    if "not a valid DuckDB database" in text:
+        return NotAStoreError(f"{path} is not a DuckDB database", hint=f"name another file with --store; {rebuild}")
+    if (
+        "Permission denied" in text
+        or "Read-only file system" in text
+        or "Is a directory" in text
+        or "Cannot open file" in text
+    ):
+        return StoreError(
+            f"cannot open {path}: {_first_line(text)}",
+            hint="check the file and its permissions, or name another --store",
+        )
+    return NotAStoreError(f"{path} is damaged: {_first_line(text)}", hint=rebuild)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

@@ -1,0 +1,204 @@
+"""A cell's folder, ``<store folder>/<study>/<cell_id>/``: record.json, attempts/<n>.json, hits.npz, gallery.npz.
+
+record.json is the current attempt: the latest one, except that a failed attempt never displaces a finished one. Its
+rename is the moment at which a run counts; every attempt is kept under its number.
+"""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+
+from heatdrift.errors import RecordError, StoreError, StudyError
+from heatdrift.records import FINISHED, RECORD_FORMAT, RunRecord
+from heatdrift.store.files import create_bytes, replacing, write_bytes
+from heatdrift.store.validate import NAME, record_problem
+
+MAX_RECORD_BYTES: Final = 64 * 2**20  # a full run with all heads is below 1 MB
+ArrayKind = Literal["hits", "gallery"]
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What `write_record` did: the path of record.json, the attempt's number, whether it is a new attempt."""
+
+    path: Path
+    attempt: int
+    new: bool
+
+
+class _Header(msgspec.Struct):
+    """The one field that is read before all others."""
+
+    format: int
+
+
+def cell_folder(store_folder: Path, study: str, cell_id: str) -> Path:
+    """Return the folder of one cell (not created).
+
+    Raises
+    ------
+    StoreError
+        A name that is not letters, digits, ``.``, ``_`` and ``-`` (first a letter or digit, at most 128): it could
+        leave the store folder or break on another file system.
+    """
+    for kind, name in (("study", study), ("cell id", cell_id)):
+        if not NAME.fullmatch(name):
+            raise StoreError(
+                f"{kind} {name!r} cannot be a folder name",
+                hint="use letters, digits, '.', '_' and '-', starting with a letter or digit, at most 128 of them",
+            )
+    return store_folder / study / cell_id
+
+
+def decode_record(data: bytes, path: Path) -> RunRecord:
+    """Decode and check the bytes of a record; RecordError names `path` and the place in the JSON."""
+    try:
+        found = msgspec.json.decode(data, type=_Header).format
+        if found > RECORD_FORMAT:
+            raise RecordError(
+                path,
+                f"record format {found} is newer than {RECORD_FORMAT}, the newest that this heatdrift reads",
+                hint="python -m pip install --upgrade heatdrift",
+            )
+        record = msgspec.json.decode(data, type=RunRecord)
+    except (msgspec.MsgspecError, StudyError, UnicodeDecodeError, RecursionError) as cause:  # Cell checks itself
+        raise RecordError(path, f"not a valid record: {cause}", hint=_mend(path)) from cause
+    problem = record_problem(record)
+    if problem:
+        raise RecordError(path, f"not a valid record: {problem}", hint=_mend(path))
+    return record
+
+
+def _mend(path: Path) -> str:
+    return f"restore {path.name} from its attempts/ folder, or delete {path.parent} and train the cell again"
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a record file; RecordError when it is missing, unreadable or absurdly large."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_RECORD_BYTES:
+            raise RecordError(
+                path,
+                f"{size / 2**20:.0f} MiB is no record (the limit is {MAX_RECORD_BYTES // 2**20})",
+                hint=_mend(path),
+            )
+        return path.read_bytes()
+    except OSError as cause:
+        raise RecordError(path, cause.strerror or str(cause), hint=_mend(path)) from cause
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record strictly: unknown fields, wrong types, NaN and contradictions are refused where they stand."""
+    return decode_record(read_bytes(path), path)
+
+
+def attempt_files(folder: Path) -> list[Path]:
+    """Return a cell's kept attempts, oldest first."""
+    found = [p for p in folder.glob("attempts/*.json") if p.stem.isdecimal()]
+    return sorted(found, key=lambda p: int(p.stem))
+
+
+def write_record(record: RunRecord, store_folder: Path) -> Written:
+    """Keep `record` as a new attempt of its cell and make it the current one (see the module for failed attempts).
+
+    The attempt's number is given here: one more than the highest in the folder. A record whose content equals a kept
+    attempt in all but the number is not written again. Non-finite floats are written as null: not measured.
+
+    Raises
+    ------
+    RecordError
+        The record contradicts itself (wrong cell id, impossible values); nothing is written.
+    StoreError
+        The folder cannot be written; nothing half-written stays.
+    """
+    folder = cell_folder(store_folder, record.study, record.cell_id)
+    path = folder / "record.json"
+    record = decode_record(msgspec.json.encode(record), path)
+    current = _readable(path)
+    kept = [(int(p.stem), _readable(p)) for p in attempt_files(folder)]
+    if current and current.attempt not in {n for n, _ in kept}:  # a crash came between the two files of an attempt
+        create_bytes(folder / "attempts" / f"{current.attempt}.json", msgspec.json.encode(current))
+        kept.append((current.attempt, current))
+    for number, earlier in kept:
+        if earlier and msgspec.structs.replace(earlier, attempt=record.attempt) == record:
+            if current is None:
+                write_bytes(path, msgspec.json.encode(earlier))
+            return Written(path=path, attempt=number, new=False)
+    number = max((n for n, _ in kept), default=0) + 1
+    while True:
+        record = msgspec.structs.replace(record, attempt=number)
+        data = msgspec.json.encode(record)
+        if create_bytes(folder / "attempts" / f"{number}.json", data):
+            break
+        number += 1  # another process took this number in between
+    if record.status in FINISHED or current is None or current.status not in FINISHED:
+        write_bytes(path, data)
+    return Written(path=path, attempt=number, new=True)
+
+
+def _readable(path: Path) -> RunRecord | None:
+    try:
+        return read_record(path)
+    except RecordError:
+        return None
+
+
+def find_cells(store_folder: Path, study: str | None = None) -> Iterator[Path]:
+    """Yield, in order of name, the cell folders that hold a record or an attempt; everything else is passed over."""
+    try:
+        studies = [cell_folder(store_folder, study, "x").parent] if study else _subfolders(store_folder)
+        for study_folder in studies:
+            for folder in _subfolders(study_folder):
+                if (folder / "record.json").is_file() or (folder / "attempts").is_dir():
+                    yield folder
+    except OSError as cause:
+        raise StoreError(
+            f"cannot read the store folder {store_folder}: {cause.strerror}", hint="check its permissions"
+        ) from cause
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if NAME.fullmatch(e.name) and e.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names]
+
+
+def find_records(store_folder: Path, study: str | None = None) -> list[Path]:
+    """Return the record.json of every cell (of one study), in order of study and cell id."""
+    return [p for folder in find_cells(store_folder, study) if (p := folder / "record.json").is_file()]
+
+
+def write_arrays(folder: Path, kind: ArrayKind, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Path:
+    """Write named arrays to ``<kind>.npz`` (deflated), whole or not at all; return the path.
+
+    ``hits``: transfer set -> bool (images,), whether the adapted model was right; ``gallery``: float16 maps with the
+    indices and hashes of their images, no pixels.
+    """
+    path = folder / f"{kind}.npz"
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        named: dict[str, Any] = dict(arrays)
+        np.savez_compressed(stream, **named)
+    return path
+
+
+def read_arrays(folder: Path, kind: ArrayKind) -> dict[str, np.ndarray[Any, Any]]:
+    """Read what `write_arrays` wrote; an empty dict when the cell has none, RecordError when the file is damaged."""
+    path = folder / f"{kind}.npz"
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
+        raise RecordError(
+            path, f"damaged array file: {cause}", hint="delete it and train the cell again with --force"
+        ) from cause

@@ -1,0 +1,83 @@
+"""Named questions: ``queries/<name>.sql``, each with a header that says what it answers.
+
+Header lines, before the statement::
+
+    -- question: which method keeps more?
+    -- grain: one row per data set, method and learning rate
+    -- units: accuracies and retention in %
+    -- param study = null: one study; null = all
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from heatdrift.errors import QueryError, UnknownNameError
+from heatdrift.store.sql import Parameter, parse_parameter, run_sql
+
+_PACKAGE: Final = Path(__file__).parents[1]
+_FOLDERS: Final = (_PACKAGE / "queries", _PACKAGE.parent / "queries")  # installed wheel; checkout
+_FIELD: Final = re.compile(r"--\s*(question|grain|units)\s*:\s*(.+)")
+_PARAM: Final = re.compile(r"--\s*param\s+(\w+)\s*=\s*(\S+)\s*:\s*(.+)")
+
+
+class QueryParameter(msgspec.Struct, frozen=True, kw_only=True):
+    """One ``$name`` of a question, the value it has when none is given, and its meaning."""
+
+    name: str
+    default: Parameter
+    meaning: str
+
+
+class NamedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A question kept with the project."""
+
+    name: str
+    question: str
+    grain: str
+    units: str
+    parameters: tuple[QueryParameter, ...]
+    sql: str
+
+
+def parse_query(name: str, text: str) -> NamedQuery:
+    """Read one ``.sql`` file; QueryError when the header lacks a field."""
+    fields = {m[1]: m[2].strip() for m in map(_FIELD.fullmatch, text.splitlines()) if m}
+    missing = [field for field in ("question", "grain", "units") if field not in fields]
+    if missing:
+        raise QueryError(
+            f"queries/{name}.sql has no '-- {missing[0]}: ...' line", hint="see the header of another query"
+        )
+    parameters = tuple(
+        QueryParameter(name=m[1], default=parse_parameter(m[2]), meaning=m[3].strip())
+        for m in map(_PARAM.fullmatch, text.splitlines())
+        if m
+    )
+    return NamedQuery(name=name, parameters=parameters, sql=text, **fields)
+
+
+def list_queries() -> tuple[NamedQuery, ...]:
+    """Return all named questions in order of name."""
+    folder = next((f for f in _FOLDERS if f.is_dir()), None)
+    if folder is None:
+        raise QueryError(f"the named questions are missing from {_FOLDERS[0]}", hint="install heatdrift again")
+    return tuple(parse_query(p.stem, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.sql")))
+
+
+def named_query(name: str) -> NamedQuery:
+    """Return the question `name`; UnknownNameError (naming the nearest) when there is none."""
+    known = {query.name: query for query in list_queries()}
+    if name not in known:
+        raise UnknownNameError("query", name, known)
+    return known[name]
+
+
+def run_query(store: Path, name: str, parameters: Mapping[str, Parameter] | None = None) -> pl.DataFrame:
+    """Run a named question; parameters that are not given take the default of its header."""
+    query = named_query(name)
+    defaults: dict[str, Parameter] = {p.name: p.default for p in query.parameters}
+    return run_sql(store, query.sql, defaults | dict(parameters or {}))

@@ -1,0 +1,110 @@
+"""A user's SQL, read-only and locked down: no writes, no files, no extensions, no settings, one statement.
+
+DuckDB itself enforces the walls (database attached read-only, external access off, configuration locked); the check of
+the statement's kind comes first only to give a clear message.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import msgspec
+import polars as pl
+
+from heatdrift.errors import QueryError
+from heatdrift.store.ingest import open_current
+from heatdrift.store.read import VIEWS
+
+Parameter = str | int | float | bool | None
+_READING: Final = {"SELECT", "EXPLAIN", "MULTI"}  # MULTI: a PIVOT whose columns come from the data
+_LOCKS: Final = (
+    "SET enable_external_access = false",
+    "SET autoload_known_extensions = false",
+    "SET autoinstall_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET allow_persistent_secrets = false",
+    "SET python_enable_replacements = false",  # else a Python variable's name is a table
+    "SET lock_configuration = true",
+)
+_HINT: Final = f"heatdrift sql --list shows the named questions, docs/schema.md the columns; views: {', '.join(VIEWS)}"
+
+
+def run_sql(store: Path, query: str, parameters: Mapping[str, Parameter] | None = None) -> pl.DataFrame:
+    """Run one reading statement on a store and return its rows.
+
+    Parameters
+    ----------
+    store : the database; built first if it is missing while records exist.
+    query : one SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN; ``$name`` is a parameter.
+    parameters : values by name; a text is converted to the type of the column it is compared with.
+
+    Raises
+    ------
+    QueryError
+        DuckDB refuses the statement, it would write, or a parameter is missing or unknown.
+    """
+    with open_current(store) as connection:
+        lock_down(connection)
+        return query_frame(connection, query, parameters)
+
+
+def lock_down(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take from a connection all access to files, extensions and settings, for good."""
+    for statement in _LOCKS:
+        connection.execute(statement)
+
+
+def query_frame(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Parameter] | None = None
+) -> pl.DataFrame:
+    """Run one reading statement on a locked-down connection (see `run_sql`)."""
+    try:
+        statements = connection.extract_statements(query)
+    except duckdb.Error as cause:
+        raise _explained(cause) from cause
+    if len(statements) != 1:
+        raise QueryError(f"one SQL statement is wanted, got {len(statements)}", hint=_HINT)
+    statement = statements[0]
+    if statement.type.name not in _READING:
+        raise QueryError(
+            f"{statement.type.name} is refused: a store is only read with SQL, its rows come from the records",
+            hint="write a SELECT; to keep the result: heatdrift sql QUERY --format csv > FILE",
+        )
+    given = dict(parameters or {})
+    _check_names(set(statement.named_parameters), given)
+    try:
+        frame: pl.DataFrame = connection.sql(query, params=given or None).pl()
+    except duckdb.Error as cause:
+        raise _explained(cause) from cause
+    except pl.exceptions.PolarsError as cause:
+        raise QueryError(
+            f"a column of the result has a type that tables cannot hold: {cause}", hint="cast it: column::VARCHAR"
+        ) from cause
+    return frame
+
+
+def _check_names(wanted: set[str], given: Mapping[str, Parameter]) -> None:
+    missing, unknown = sorted(wanted - set(given)), sorted(set(given) - wanted)
+    if missing:
+        raise QueryError(f"no value for the parameter ${missing[0]}", hint=f"add --param {missing[0]}=VALUE")
+    if unknown:
+        names = ", ".join(f"${name}" for name in sorted(wanted)) or "none"
+        raise QueryError(
+            f"the query has no parameter ${unknown[0]} (it has: {names})", hint=f"leave out --param {unknown[0]}"
+        )
+
+
+def parse_parameter(text: str) -> Parameter:
+    """Return the value of ``--param name=TEXT``: a JSON number, true, false, null or "text"; else the text itself."""
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+    return value if value is None or isinstance(value, str | int | float | bool) else text
+
+
+def _explained(cause: duckdb.Error) -> QueryError:
+    """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with."""
+    text = str(cause).split("\n\nLINE ", maxsplit=1)[0].split("\nLINE ", maxsplit=1)[0]
+    return QueryError(" ".join(text.split()), hint=_HINT)

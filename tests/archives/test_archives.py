@@ -1,0 +1,61 @@
+"""Files that earlier versions wrote: they must open, and give what they gave then."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from heatdrift.store.connect import open_store
+from heatdrift.store.folder import read_record
+from heatdrift.store.ingest import open_current
+from heatdrift.store.migrate import latest_version, schema_version
+from heatdrift.store.read import VIEWS, read_view, studies
+
+HERE = Path(__file__).parent
+STORES = sorted(HERE.glob("schema*.duckdb.gz"))
+ROWS = {"runs": 24, "epochs": 69, "layers": 966, "heads": 414, "transfer": 23, "robustness": 23, "cells": 8}
+
+
+@pytest.mark.parametrize("archive", STORES, ids=lambda p: p.name.partition(".")[0])
+def test_a_store_of_every_schema_that_shipped_opens(archive, tmp_path):
+    store = tmp_path / "heatdrift.duckdb"
+    store.write_bytes(gzip.decompress(archive.read_bytes()))
+    with open_current(store) as connection:
+        assert schema_version(connection) == latest_version()
+        assert studies(connection) == ("archive",)
+        assert {view: read_view(connection, view).height for view in VIEWS} == ROWS
+        row = read_view(connection, "runs", dataset=["shapes"], method=["full_ft"], lr=[1e-3], seed=[7]).row(
+            0, named=True
+        )
+    push = 4 + 7 / 64
+    assert row["delta_entropy_pct"] == pytest.approx(100 * (push / 8) / (1 + 1 / 32))
+    assert row["retention_pct"] == pytest.approx(100 * (64 - 8 * push) / 64)
+    assert row["status"] == "done"
+
+
+def test_every_schema_has_its_archive():
+    numbers = [int(re.fullmatch(r"schema(\d{4})\.duckdb\.gz", p.name)[1]) for p in STORES]
+    assert numbers == list(range(1, latest_version() + 1)), "python tests/archives/make_archive.py tests/archives"
+
+
+def test_the_first_schema_is_what_its_migration_makes(tmp_path):
+    """A released migration is never edited: the archive and a new store have the same tables and views."""
+    if latest_version() != 1:
+        pytest.skip("only the newest schema can be made anew")
+    old, new = tmp_path / "old.duckdb", tmp_path / "new.duckdb"
+    old.write_bytes(gzip.decompress(STORES[0].read_bytes()))
+    open_store(new, read_only=False).close()
+    objects = "SELECT sql FROM duckdb_tables() UNION ALL SELECT sql FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+    found = []
+    for path in (old, new):
+        with open_store(path) as connection:
+            found.append(connection.sql(objects).fetchall())
+    assert found[0] == found[1]
+
+
+def test_a_record_of_format_1_is_read():
+    record = read_record(HERE / "record_format1.json")
+    assert record.format == 1
+    assert record.cell_id == record.cell.cell_id
+    assert len(record.epochs) == 3
