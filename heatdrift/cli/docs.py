@@ -1,4 +1,4 @@
-"""Generated pages of docs/: ``python -m heatdrift.cli.docs docs`` writes them, a test fails if that would change one."""
+"""Generated pages of docs/: ``python -m heatdrift.cli.docs docs`` writes them; a test fails if that changes one."""
 
 import sys
 from pathlib import Path
@@ -30,9 +30,9 @@ def probes_page() -> str:
     lines = [
         "# Probes",
         "",
-        "Generated from `heatdrift/metrics.py`. `a` is the class token's attention over the N patches of one block, head",
-        "and image, the class-to-class entry dropped and the rest renormalised. Values are means over images, heads and",
-        "blocks, in this order; `*_last` is the last block alone. Drift of a probe with a base value:",
+        "Generated from `heatdrift/metrics.py`. `a` is the class token's attention over the N patches of one block,",
+        "head and image, the class-to-class entry dropped and the rest renormalised. Values are means over images,",
+        "heads and blocks, in this order; `*_last` is the last block alone. Drift of a probe with a base value:",
         "`delta_<name>_pct` = 100 (mean adapted - mean base) / mean base, a ratio of means.",
         "",
         "| name | unit | per block | per head | base value | definition |",

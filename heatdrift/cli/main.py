@@ -7,7 +7,7 @@ import typer
 
 from heatdrift import __version__
 from heatdrift.cli import plan, report, stats, store, train
-from heatdrift.cli.output import note, say, show_error
+from heatdrift.cli.output import say, show_error
 from heatdrift.errors import HeatdriftError
 
 app = typer.Typer(
@@ -42,15 +42,12 @@ for register in (plan.register, train.register, store.register, stats.register, 
 
 
 def main() -> None:
-    """Run the command line: exit 2 for what the user can mend, 130 for Ctrl-C, a traceback for our own bugs."""
+    """Run the command line: exit 2 for what the user can mend, 130 for Ctrl-C (Typer), a traceback for our bugs."""
     try:
         app(standalone_mode=True)
     except HeatdriftError as error:
         show_error(error.message, error.hint)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        note("stopped; finished cells are kept, the same command goes on with the rest")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

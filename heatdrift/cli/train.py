@@ -121,6 +121,9 @@ def _run(cells: "Sequence[Cell]", work: Workspace, settings: "WorkerSettings", j
     try:
         with TrainingProgress(cells, bring_in) as progress:
             return run_cells(cells, settings, jobs=jobs, on_event=progress)
+    except KeyboardInterrupt:
+        note("stopped; finished cells are kept, the same command goes on with the rest")
+        raise
     finally:
         bring_in()
 

@@ -1,7 +1,11 @@
 """Plan -> train -> SQL -> statistics -> report, on a study that really trains, through the command line."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -27,7 +31,9 @@ def place(tiny_inputs, tmp_path_factory):
 
 def test_all_cells_are_done_and_a_second_run_does_nothing(place, tiny_inputs):
     store = place / "heatdrift.duckdb"
-    rows = json.loads(call("sql", "select status, count(*) n from runs group by 1", "--store", store, "--format", "json"))
+    rows = json.loads(
+        call("sql", "select status, count(*) n from runs group by 1", "--store", store, "--format", "json")
+    )
     assert rows == [{"status": "done", "n": 24}]
     records = {p: p.stat().st_mtime_ns for p in place.rglob("record.json")}
     call("train", "--all", "--study", tiny_inputs / "study.toml", "--store", store)
@@ -37,7 +43,9 @@ def test_all_cells_are_done_and_a_second_run_does_nothing(place, tiny_inputs):
 def test_two_jobs_equal_one(place, tiny_inputs, tmp_path):
     one = tmp_path / "heatdrift.duckdb"
     call("train", "--seed", 2, "--study", tiny_inputs / "study.toml", "--store", one, "--jobs", 1)
-    query = "select * exclude (wall_s, started_at, finished_at, record_sha256) from runs where seed = 2 order by cell_id"
+    query = (
+        "select * exclude (wall_s, started_at, finished_at, record_sha256) from runs where seed = 2 order by cell_id"
+    )
     both = [json.loads(call("sql", query, "--store", s, "--format", "json")) for s in (one, place / "heatdrift.duckdb")]
     assert len(both[0]) == 8
     assert both[0] == both[1]
@@ -45,9 +53,7 @@ def test_two_jobs_equal_one(place, tiny_inputs, tmp_path):
 
 def test_statistics_and_report_work_on_it(place):
     store = place / "heatdrift.duckdb"
-    found = json.loads(
-        call("stats", "interaction", "--metric", "weight_drift", "--store", store, "--format", "json")
-    )
+    found = json.loads(call("stats", "interaction", "--metric", "weight_drift", "--store", store, "--format", "json"))
     assert found["n_runs"] == 24
     assert {t["term"] for t in found["tests"]} >= {"lr", "method", "dataset", "lr:method"}
     assert len(found["contrasts"]) == 4
@@ -64,3 +70,25 @@ def test_a_lost_database_is_built_again(place):
     before = call("sql", "select * from cells order by all", "--store", store, "--format", "csv")
     store.unlink()
     assert call("sql", "select * from cells order by all", "--store", store, "--format", "csv") == before
+
+
+def test_ctrl_c_in_the_terminal_exits_130_and_the_same_command_goes_on(tiny_inputs, tmp_path):
+    store = tmp_path / "heatdrift.duckdb"
+    command = ["train", "--all", "--study", str(tiny_inputs / "study.toml"), "--store", str(store), "--jobs", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "heatdrift", *command], stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while "1/24" not in process.stderr.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert "finished cells are kept" in said
+    assert "Traceback" not in said
+    done = json.loads(
+        call("sql", "select count(*) n from runs where status = 'done'", "--store", store, "--format", "json")
+    )
+    assert 1 <= done[0]["n"] < 24
+    call(*command)
+    all_done = call("sql", "select count(*) n from runs where status = 'done'", "--store", store, "--format", "csv")
+    assert all_done.split() == ["n", "24"]
