@@ -1,0 +1,6 @@
+"""Stage 8: views and results to one HTML page that a reviewer can trust; imports no torch, no store, no statistics."""
+
+from heatdrift.report.inputs import ReportInput
+from heatdrift.report.page import render_html, write_report
+
+__all__ = ["ReportInput", "render_html", "write_report"]

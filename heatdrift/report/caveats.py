@@ -1,0 +1,58 @@
+"""What limits the findings: how epochs were selected, singular fits, unfinished cells, one seed."""
+
+from collections import Counter
+from typing import Final
+
+from heatdrift.report import wording
+from heatdrift.report.inputs import ReportInput
+from heatdrift.results import InteractionResult
+
+# How the epoch was chosen at which a run is read; a reader must know it before reading an accuracy.
+SELECTION: Final = {
+    "test": "Epochs were selected on the provided test split, as in the published study: the accuracies are those "
+    "of the split that selected them and are optimistic.",
+    "val": "Epochs were selected on a validation split; the test split was read once, at the selected epoch.",
+}
+_BY_PROTOCOL: Final = {"preprint": "test", "leakfree": "val"}  # for records that do not say it themselves
+SINGULAR: Final = (
+    "The fit is singular: a variance component is estimated as zero. "
+    "The seed-level test does not depend on that component."
+)
+
+
+def selected_on(inp: ReportInput) -> set[str | None]:
+    """Return the splits that selected epochs in these runs: val, test, or None where neither run nor protocol says."""
+    rows = inp.runs.select("select_on", "protocol").unique().rows()
+    return {split or _BY_PROTOCOL.get(protocol) for split, protocol in rows}
+
+
+def selection_sentences(inp: ReportInput) -> list[str]:
+    """Return on which splits the epochs were selected, one sentence each."""
+    splits = selected_on(inp)
+    known = [sentence for split, sentence in SELECTION.items() if split in splits]
+    return known + (["Not every run says on which split its epoch was selected."] if None in splits else [])
+
+
+def singular_caveats(result: InteractionResult) -> list[str]:
+    """Return what a singular fit means: the sentence of the check of that name, ours where there is none."""
+    said = [check.sentence for check in result.checks if check.name == "singular" and check.flag]
+    return said or ([SINGULAR] if result.singular else [])
+
+
+def study_caveats(inp: ReportInput) -> list[str]:
+    """Return what limits every finding of the study: selection on test, unfinished cells, one seed."""
+    notes = []
+    if "test" in selected_on(inp):
+        notes.append(SELECTION["test"])
+    states = Counter(inp.grid["status"].to_list())
+    open_cells = sum(states.values()) - states["done"]
+    if open_cells:
+        kinds = wording.listed(
+            [f"{n} {state or 'unknown'}" for state, n in sorted(states.items(), key=str) if state != "done"]
+        )
+        notes.append(
+            f"{open_cells} of {wording.counted(sum(states.values()), 'planned run')} have no result ({kinds})."
+        )
+    if inp.done.height and inp.done["seed"].n_unique() < 2:
+        notes.append("All finished runs have the same seed: there is no interval and no test.")
+    return notes

@@ -1,0 +1,155 @@
+"""ReportInput: the one frozen value that a report is made from, checked and completed at the border.
+
+The frames carry the columns of the public views (DESIGN 5). A column that a store does not have is added as NULL, so a
+figure asks one question only, "is there a value?", and a report of imported records renders like any other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from heatdrift.errors import ReportError
+from heatdrift.metrics import RUN_COLUMNS
+from heatdrift.results import CorrelationResult, InteractionResult
+
+_KEY: Final = {"study": pl.String, "cell_id": pl.String}
+_GRID: Final = {"backbone": pl.String, "dataset": pl.String, "method": pl.String, "lr": pl.Float64}
+_RESULTS: Final = {c.name: pl.Float64 for c in RUN_COLUMNS}
+_DRIFTS: Final = {name: pl.Float64 for name in _RESULTS if name.startswith("delta_")}
+
+RUNS: Final[dict[str, type[pl.DataType]]] = {
+    **_KEY,
+    "protocol": pl.String,
+    **_GRID,
+    "seed": pl.Int64,
+    "status": pl.String,
+    "epochs": pl.Int64,
+    "selected_epoch": pl.Int64,
+    "select_on": pl.String,
+    "transfer_set": pl.String,
+    **_RESULTS,
+}
+EPOCHS: Final[dict[str, type[pl.DataType]]] = {
+    **_KEY,
+    "epoch": pl.Int64,
+    "train_loss": pl.Float64,
+    "train_acc_pct": pl.Float64,
+    "val_acc_pct": pl.Float64,
+    **_DRIFTS,
+    "track_zero_shot_pct": pl.Float64,
+    "track_retention_pct": pl.Float64,
+}
+LAYERS: Final[dict[str, type[pl.DataType]]] = {
+    **_KEY,
+    "epoch": pl.Int64,
+    "layer": pl.Int64,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "base": pl.Float64,
+    "delta_pct": pl.Float64,
+}
+HEADS: Final[dict[str, type[pl.DataType]]] = {**LAYERS, "head": pl.Int64}
+TRANSFER: Final[dict[str, type[pl.DataType]]] = {
+    **_KEY,
+    "transfer_set": pl.String,
+    "n_images": pl.Int64,
+    "base_pct": pl.Float64,
+    "adapted_pct": pl.Float64,
+    "retention_pct": pl.Float64,
+}
+CELLS: Final[dict[str, type[pl.DataType]]] = {"study": pl.String, **_GRID, "n_seeds": pl.Int64}
+PLANNED: Final[dict[str, type[pl.DataType]]] = {
+    "cell_id": pl.String,
+    **_GRID,
+    "seed": pl.Int64,
+    "status": pl.String,
+    "error": pl.String,
+}
+
+
+def empty_view(columns: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+    """Return a frame without rows that has `columns`: what a view gives when nothing was measured."""
+    return pl.DataFrame(schema=dict(columns))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportInput:
+    """All that one page shows.
+
+    Attributes
+    ----------
+    study, description : name and one or two sentences; any text, it is escaped when the page is made.
+    runs, epochs, layers, heads, transfer, cells : the public views of this study only; any metric may be NULL
+        throughout and `heads` may be empty. Extra columns are ignored.
+    planned : the study's grid, one row per planned cell: cell_id, backbone, dataset, method, lr, seed, status and, for
+        a failed one, error. None when the plan is not known (imported records): then the runs stand for the plan.
+    interactions, correlations : results to show, in the order in which they are shown.
+    protocol : what the study's protocol does, in words.
+    provenance : section -> (name, value) pairs, already text.
+    conf_level : level of the intervals in the figures, in (0, 1).
+    """
+
+    study: str
+    description: str = ""
+    runs: pl.DataFrame = field(default_factory=lambda: empty_view(RUNS))
+    epochs: pl.DataFrame = field(default_factory=lambda: empty_view(EPOCHS))
+    layers: pl.DataFrame = field(default_factory=lambda: empty_view(LAYERS))
+    heads: pl.DataFrame = field(default_factory=lambda: empty_view(HEADS))
+    transfer: pl.DataFrame = field(default_factory=lambda: empty_view(TRANSFER))
+    cells: pl.DataFrame = field(default_factory=lambda: empty_view(CELLS))
+    planned: pl.DataFrame | None = None
+    interactions: Sequence[InteractionResult] = ()
+    correlations: Sequence[CorrelationResult] = ()
+    protocol: str = ""
+    provenance: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    conf_level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.conf_level < 1:
+            raise ReportError(f"conf_level must lie between 0 and 1, got {self.conf_level!r}", hint="use 0.95")
+        views = (("runs", RUNS), ("epochs", EPOCHS), ("layers", LAYERS), ("heads", HEADS), ("transfer", TRANSFER))
+        for name, columns in (*views, ("cells", CELLS)):
+            object.__setattr__(self, name, _completed(getattr(self, name), columns, name))
+        if self.planned is not None:
+            object.__setattr__(self, "planned", _completed(self.planned, PLANNED, "planned"))
+        studies = self.runs["study"].drop_nulls().unique()
+        if len(studies) > 1:
+            names = ", ".join(sorted(studies.to_list()))
+            raise ReportError(
+                f"a report shows one study, the runs hold {len(studies)}: {names}", hint="choose with --study"
+            )
+
+    @property
+    def done(self) -> pl.DataFrame:
+        """The finished runs, with `place`: the data set, and the backbone where the study has several."""
+        runs = with_place(self.runs.filter(pl.col("status") == "done"))
+        return runs.sort("place", "method", "lr", "seed", "cell_id")
+
+    @property
+    def grid(self) -> pl.DataFrame:
+        """One row per planned cell with its status and `place`; the runs themselves when no plan is known."""
+        if self.planned is not None:
+            return with_place(self.planned)
+        return with_place(_completed(self.runs, PLANNED, "runs").select(*PLANNED))
+
+
+def with_place(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `place`, the label of a panel: the data set, followed by the backbone where there is more than one."""
+    dataset = pl.col("dataset").fill_null("unnamed data set")
+    if frame["backbone"].n_unique() <= 1:
+        return frame.with_columns(place=dataset)
+    return frame.with_columns(
+        place=pl.concat_str(dataset, pl.lit(" · "), pl.col("backbone").fill_null("unknown backbone"))
+    )
+
+
+def _completed(frame: pl.DataFrame, columns: Mapping[str, type[pl.DataType]], view: str) -> pl.DataFrame:
+    """Return `frame` with every column of `columns` in its type, NaN as NULL; ReportError if a type cannot be had."""
+    missing = [pl.lit(None).alias(name) for name in columns if name not in frame.columns]
+    try:
+        typed = frame.with_columns(missing).with_columns(pl.col(name).cast(kind) for name, kind in columns.items())
+    except pl.exceptions.PolarsError as error:
+        raise ReportError(f"view {view} cannot be shown: {error}", hint="heatdrift store rebuild") from error
+    return typed.with_columns(pl.selectors.float().fill_nan(None))

@@ -1,0 +1,77 @@
+"""Numbers and names as text: the only place of the report where anything is rounded."""
+
+import math
+
+MINUS = "\u2212"
+NOT_MEASURED = "–"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return `value` with `digits` significant digits, with a true minus sign; an en dash for NULL or NaN."""
+    if value is None or math.isnan(value):
+        return NOT_MEASURED
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    size = int(exponent)  # of the rounded number: 99.96 has the size of 100
+    if size < -4 or size > 6:
+        return f"{mantissa}e{size}".replace("-", MINUS)
+    return f"{value:,.{max(digits - 1 - size, 0)}f}".replace("-", MINUS)
+
+
+def degrees(df: float) -> str:
+    """Return degrees of freedom with one decimal, none where they are whole."""
+    return NOT_MEASURED if math.isnan(df) else f"{df:,.1f}".removesuffix(".0")
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value as papers print it: three decimals, `< .001` below."""
+    if p is None or math.isnan(p):
+        return NOT_MEASURED
+    if p < 0.001:
+        return "< .001"
+    return f"{p:.3f}".replace("0.", ".", 1)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return `[low, high]`; an en dash where there is none."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return NOT_MEASURED
+    return f"[{number(low)}, {number(high)}]"
+
+
+def learning_rate(lr: float | None) -> str:
+    """Return a learning rate as written in a study file: 1e-05 is `1e-5`, averaged (None) is `all`."""
+    if lr is None:
+        return "all"
+    if lr == 0:
+        return "0"
+    mantissa, exponent = f"{lr:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def capital(text: str) -> str:
+    """Return `text` with its first letter in upper case and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def unbroken(text: str) -> str:
+    """Return `text` with a word joiner after each hyphen, so that no line ends inside `1e-5`."""
+    return text.replace("-", "-\u2060")
+
+
+def percent(level: float) -> str:
+    """Return a confidence level as `95 %`."""
+    return f"{100 * level:g} %"
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 run`, `2 runs`, with thousands separated."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(items: list[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"

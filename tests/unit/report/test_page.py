@@ -1,0 +1,281 @@
+import base64
+import hashlib
+import html
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import msgspec
+import polars as pl
+import pytest
+
+from heatdrift.errors import ReportError
+from heatdrift.report import ReportInput, evidence, overview, render_html, write_report
+from heatdrift.report.blocks import Figure, Finding, Note, Table
+from heatdrift.report.inputs import HEADS, LAYERS
+from heatdrift.report.page import page_scripts, page_sections
+from heatdrift.report.study_data import MAX_POINTS, prepare
+from heatdrift.results import LikelihoodRatio
+
+MIB_2_5 = 2_500_000
+MARKUP = "<script>alert(1)</script>\"'&<b>"
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return render_html(study)
+
+
+def scripts(page):
+    """(attributes, text) of every script element, as a browser would end them."""
+    return re.findall(r"<script([^>]*)>(.*?)</script", page, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def sections(study):
+    return page_sections(study, prepare(study))
+
+
+def blocks(sections, section_id, kind):
+    """The blocks of one kind in one of the sections."""
+    (section,) = (s for s in sections if s.section_id == section_id)
+    return [b for b in section.blocks if isinstance(b, kind)]
+
+
+def texts(section):
+    return [b.text for b in section.blocks if isinstance(b, Note)]
+
+
+def test_the_same_input_gives_the_same_bytes_in_another_process_too(small, builders):
+    code = (
+        "import importlib.util as u, hashlib, sys; "
+        f"s = u.spec_from_file_location('report_inputs', {builders.__file__!r}); "
+        "m = u.module_from_spec(s); s.loader.exec_module(m); "
+        "from heatdrift.report import render_html; "
+        "page = render_html(m.simulated(datasets=('textures',), lrs=(1e-5, 1e-4), seeds=2)); "
+        "sys.stdout.write(hashlib.sha256(page.encode()).hexdigest())"
+    )
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    page = render_html(small)
+    assert render_html(small) == page
+    assert other == hashlib.sha256(page.encode()).hexdigest()
+
+
+def test_the_file_stays_below_2_5_mb(page):
+    assert len(page.encode()) < MIB_2_5
+
+
+def test_the_policy_allows_exactly_the_scripts_of_the_page(page):
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1])
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    running = [text for attributes, text in scripts(page) if "application/json" not in attributes]
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in running]
+    assert rules["script-src"].split() == hashes
+    assert len(hashes) == 2
+    assert rules["default-src"] == "'none'"
+    assert rules["style-src"] == "'unsafe-inline'"
+    assert rules["img-src"] == "data:"
+    assert "unsafe-eval" not in policy
+
+
+def test_the_bundle_is_embedded_once_and_holds_the_interpreter(page):
+    bundle, ours = page_scripts()
+    assert page.count(bundle) == 1
+    assert "expressionInterpreter" in bundle
+    assert "ast: true" in ours
+
+
+def test_nothing_on_the_page_points_outside(page):
+    own = page.replace(page_scripts()[0], "")
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:,)[^"']*""", own)
+    assert "@import" not in own
+    assert "url(http" not in own
+
+
+def test_rows_are_embedded_once_and_specs_name_them(page):
+    data = json.loads(re.search(r'id="datasets">(.*?)</script>', page, flags=re.DOTALL)[1])
+    assert len(data["runs"]) == 80
+    specs = [json.loads(t) for a, t in scripts(page) if a == ' type="application/json"']
+    assert len(specs) == page.count('class="panel"') == 24
+    assert not any("datasets" in spec or "values" in spec.get("data", {}) for spec in specs)
+
+
+def test_every_figure_has_an_alternative_a_legend_a_drawing_and_a_table(page, sections):
+    figures = [b for s in sections for b in s.blocks if isinstance(b, Figure)]
+    assert len(figures) == 6
+    assert all(f.alternative and f.legend and f.table.rows for f in figures)
+    assert all("<svg" in p.svg for f in figures for p in f.panels)
+    assert page.count("<figure ") == page.count('role="img" aria-label="') == len(figures)
+
+
+def test_ids_are_unique_with_javascript_off(page):
+    ids = re.findall(r'\sid="([^"]*)"', page.replace(page_scripts()[0], ""))
+    assert len(ids) == len(set(ids))
+
+
+def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_beside(study, sections):
+    first = sections[0]
+    model, association = (b for b in first.blocks if isinstance(b, Finding))
+    result = study.interactions[0]
+    assert first.section_id == "findings"
+    assert model.sentences == result.findings
+    assert set(model.caveats) >= {c.sentence for c in result.checks if c.flag}
+    assert not {c.sentence for c in result.checks if not c.flag} & set(model.caveats)
+    assert any("singular" in text for text in model.caveats)
+    assert study.correlations[0].sign_reversal
+    assert any("sign differs" in text for text in association.caveats)
+
+
+def test_the_page_says_on_which_split_the_epoch_was_selected(study):
+    preprint = replace(study, runs=study.runs.with_columns(protocol=pl.lit("preprint")))
+    (note,) = (b for b in overview.findings(preprint).blocks if isinstance(b, Note))
+    assert "provided test split" in note.text
+    assert note.tone == "caveat"
+    assert texts(overview.findings(study)) == []
+
+
+def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
+    result = study.interactions[0]
+    effect = msgspec.structs.replace(result.contrasts[0], dataset=None, lr=None, df_method="strata")
+    tests = (msgspec.structs.replace(result.tests[0], epsilon=0.5, p_gg=0.07), *result.tests[1:])
+    ratio = LikelihoodRatio(term="method:lr", chi2=12.5, df=3, p=0.006)
+    fuller = msgspec.structs.replace(result, method_effects=(effect,), tests=tests, likelihood_ratio=(ratio,))
+    inp = replace(study, interactions=(fuller,), correlations=())
+    tables = {t.caption.split(" ")[0]: t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table)}
+    assert tables["Difference"].rows[0][1] == "LoRA r=8 − Full FT, all learning rates"
+    assert "(GG p = .070)" in tables["Tests"].rows[0][1]
+    assert tables["Likelihood-ratio"].rows == (("method:lr", "12.5", "3", ".006"),)
+
+
+def test_user_strings_cannot_become_markup(builders):
+    hostile = builders.simulated(study=f"S {MARKUP}", datasets=(f"a{MARKUP}",), lrs=(1e-5, 1e-4), seeds=2)
+    hostile = replace(
+        hostile,
+        description=f"D {MARKUP}",
+        protocol=f"P {MARKUP}",
+        provenance={f"H {MARKUP}": [(f"N {MARKUP}", f"V {MARKUP}")]},
+        planned=hostile.planned.with_columns(status=pl.lit("failed"), error=pl.lit(f"E {MARKUP}")),
+    )
+    page = render_html(hostile)
+    text = page.replace(page_scripts()[0], "")
+    assert "<script>alert" not in text
+    assert "<b>" not in text
+    for name in "SDPHNVE":
+        assert html.escape(f"{name} {MARKUP}", quote=False).split('"')[0] in text
+    assert len(scripts(page)) == page.count('class="panel"') + 4
+    for attributes, body in scripts(page):
+        if "application/json" in attributes:
+            json.loads(body)
+
+
+def test_unknown_methods_and_long_unicode_names_render(builders):
+    name = "Ünï 中文 " + "x" * 200
+    methods = ("adalora", "full_ft")
+    inp = builders.simulated(study=name, datasets=(name,), methods=methods, lrs=(1e-5,), seeds=2, results=False)
+    page = render_html(inp)
+    assert "中文" in page
+    assert "adalora" in page
+
+
+def test_an_empty_study_says_so_and_needs_no_script():
+    page = render_html(ReportInput(study="nothing"))
+    assert "no planned cell and no run" in page
+    assert scripts(page) == []
+    assert "script-src &#39;none&#39;" in page
+
+
+def test_one_finished_run_renders_without_interval_and_counts_what_is_missing(small):
+    planned = small.planned.with_columns(status=pl.Series(["done"] + ["planned"] * 7))
+    one = replace(small, runs=small.runs.head(1), planned=planned, interactions=(), correlations=())
+    said = texts(overview.findings(one))
+    assert any("7 of 8 planned runs have no result" in text for text in said)
+    assert any("same seed" in text for text in said)
+    (table,) = overview.missing_cells(one).blocks
+    assert len(table.rows) == 7
+    (figure, _) = blocks(page_sections(one, prepare(one)), "dose", Figure)
+    assert figure.table.rows[0][-2:] == ("–", "–")
+
+
+def test_metrics_that_are_null_throughout_are_named_as_missing(study):
+    nulls = {c: pl.lit(None) for c in ("delta_entropy_pct", "cka", "weight_drift", "test_acc_pct", "retention_pct")}
+    bare = replace(
+        study, runs=study.runs.with_columns(**nulls), heads=study.heads.clear(), layers=study.layers.clear(),
+        epochs=study.epochs.clear(),
+    )  # fmt: skip
+    render_html(bare)
+    shown = page_sections(bare, prepare(bare))
+    assert blocks(shown, "dose", Figure) == []
+    assert any("linear CKA to base" in b.text for b in blocks(shown, "dose", Note))
+    assert any("per-head" in b.text for b in blocks(shown, "layers", Note))
+    assert blocks(shown, "correlation", Figure) == []
+
+
+def test_a_data_set_without_a_metric_has_no_empty_panel(study):
+    bare = study.runs.with_columns(
+        retention_pct=pl.when(pl.col("dataset") == "shapes").then(None).otherwise(pl.col("retention_pct"))
+    )
+    inp = replace(study, runs=bare, interactions=())
+    (figure,) = blocks([evidence.correlations(inp, prepare(inp))], "correlation", Figure)
+    assert [panel.title for panel in figure.panels] == ["textures"]
+
+
+def test_a_learning_rate_of_0_is_counted_and_kept_off_the_logarithmic_axis(small):
+    control = small.runs.head(2).with_columns(lr=pl.lit(0.0), cell_id=pl.lit("control"))
+    inp = replace(small, runs=pl.concat([small.runs, control]))
+    (first, *_) = blocks(evidence.measured(inp, prepare(inp)), "dose", Figure)
+    assert "2 runs with learning rate 0" in first.caption
+    assert prepare(inp).datasets["runs"]["lr"].min() > 0
+
+
+def test_diverged_and_failed_runs_are_listed_and_never_drawn(study):
+    runs = study.runs.with_columns(
+        status=pl.when(pl.col("seed") == 7).then(pl.lit("diverged")).otherwise(pl.lit("done"))
+    )
+    inp = replace(study, runs=runs, planned=None)
+    assert prepare(inp).datasets["runs"].height == 64
+    assert any("16 diverged" in text for text in texts(overview.findings(inp)))
+
+
+def test_ten_thousand_runs_stay_below_2_5_mb(builders):
+    big = builders.simulated(seeds=625, results=False)
+    small = replace(big, epochs=big.epochs.clear(), layers=big.layers.clear(), heads=big.heads.clear())
+    assert big.runs.height > MAX_POINTS
+    page = render_html(small)
+    assert len(page.encode()) < MIB_2_5
+    assert "Single runs are not drawn: there are 10,000" in page
+
+
+def test_the_reference_runs_render_without_heads(reference):
+    page = render_html(reference)
+    assert "18 of 18" in page
+    assert "No per-head values" in page
+    assert len(page.encode()) < MIB_2_5
+
+
+def test_write_report_leaves_one_file_and_overwrites(tmp_path, study):
+    path = tmp_path / "new" / "page.html"
+    path.parent.mkdir()
+    path.write_text("old")
+    assert write_report(ReportInput(study="nothing"), path) == path
+    assert path.read_text(encoding="utf-8") == render_html(ReportInput(study="nothing"))
+    assert [p.name for p in path.parent.iterdir()] == ["page.html"]
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="cannot be written"):
+        write_report(ReportInput(study="nothing"), tmp_path / "file" / "page.html")
+
+
+def test_views_without_rows_keep_their_columns():
+    inp = ReportInput(study="nothing")
+    assert inp.layers.columns == list(LAYERS)
+    assert inp.heads.columns == list(HEADS)
+
+
+def test_the_report_loads_without_torch_and_without_its_siblings():
+    heavy = ("torch", "duckdb", "statsmodels", "heatdrift.store", "heatdrift.stats")
+    code = f"import sys, heatdrift.report; sys.exit(any(m in sys.modules for m in {heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
