@@ -53,7 +53,10 @@ class AdaptedModel:
 def adapt(
     backbone: Backbone, method: Method, n_classes: int, *, classifier_seed: int, adapter_seed: int
 ) -> AdaptedModel:
-    """Copy the backbone's tower, make trainable what `method` trains, and add a fresh classifier N(0, 0.01), bias 0."""
+    """Copy the backbone's tower, make trainable what `method` trains, and add a fresh classifier N(0, 0.01), bias 0.
+
+    The model comes in evaluation mode; adapters start at an update of 0, so it embeds exactly as the base does.
+    """
     visual = copy.deepcopy(backbone.visual)
     if method.lora is not None:
         lora.add_adapters(visual, method.lora, adapter_seed)
@@ -70,4 +73,6 @@ def adapt(
     with torch.no_grad():
         classifier.weight.copy_(torch.randn(classifier.weight.shape, generator=generator) * CLASSIFIER_STD)
         classifier.bias.zero_()
-    return AdaptedModel(visual=visual, classifier=classifier.to(projection.device))
+    model = AdaptedModel(visual=visual, classifier=classifier.to(projection.device))
+    model.train_mode(on=False)  # peft adds its dropout in training mode
+    return model

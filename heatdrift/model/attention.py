@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from heatdrift.errors import ModelError
 
+_HINT = "give a vision transformer of open_clip's default blocks, such as ViT-B-32-quickgelu"
+
 
 class AttentionObserver(Protocol):
     """What looks at attention while a probe runs."""
@@ -37,8 +39,10 @@ class SplitAttention(nn.Module):
     def __init__(self, fused: nn.MultiheadAttention, layer: int) -> None:
         super().__init__()
         plain = fused.kdim == fused.vdim == fused.embed_dim and fused.batch_first and not fused.dropout
-        if not plain or getattr(fused, "in_proj_bias", None) is None:
-            raise ModelError("this attention block cannot be split: it is not plain batch-first self-attention")
+        extra = fused.bias_k is not None or fused.add_zero_attn
+        if not plain or extra or fused.in_proj_bias is None:
+            problem = f"attention of block {layer} cannot be split: it is not plain batch-first self-attention"
+            raise ModelError(problem, hint=_HINT)
         width = fused.embed_dim
         self.layer = layer
         self.heads = fused.num_heads
@@ -60,7 +64,10 @@ class SplitAttention(nn.Module):
         need_weights: bool = False,  # noqa: FBT001  the signature of nn.MultiheadAttention, which open_clip calls
         attn_mask: Tensor | None = None,
     ) -> tuple[Tensor, None]:
-        """Attend; (batch, tokens, width) -> (batch, tokens, width). Weights are never returned: set an observer."""
+        """Attend; (batch, tokens, width) -> (batch, tokens, width). Weights are never returned: set an observer.
+
+        A mask is added to the scores before the softmax, as open_clip's are.
+        """
         q, k, v = (
             self._split_heads(projection(x))
             for projection, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value))
@@ -68,7 +75,8 @@ class SplitAttention(nn.Module):
         if self.observer is None:
             out = functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
         else:
-            attention = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(dim=-1)
+            scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+            attention = (scores if attn_mask is None else scores + attn_mask).softmax(dim=-1)
             self.observer.observe(self.layer, attention)
             out = attention @ v
         batch, _, tokens, _ = out.shape
@@ -88,12 +96,12 @@ def split_attention(tower: nn.Module) -> None:
     """
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
     if blocks is None:
-        raise ModelError(f"{type(tower).__name__} has no attention blocks; heatdrift measures vision transformers")
+        problem = f"{type(tower).__name__} has no attention blocks; heatdrift measures vision transformers"
+        raise ModelError(problem, hint=_HINT)
     for layer, block in enumerate(blocks):
         if not isinstance(block.attn, nn.MultiheadAttention):
-            raise ModelError(
-                f"block {layer} has {type(block.attn).__name__}, not nn.MultiheadAttention; cannot split it"
-            )
+            problem = f"block {layer} has {type(block.attn).__name__}, not nn.MultiheadAttention; cannot split it"
+            raise ModelError(problem, hint=_HINT)
         block.attn = SplitAttention(block.attn, layer).to(block.attn.out_proj.weight.device)
 
 

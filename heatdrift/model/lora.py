@@ -14,7 +14,8 @@ from heatdrift.methods import LoraConfig
 def add_adapters(tower: nn.Module, config: LoraConfig, seed: int) -> None:
     """Put an adapter on every targeted projection of every block, in place; base weights are frozen.
 
-    peft draws A from torch's global generator; the draw is made under `seed` and the generator restored.
+    peft draws A on the CPU, from torch's global generator, whatever the device; the draw is made under `seed` and the
+    generator restored.
     """
     targets = "|".join(config.targets)
     wiring = peft.LoraConfig(
@@ -24,8 +25,8 @@ def add_adapters(tower: nn.Module, config: LoraConfig, seed: int) -> None:
         target_modules=rf"transformer\.resblocks\.\d+\.attn\.({targets})",
         bias="none",
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         peft.inject_adapter_in_model(wiring, tower)
 
 

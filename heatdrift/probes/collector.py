@@ -72,8 +72,8 @@ class Collector:
         self._add("gini", layer, shape.gini(rows).sum(0))
         self._add("cls_self_mass", layer, self_mass.sum(0))
         self._add("map", layer, rows.sum(0))
-        self._add("patch_entropy", layer, shape.patch_to_patch_entropy(attention).double().sum(0))
-        self._rollout = shape.rollout_step(None if layer == 0 else self._rollout, attention)
+        self._add("patch_entropy", layer, shape.float64(shape.patch_to_patch_entropy(attention)).sum(0))
+        self._rollout = shape.rollout_step(self._rollout, attention)
         self._batch_maps.append(rows[: max(self.keep - self.images, 0)].mean(1))
         if layer == self.layers - 1:
             self._finish_batch(len(attention))
@@ -121,11 +121,11 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
     streams: list[list[Tensor]] = [[] for _ in blocks]
     pooled: list[Tensor] = []
     hooks = [
-        block.register_forward_hook(lambda _m, _i, out, kept=stream: kept.append(out[:, 0].float().cpu()))
+        block.register_forward_hook(lambda _m, _i, out, kept=stream: kept.append(_row(out)))
         for block, stream in zip(blocks, streams, strict=True)
     ]
     final = tower.get_submodule("ln_post")
-    hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(_class_token(out).float().cpu())))
+    hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(_row(out))))
     try:
         with observe(tower, collector):
             embeddings = [tower(pixels).float().cpu() for pixels in batches]
@@ -148,11 +148,14 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
     )
 
 
-def _class_token(out: Tensor) -> Tensor:
-    """Class token of ln_post's output, which open_clip applies before or after pooling."""
-    return out[:, 0] if out.ndim == 3 else out
+def _row(out: Tensor) -> Tensor:
+    """Class token of a block's or ln_post's output, which open_clip applies before or after pooling; a copy.
+
+    A view would keep the tokens of all patches alive until the pass ends.
+    """
+    return (out[:, 0] if out.ndim == 3 else out).float().cpu().clone()
 
 
 def finite(value: float) -> float | None:
-    """NaN (not defined) -> None, as records keep it."""
-    return None if math.isnan(value) else value
+    """NaN or infinite (not defined) -> None, as records keep it."""
+    return value if math.isfinite(value) else None

@@ -24,11 +24,11 @@ def probe_values(base: Measured, adapted: Measured, *, weight: float, projection
     layers["cka"] = tuple(linear_cka(x, y) for x, y in pairs)
     layers["cka_debiased"] = tuple(linear_cka_debiased(x, y) for x, y in pairs)
     means = {name: _mean(values) for name, values in layers.items()}
-    means.update(adapted.whole)
-    means["embedding_drift"] = embedding_drift(base.embeddings, adapted.embeddings)
-    means["weight_drift"] = weight
-    means["proj_drift"] = projection
-    heads = {name: tuple(tuple(row) for row in value.tolist()) for name, value in adapted.heads.items()}
+    means.update({name: finite(value) for name, value in adapted.whole.items()})
+    means["embedding_drift"] = finite(embedding_drift(base.embeddings, adapted.embeddings))
+    means["weight_drift"] = finite(weight)
+    means["proj_drift"] = finite(projection)
+    heads = {name: tuple(tuple(map(finite, row)) for row in value.tolist()) for name, value in adapted.heads.items()}
     return ProbeValues(means=means, layers=layers, heads=heads)
 
 

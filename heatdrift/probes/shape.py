@@ -1,7 +1,8 @@
 """Shape of attention rows: entropy, effective support, Gini coefficient, head diversity, rollout.
 
 A row is a distribution over the N patches: non-negative, summing to 1, the class-token key already dropped. All of it
-is computed in float64: sums over hundreds of small numbers decide the support.
+is computed in float64: sums over hundreds of small numbers decide the support. A row without any mass on the patches
+cannot be renormalised; whatever is asked of it is NaN, and no number is invented.
 """
 
 import math
@@ -14,6 +15,11 @@ from heatdrift.errors import ProbeError
 SUPPORT_MASS = 0.95 - 1e-9
 
 
+def float64(x: Tensor) -> Tensor:
+    """Return `x` in double precision; on the CPU where the device has none (Apple's MPS)."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
 def patch_rows(attention: Tensor) -> tuple[Tensor, Tensor]:
     """Class-token attention over the patches, renormalised, and the dropped class-to-class entry.
 
@@ -23,9 +29,9 @@ def patch_rows(attention: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    (..., patches) float64, rows sum to 1; and (...) float64 in [0, 1].
+    (..., patches) float64, rows sum to 1 (NaN where the class token sees itself only); and (...) float64 in [0, 1].
     """
-    row = attention[..., 0, :].double()
+    row = float64(attention[..., 0, :])
     total = row.sum(-1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-3, rtol=0):
         worst = float((total - 1).abs().max())
@@ -36,7 +42,7 @@ def patch_rows(attention: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _renormalised(row: Tensor) -> Tensor:
-    return row / row.sum(-1, keepdim=True).clamp_min(torch.finfo(row.dtype).tiny)
+    return row / row.sum(-1, keepdim=True)
 
 
 def entropy(rows: Tensor, *, base: float = math.e) -> Tensor:
@@ -52,7 +58,8 @@ def support(rows: Tensor) -> Tensor:
     """Smallest share of patches whose largest entries hold 95 % of the attention: (..., N) -> (...), in [1/N, 1]."""
     cumulative = rows.sort(dim=-1, descending=True).values.cumsum(-1)
     n = rows.shape[-1]
-    return ((cumulative < SUPPORT_MASS).sum(-1) + 1).clamp_max(n) / n
+    needed = ((cumulative < SUPPORT_MASS).sum(-1) + 1).clamp_max(n).to(rows.dtype)
+    return needed.masked_fill(cumulative[..., -1].isnan(), torch.nan) / n
 
 
 def gini(rows: Tensor) -> Tensor:
@@ -92,7 +99,8 @@ def rollout_step(rollout: Tensor | None, attention: Tensor) -> Tensor:
     attention : (batch, heads, T, T).
     """
     tokens = attention.shape[-1]
-    step = (attention.mean(1).double() + torch.eye(tokens, dtype=torch.float64, device=attention.device)) / 2
+    mean = float64(attention.mean(1))
+    step = (mean + torch.eye(tokens, dtype=mean.dtype, device=mean.device)) / 2
     return step if rollout is None else step @ rollout
 
 

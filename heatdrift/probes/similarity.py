@@ -1,6 +1,5 @@
 """How far representations moved: linear CKA, biased and debiased, and embedding distance."""
 
-import torch
 from torch import Tensor
 
 
@@ -13,8 +12,8 @@ def linear_cka(x: Tensor, y: Tensor) -> float | None:
 
     Returns
     -------
-    In [0, 1] up to rounding; None when x or y has no variance. With n below the number of features it stays high for
-    unrelated activations: read :func:`linear_cka_debiased` beside it.
+    In [0, 1] up to rounding; None when x or y has no variance or is not finite. With n below the number of features it
+    stays high for unrelated activations: read :func:`linear_cka_debiased` beside it.
     """
     if _constant(x) or _constant(y):
         return None
@@ -25,7 +24,7 @@ def linear_cka(x: Tensor, y: Tensor) -> float | None:
 def linear_cka_debiased(x: Tensor, y: Tensor) -> float | None:
     """Linear CKA with the unbiased HSIC estimator (Song et al. 2012; Nguyen et al. 2021): <= 1, about 0 if unrelated.
 
-    None when n < 4, without variance, or when an unbiased self-similarity is not positive.
+    None when n < 4, without variance, not finite, or when an unbiased self-similarity is not positive.
     """
     if len(x) < 4 or _constant(x) or _constant(y):
         return None
@@ -34,9 +33,13 @@ def linear_cka_debiased(x: Tensor, y: Tensor) -> float | None:
 
 
 def embedding_drift(base: Tensor, adapted: Tensor) -> float:
-    """1 - mean cosine of base and adapted embedding: (n, dim) each -> [0, 2]."""
-    cosine = torch.nn.functional.cosine_similarity(base.double(), adapted.double(), dim=-1)
-    return float((1 - cosine).mean().clamp(0, 2))
+    """1 - mean cosine of base and adapted embedding: (n, dim) each -> [0, 2]; NaN if an embedding is zero.
+
+    Computed as half the squared distance of the unit vectors, which is the same, exactly 0 for equal embeddings, and
+    keeps its digits where 1 - cosine would cancel.
+    """
+    before, after = (x.double() / x.double().norm(dim=-1, keepdim=True) for x in (base, adapted))
+    return float(((after - before).square().sum(-1) / 2).mean().clamp(0, 2))
 
 
 def _constant(x: Tensor) -> bool:
@@ -65,6 +68,6 @@ def _unbiased_hsic(gram_x: Tensor, gram_y: Tensor) -> Tensor:
 
 
 def _ratio(xy: Tensor, xx: Tensor, yy: Tensor) -> float | None:
-    if xx <= 0 or yy <= 0:
+    if not (xx > 0 and yy > 0):  # NaN is neither
         return None
-    return float(xy / (xx.sqrt() * yy.sqrt()))
+    return float(xy / (xx * yy).sqrt())  # one root: exactly 1 for a model against itself

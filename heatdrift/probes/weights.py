@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from heatdrift.errors import ProbeError
+from heatdrift.probes.shape import float64
+
 
 def tower_norm(base: nn.Module) -> float:
     """Frobenius norm of the base tower's weights, visual projection left out."""
@@ -17,14 +20,15 @@ def weight_drift(base: nn.Module, adapted: nn.Module, updates: Mapping[str, Tens
     Parameters
     ----------
     base, adapted : towers; the adapted one may hold adapters, whose base weights carry ``.base_layer`` in their name.
-    updates : update of each adapted weight, keyed by its name in the base tower ((alpha / rank) B A).
+    updates : update of each adapted weight, keyed by its name in the base tower ((alpha / rank) B A); ProbeError if
+        the base has no such weight, because its update would be missing from the norm.
     """
     moved = {name.replace(".base_layer", ""): p for name, p in adapted.named_parameters() if ".lora_" not in name}
-    differences = [
-        moved[name].detach() - p.detach() + updates.get(name, 0.0)
-        for name, p in base.named_parameters()
-        if name != "proj"
-    ]
+    before = {name: p for name, p in base.named_parameters() if name != "proj"}
+    if unknown := sorted(updates.keys() - before.keys()):
+        problem = f"an adapter updates {unknown[0]!r}, which the base tower does not have"
+        raise ProbeError(problem, hint="compare an adapted model with the base that it was made from")
+    differences = (moved[name].detach() - p.detach() + updates.get(name, 0.0) for name, p in before.items())
     return _norm(differences) / tower_norm(base)
 
 
@@ -35,5 +39,5 @@ def projection_drift(base: nn.Module, adapted: nn.Module) -> float:
 
 
 def _norm(tensors: Iterable[Tensor]) -> float:
-    squares = [t.detach().double().square().sum() for t in tensors]
+    squares = [float64(t.detach()).square().sum() for t in tensors]
     return float(torch.stack(squares).sum().sqrt())

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from stubs import write_image_parquet
 
 from heatdrift.config import SourceSpec
 from heatdrift.data.images import decode_image, readable
@@ -12,7 +13,6 @@ from heatdrift.data.sources import open_source, source_sha256
 from heatdrift.data.transforms import crops
 from heatdrift.errors import DataError, UnknownNameError
 from heatdrift.records import Preprocess
-from stubs import write_image_parquet
 
 PREPROCESS = Preprocess(size=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
