@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heatdrift.errors import TrainError
+from heatdrift.errors import ProbeError, TrainError
 from heatdrift.model import lora
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.probes.collector import Measured
@@ -73,7 +73,7 @@ def run_cell(
 ) -> CellOutcome:
     """Train and measure one cell.
 
-    A loss or gradient that is not finite ends the run with status ``diverged`` and keeps the epochs before it; adapters
+    A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before it; adapters
     that had no part in the result end it as ``failed``. Nothing is written: the caller stores the outcome.
 
     Raises
@@ -93,7 +93,7 @@ def run_cell(
         classifier_seed=derived_seed(cell.seed, "classifier"),
         adapter_seed=derived_seed(cell.seed, "adapters"),
     )
-    history, selected = _train(cell, recipe, model, data, transfers, resources, on_epoch)
+    history, selected, problem = _train(cell, recipe, model, data, transfers, resources, on_epoch)
     common = RunRecord(
         study=study,
         cell_id=cell.cell_id,
@@ -117,9 +117,10 @@ def run_cell(
         ),
         started_at=started,
     )
-    if len(history) <= recipe.epochs or selected is None:
-        where = f"loss or gradient not finite in epoch {len(history)}"
-        record = msgspec.structs.replace(common, error=where, finished_at=utc_now(), wall_s=time.perf_counter() - clock)
+    if problem is not None or selected is None:
+        record = msgspec.structs.replace(
+            common, error=problem, finished_at=utc_now(), wall_s=time.perf_counter() - clock
+        )
         return CellOutcome(record=record, hits={}, gallery={})
     model.restore(selected.state)
     checks = _adapter_checks(model, data, selected.measured, resources)
@@ -155,8 +156,8 @@ def _train(
     transfers: list[TransferData],
     resources: Resources,
     on_epoch: Callable[[int], None],
-) -> tuple[list[EpochRecord], _Selected | None]:
-    """Train all epochs, measuring after each; the history is shorter than epochs + 1 if the run diverged."""
+) -> tuple[list[EpochRecord], _Selected | None, str | None]:
+    """Train all epochs, measuring after each; a run that diverged has a shorter history and says where."""
     parameters = model.trained()
     run = Optimisation(
         optimizer=torch.optim.AdamW(parameters, lr=cell.lr, betas=(0.9, 0.999), weight_decay=recipe.weight_decay),
@@ -179,9 +180,12 @@ def _train(
         result = train_epoch(model.logits, parameters, data.train, resources.normalise, run)
         model.train_mode(on=False)
         if result.diverged:
-            break
+            return history, selected, f"loss or gradient not finite in epoch {epoch}"
         val = accuracy_pct(model.logits, data.val, resources.normalise)
-        measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
+        try:
+            measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
+        except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
+            return history, selected, f"not measurable after epoch {epoch}: {error.message}"
         track = None if tracked is None else hit_pct(_hits(model, tracked.tracked, tracked, resources))
         record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
         history.append(
@@ -190,7 +194,7 @@ def _train(
         if selected is None or val > selected.val_acc_pct:
             selected = _Selected(epoch=epoch, val_acc_pct=val, state=model.trained_state(), measured=measured)
         on_epoch(epoch)
-    return history, selected
+    return history, selected, None
 
 
 def _epoch_record(

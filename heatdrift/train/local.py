@@ -14,10 +14,11 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from heatdrift.errors import TrainError
+from heatdrift.errors import StoreError, TrainError
 from heatdrift.records import Cell
-from heatdrift.store.folder import write_record
-from heatdrift.train.worker import Ended, Event, Stopped, WorkerSettings, failed_record, work
+from heatdrift.store.claims import take_stale
+from heatdrift.store.folder import cell_folder, count_attempts, write_record
+from heatdrift.train.worker import Ended, Event, Stopped, Task, WorkerSettings, failed_record, work
 
 MAX_DEFAULT_JOBS = 8
 
@@ -49,7 +50,7 @@ def run_cells(
     ------
     TrainError : something that stops all cells, such as missing data or weights.
     """
-    waiting = list(reversed(cells))
+    waiting = [_task(cell, settings) for cell in reversed(cells)]
     counts: dict[str, int] = {}
     workers: list[_Worker] = []
     try:
@@ -72,7 +73,20 @@ def run_cells(
         for worker in workers:
             worker.process.terminate()
             _end(worker)
+            _give_back(worker, settings)
     return counts
+
+
+def _give_back(worker: _Worker, settings: WorkerSettings) -> None:
+    """Remove the claim of a worker that was ended on purpose: its cell is planned again, not failed."""
+    if worker.cell is not None:
+        with contextlib.suppress(StoreError):  # the reason for ending comes first; a stale claim is taken over anyway
+            take_stale(cell_folder(Path(settings.store_folder), settings.study.name, worker.cell.cell_id))
+
+
+def _task(cell: Cell, settings: WorkerSettings) -> Task:
+    folder = cell_folder(Path(settings.store_folder), settings.study.name, cell.cell_id)
+    return Task(cell=cell, seen=count_attempts(folder))
 
 
 def _processes() -> ForkServerContext | SpawnContext:
@@ -92,11 +106,12 @@ def _start(settings: WorkerSettings) -> _Worker:
     return _Worker(process=process, pipe=ours)
 
 
-def _hand_out(worker: _Worker, waiting: list[Cell]) -> bool:
-    worker.cell = waiting.pop() if waiting else None
+def _hand_out(worker: _Worker, waiting: list[Task]) -> bool:
+    task = waiting.pop() if waiting else None
+    worker.cell = task.cell if task else None
     with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when its pipe is read
-        worker.pipe.send(worker.cell)
-    return worker.cell is not None
+        worker.pipe.send(task)
+    return task is not None
 
 
 def _receive(worker: _Worker, settings: WorkerSettings) -> Event:
@@ -106,13 +121,14 @@ def _receive(worker: _Worker, settings: WorkerSettings) -> Event:
         worker.process.join()
         assert worker.cell is not None
         error = f"its process ended with exit code {worker.process.exitcode} (killed, or out of memory: fewer --jobs)"
-        record = failed_record(worker.cell, settings.study.name, settings.provenance, error)
-        write_record(record, Path(settings.store_folder))
+        store_folder, study = Path(settings.store_folder), settings.study.name
+        take_stale(cell_folder(store_folder, study, worker.cell.cell_id))  # recorded here, with the exit code
+        write_record(failed_record(worker.cell, study, settings.provenance, error), store_folder)
         return Ended(cell=worker.cell, status="failed", error=error)
     return event
 
 
-def _next_cell(worker: _Worker, waiting: list[Cell], settings: WorkerSettings) -> list[_Worker]:
+def _next_cell(worker: _Worker, waiting: list[Task], settings: WorkerSettings) -> list[_Worker]:
     """The worker at its next cell, or a fresh one if it died; none when no cell waits."""
     if waiting and worker.process.exitcode is not None:
         _end(worker)

@@ -1,47 +1,121 @@
-"""What the store folder says about planned cells: planned, running, done, diverged, failed."""
+"""What the store folder says about planned cells: planned, running, done, diverged, failed; and the time left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 import msgspec
 
 from heatdrift.errors import RecordError
-from heatdrift.records import Cell, Status
-from heatdrift.store.claims import is_live, read_claim
-from heatdrift.store.folder import cell_folder, read_record
+from heatdrift.records import FINISHED, Cell, Status
+from heatdrift.store.claims import heartbeat_age_s, is_live, read_claim
+from heatdrift.store.folder import cell_folder, current_record
+from heatdrift.store.reap import KILLED
 
 CellStatus = Literal["planned", "running"] | Status
 
 
 class CellState(msgspec.Struct, frozen=True, kw_only=True):
-    """Status of one cell; `attempts` is the number of the current record, `note` why it failed or is not readable."""
+    """Status of one cell.
+
+    Attributes
+    ----------
+    attempt : number of the current record, 0 without one.
+    note : why it failed or is not readable; where it runs.
+    wall_s : seconds that its current record took.
+    host, heartbeat_age_s : of a running cell: its machine, and seconds since its last sign of life.
+    """
 
     cell: Cell
     status: CellStatus
     attempt: int = 0
     note: str | None = None
+    wall_s: float | None = None
+    host: str | None = None
+    heartbeat_age_s: float | None = None
+
+
+class StudyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a study is.
+
+    Attributes
+    ----------
+    planned : cells of the kept plan, or all that have a run where none was kept (imported runs).
+    missing : planned cells that nobody has started.
+    time_left_s : for the cells that are not finished (half of it for a running one), from the mean wall time of finished cells of the same data set and
+        method, over the workers that run now (one where none does); None before the first cell is finished, 0 when all
+        are.
+    states : every planned cell, in order.
+    """
+
+    study: str
+    planned: int
+    done: int
+    running: int
+    failed: int
+    diverged: int
+    missing: int
+    time_left_s: float | None
+    states: tuple[CellState, ...]
 
 
 def cell_states(cells: Iterable[Cell], *, study: str, store_folder: Path) -> tuple[CellState, ...]:
-    """Look up every cell. A damaged record counts as failed: its cell is taken again."""
+    """Look up every cell. A record that is damaged beyond its attempts counts as failed: its cell is taken again."""
     return tuple(_state(cell, cell_folder(store_folder, study, cell.cell_id)) for cell in cells)
 
 
 def _state(cell: Cell, folder: Path) -> CellState:
     claim = read_claim(folder)
-    if claim is not None and is_live(claim):
-        return CellState(cell=cell, status="running", note=f"{claim.host} pid {claim.pid}")
-    path = folder / "record.json"
-    if not path.exists():
-        if claim is not None:
-            return CellState(cell=cell, status="failed", note="its process ended before the run did")
-        return CellState(cell=cell, status="planned")
+    if claim is not None and is_live(folder, claim):
+        return CellState(
+            cell=cell,
+            status="running",
+            note=f"{claim.host} pid {claim.pid}",
+            host=claim.host,
+            heartbeat_age_s=heartbeat_age_s(folder, claim),
+        )
     try:
-        record = read_record(path)
+        record = current_record(folder)
     except RecordError as error:
         return CellState(cell=cell, status="failed", note=error.problem)
-    return CellState(cell=cell, status=record.status, attempt=record.attempt, note=record.error)
+    if record is not None:
+        return CellState(
+            cell=cell, status=record.status, attempt=record.attempt, note=record.error, wall_s=record.wall_s
+        )
+    if claim is not None:
+        return CellState(cell=cell, status="failed", note=KILLED)
+    return CellState(cell=cell, status="planned")
+
+
+def study_status(study: str, states: Sequence[CellState]) -> StudyStatus:
+    """Count the states of a study's cells and estimate the time left."""
+    counts = {status: sum(s.status == status for s in states) for status in ("done", "running", "failed", "diverged")}
+    return StudyStatus(
+        study=study,
+        planned=len(states),
+        missing=sum(s.status == "planned" for s in states),
+        time_left_s=_time_left_s(states),
+        states=tuple(states),
+        **counts,
+    )
+
+
+def _time_left_s(states: Sequence[CellState]) -> float | None:
+    """Mean wall time of finished cells of the same group (of all, for a group without one), over the live workers."""
+    known: dict[str, list[float]] = {}
+    for state in states:
+        if state.status in FINISHED and state.wall_s is not None:
+            known.setdefault(state.cell.group, []).append(state.wall_s)
+    open_cells = [s for s in states if s.status not in FINISHED]
+    if not open_cells:
+        return 0.0
+    if not known:
+        return None
+    overall = fmean(wall_s for values in known.values() for wall_s in values)
+    expected = [fmean(known.get(s.cell.group, [overall])) / (2 if s.status == "running" else 1) for s in open_cells]
+    workers = sum(s.status == "running" for s in states)
+    return sum(expected) / max(1, workers)
 
 
 def unfinished(states: Iterable[CellState], *, only_failed: bool = False, force: bool = False) -> tuple[Cell, ...]:

@@ -1,6 +1,7 @@
 """One worker process: takes cells over a pipe, trains each, writes its record. Started by ``train/local.py``."""
 
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -9,9 +10,9 @@ import msgspec
 
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
-from heatdrift.records import Cell, Provenance, RunRecord
+from heatdrift.records import FINISHED, Cell, Provenance, RunRecord
 from heatdrift.store.claims import claim
-from heatdrift.store.folder import cell_folder, write_arrays, write_record
+from heatdrift.store.folder import cell_folder, count_attempts, current_record, write_arrays, write_record
 
 if TYPE_CHECKING:  # torch is imported in the worker process only
     from heatdrift.train.resources import Resources
@@ -31,7 +32,7 @@ class EpochDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A cell ended; ``busy`` means that another process holds it and nothing was done."""
+    """A cell ended; ``busy`` means that another process runs it or has just finished it, and nothing was done."""
 
     cell: Cell
     status: Literal["done", "diverged", "failed", "busy"]
@@ -47,6 +48,21 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Event = Started | EpochDone | Ended | Stopped
+_PARENT_GONE = (BrokenPipeError, ConnectionResetError)
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell to run, and the number of attempts it had when that was decided."""
+
+    cell: Cell
+    seen: int = 0
+
+
+_ORPHANED = "the command that started it ended before the run did (killed?)"
+
+
+class ClaimLostError(Exception):
+    """Another process has taken the cell over: this one slept longer than its lease."""
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,43 +84,65 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
     from heatdrift.train.resources import Resources
 
     torch.set_num_threads(settings.threads)
+    torch.backends.cudnn.allow_tf32 = False  # probes are float32, the patch embedding too
     resources = Resources.of(settings.study, Path(settings.data_folder), torch.device(settings.device))
-    while (cell := _next(pipe)) is not None:
-        try:
-            pipe.send(_train(cell, resources, settings, pipe))
-        except HeatdriftError as error:
-            pipe.send(Stopped(message=error.message, hint=error.hint))
-            return
-
-
-def _next(pipe: Connection) -> Cell | None:
     try:
-        received: Cell | None = pipe.recv()
+        while (task := _next(pipe)) is not None:
+            pipe.send(train_task(task, resources, settings, pipe.send))
+    except HeatdriftError as error:
+        pipe.send(Stopped(message=error.message, hint=error.hint))
+    except _PARENT_GONE:
+        return
+
+
+def _next(pipe: Connection) -> Task | None:
+    try:
+        received: Task | None = pipe.recv()
     except EOFError:  # the parent is gone
         return None
     return received
 
 
-def _train(cell: Cell, resources: "Resources", settings: WorkerSettings, pipe: Connection) -> Ended:
+def train_task(
+    task: Task, resources: "Resources", settings: WorkerSettings, notify: Callable[[Event], object]
+) -> Ended:
+    """Claim a cell, train it, write its record; `notify` hears of its start and its epochs.
+
+    A claim that is lost on the way (a machine that slept) ends the run without a record: the cell is another's now. If
+    it is lost after the last epoch, the record is kept as one more attempt.
+
+    Raises
+    ------
+    HeatdriftError
+        Something that no cell of this study can get past; the claim is given back.
+    """
     from heatdrift.train.cell import run_cell
 
-    store_folder, study = Path(settings.store_folder), settings.study.name
+    cell, store_folder, study = task.cell, Path(settings.store_folder), settings.study.name
     folder = cell_folder(store_folder, study, cell.cell_id)
-    held = claim(folder)
+    held = claim(folder, cell, attempts=count_attempts(folder))
     if held is None:
         return Ended(cell=cell, status="busy")
-    with held:
-        pipe.send(Started(cell=cell))
+    with held, held.beating():
+        if _finished_since(folder, task.seen):
+            return Ended(cell=cell, status="busy")
+        notify(Started(cell=cell))
 
         def on_epoch(epoch: int) -> None:
-            held.refresh()
-            pipe.send(EpochDone(cell=cell, epoch=epoch))
+            if held.lost:
+                raise ClaimLostError
+            notify(EpochDone(cell=cell, epoch=epoch))
 
         try:
             outcome = run_cell(
                 cell, study=study, resources=resources, provenance=settings.provenance, on_epoch=on_epoch
             )
         except HeatdriftError:
+            raise
+        except ClaimLostError:
+            return Ended(cell=cell, status="busy")
+        except _PARENT_GONE:
+            write_record(failed_record(cell, study, settings.provenance, _ORPHANED), store_folder)
             raise
         except Exception as error:  # noqa: BLE001  a bug or a lack of memory in one cell must not take the others along
             record = failed_record(cell, study, settings.provenance, _advice(error))
@@ -116,6 +154,14 @@ def _train(cell: Cell, resources: "Resources", settings: WorkerSettings, pipe: C
         write_record(outcome.record, store_folder)
     record = outcome.record
     return Ended(cell=cell, status=record.status, error=record.error, wall_s=record.wall_s or 0.0)
+
+
+def _finished_since(folder: Path, seen: int) -> bool:
+    """Whether another process finished the cell after it was decided to run it."""
+    if count_attempts(folder) <= seen:
+        return False
+    record = current_record(folder)
+    return record is not None and record.status in FINISHED and record.attempt > seen
 
 
 def failed_record(cell: Cell, study: str, provenance: Provenance, error: str) -> RunRecord:

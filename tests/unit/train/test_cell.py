@@ -131,6 +131,16 @@ def test_a_diverged_run_keeps_what_it_had(cells, resources):
     assert outcome.record.test_acc_pct is None
 
 
+@pytest.mark.parametrize("method", ["full_ft", "lora_r8"])
+def test_a_run_that_blows_up_in_the_last_step_of_an_epoch_has_diverged(cells, resources, method):
+    """Its loss was finite, the model is not: the cell is diverged, the study goes on."""
+    cell = cells["stripes", method, 1e-2, 1]
+    recipe = msgspec.structs.replace(cell.recipe, batch_size=18)
+    record = run(msgspec.structs.replace(cell, lr=1e30, recipe=recipe), resources).record
+    assert record.status == "diverged"
+    assert "after epoch 1" in record.error
+
+
 def test_the_test_split_is_read_once_at_the_selected_epoch(cells, resources, monkeypatch):
     calls = []
     real = cell_module.accuracy_pct
