@@ -1,20 +1,35 @@
-"""Runs of one study as a frame, for the commands that compute."""
+"""Runs of one study as frames, for the commands that compute, and the options that choose them."""
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from heatdrift.cli.options import (
+    BackboneOption,
+    DatasetOption,
+    Format,
+    FormatOption,
+    LrOption,
+    MethodOption,
+    SeedOption,
+    StoredStudyOption,
+    StoreOption,
+)
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import UnknownNameError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from heatdrift.store.read import View
+
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options chose; empty = all."""
+    """What the options chose, and the store they chose from; empty = all."""
 
     study: str | None = None
     backbone: str | None = None
@@ -22,9 +37,43 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     method: Sequence[str] = ()
     lr: Sequence[float] = ()
     seed: Sequence[int] = ()
+    store: Path | None = None
 
 
-def selected_runs(store: Path | None, chosen: Selection) -> "pl.DataFrame":
+_CHOICES: Final[dict[str, Any]] = {
+    "study": StoredStudyOption,
+    "backbone": BackboneOption,
+    "dataset": DatasetOption,
+    "method": MethodOption,
+    "lr": LrOption,
+    "seed": SeedOption,
+    "store": StoreOption,
+}
+
+
+def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that choose runs and the output format.
+
+    Typer reads options from a function's signature, so the returned function has the command's own options followed by
+    the shared ones; the command itself takes them as `chosen` (a Selection) and `fmt` (a Format).
+    """
+    own = [p for p in inspect.signature(command).parameters.values() if p.name not in ("chosen", "fmt")]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [inspect.Parameter(n, keyword, default=None, annotation=a) for n, a in _CHOICES.items()]
+    shared.append(inspect.Parameter("fmt", keyword, default=Format.table, annotation=FormatOption))
+
+    @functools.wraps(command)
+    def with_choices(**options: Any) -> None:
+        given = {name: options.pop(name) for name in _CHOICES}
+        chosen = Selection(**{name: value for name, value in given.items() if value is not None})
+        command(chosen=chosen, **options)
+
+    signature = inspect.Signature([*(p.replace(kind=keyword) for p in own), *shared])
+    with_choices.__signature__ = signature  # type: ignore[attr-defined]
+    return with_choices
+
+
+def selected_runs(chosen: Selection) -> "pl.DataFrame":
     """Rows of the view ``runs`` of one study that the options chose; every status.
 
     Raises
@@ -32,12 +81,27 @@ def selected_runs(store: Path | None, chosen: Selection) -> "pl.DataFrame":
     StoreError : no store, or several studies and none named.
     UnknownNameError : an option names a value that the study does not have.
     """
+    return selected_views(chosen)[0]
+
+
+def selected_views(chosen: Selection, *views: "View") -> "list[pl.DataFrame]":
+    """Rows of ``runs`` that the options chose, then those of other views (with a cell_id) of the same runs.
+
+    Raises
+    ------
+    StoreError, UnknownNameError : as `selected_runs`.
+    """
     from heatdrift.store.ingest import open_current
     from heatdrift.store.read import read_view, resolve_study
 
-    with open_current(Workspace.of(store).store) as connection:
+    with open_current(Workspace.of(chosen.store).store) as connection:
         study = resolve_study(connection, chosen.study)
-        runs = read_view(connection, "runs", study=study)
+        runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
+        others = [read_view(connection, view, study=study) for view in views]
+    return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
+
+
+def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.DataFrame":
     backbone = [chosen.backbone] if chosen.backbone else []
     axes: tuple[tuple[str, Sequence[object]], ...] = (
         ("backbone", backbone),

@@ -1,24 +1,23 @@
-"""``heatdrift stats``: interaction and correlation."""
+"""``heatdrift stats``: one thin command per question."""
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from heatdrift.cli.options import (
-    BackboneOption,
+    BootstrapOption,
     ConfOption,
-    DatasetOption,
     Format,
-    FormatOption,
-    LrOption,
-    MethodOption,
-    SeedOption,
-    StoredStudyOption,
-    StoreOption,
+    MethodAOption,
+    MethodBOption,
+    MetricOption,
+    MetricsOption,
+    ResamplingSeedOption,
 )
 from heatdrift.cli.output import show_json
-from heatdrift.cli.runs import Selection, selected_runs
+from heatdrift.cli.runs import Selection, chooses_runs, selected_runs, selected_views
 
 
 class LrAs(StrEnum):
@@ -39,13 +38,13 @@ class Ddf(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     group = typer.Typer(no_args_is_help=True, help="Test what the runs say; every result has n, unit and method.")
-    group.command("interaction")(interaction)
-    group.command("correlation")(correlation)
+    for command in COMMANDS:
+        group.command(command.__name__)(chooses_runs(command))
     app.add_typer(group, name="stats")
 
 
 def interaction(
-    metric: Annotated[str, typer.Option("--metric", help="Result column of runs.")] = "retention_pct",
+    metric: MetricOption = "retention_pct",
     lr_as: Annotated[LrAs, typer.Option("--lr-as", help="Learning rate as a factor, line or quadratic.")] = LrAs.factor,
     random: Annotated[
         str,
@@ -55,14 +54,9 @@ def interaction(
     ] = "seed",
     ddf: Annotated[Ddf, typer.Option("--ddf", help="Degrees of freedom of the contrasts.")] = Ddf.kenward_roger,
     conf_level: ConfOption = 0.95,
-    study: StoredStudyOption = None,
-    backbone: BackboneOption = None,
-    dataset: DatasetOption = None,
-    method: MethodOption = None,
-    lr: LrOption = None,
-    seed: SeedOption = None,
-    store: StoreOption = None,
-    fmt: FormatOption = Format.table,
+    *,
+    chosen: Selection,
+    fmt: Format,
 ) -> None:
     """Fit METRIC ~ lr * method * dataset with seed as a random effect; the headline is the seed-level test.
 
@@ -71,12 +65,9 @@ def interaction(
     from heatdrift.cli.tables import show_interaction
     from heatdrift.stats.interaction import interaction as fit
 
-    chosen = Selection(
-        study=study, backbone=backbone, dataset=dataset or (), method=method or (), lr=lr or (), seed=seed or ()
-    )
     ddf_name: Literal["kenward_roger", "satterthwaite"] = ddf.value
     result = fit(
-        selected_runs(store, chosen),
+        selected_runs(chosen),
         metric=metric,
         lr_as=lr_as.value,
         random=random,
@@ -89,17 +80,12 @@ def interaction(
 def correlation(
     x: Annotated[str, typer.Option("--x", help="Result column of runs.")] = "delta_erf95_pct",
     y: Annotated[str, typer.Option("--y", help="Result column of runs.")] = "retention_pct",
-    bootstrap: Annotated[int, typer.Option("--bootstrap", min=100, help="Resamples of cells.")] = 2000,
-    resampling_seed: Annotated[int, typer.Option("--resampling-seed", help="Seed of bootstrap and permutation.")] = 0,
+    bootstrap: BootstrapOption = 2000,
+    resampling_seed: ResamplingSeedOption = 0,
     conf_level: ConfOption = 0.95,
-    study: StoredStudyOption = None,
-    backbone: BackboneOption = None,
-    dataset: DatasetOption = None,
-    method: MethodOption = None,
-    lr: LrOption = None,
-    seed: SeedOption = None,
-    store: StoreOption = None,
-    fmt: FormatOption = Format.table,
+    *,
+    chosen: Selection,
+    fmt: Format,
 ) -> None:
     """Correlate X with Y: pooled, within data set, within group, repeated-measures and partial given lr.
 
@@ -108,10 +94,167 @@ def correlation(
     from heatdrift.cli.tables import show_correlation
     from heatdrift.stats.correlation import correlation as correlate
 
-    chosen = Selection(
-        study=study, backbone=backbone, dataset=dataset or (), method=method or (), lr=lr or (), seed=seed or ()
-    )
     result = correlate(
-        selected_runs(store, chosen), x=x, y=y, bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level
+        selected_runs(chosen), x=x, y=y, bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level
     )
     show_json(result) if fmt is Format.json else show_correlation(result, fmt)
+
+
+def dose(
+    metric: MetricsOption = None,
+    permutations: Annotated[
+        int, typer.Option("--permutations", min=99, help="Random arrangements where an exact count is out of reach.")
+    ] = 99_999,
+    resampling_seed: ResamplingSeedOption = 0,
+    conf_level: ConfOption = 0.95,
+    *,
+    chosen: Selection,
+    fmt: Format,
+) -> None:
+    """Test whether METRIC rises or falls with the learning rate, within each data set and method.
+
+    Example: `heatdrift stats dose --metric retention_pct`
+    """
+    from heatdrift.cli.tables import show_dose
+    from heatdrift.stats.dose import dose as trend
+
+    result = trend(
+        selected_runs(chosen),
+        metrics=metric,
+        permutations=permutations,
+        seed=resampling_seed,
+        conf_level=conf_level,
+    )
+    show_json(result) if fmt is Format.json else show_dose(result, fmt)
+
+
+def paired(
+    metric: MetricsOption = None,
+    method_a: MethodAOption = "full_ft",
+    method_b: MethodBOption = "lora_r8",
+    conf_level: ConfOption = 0.95,
+    *,
+    chosen: Selection,
+    fmt: Format,
+) -> None:
+    """Compare two methods over identical data set, lr and seed: over pairs as published, and at the seed level.
+
+    Example: `heatdrift stats paired --metric retention_pct --metric test_acc_pct`
+    """
+    from heatdrift.cli.tables import show_paired
+    from heatdrift.stats.paired import paired as compare
+
+    result = compare(selected_runs(chosen), metrics=metric, method_a=method_a, method_b=method_b, conf_level=conf_level)
+    show_json(result) if fmt is Format.json else show_paired(result, fmt)
+
+
+def layers(
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="Per-block probe, e.g. entropy (repeatable). Default: all that were measured."),
+    ] = None,
+    method_a: MethodAOption = "full_ft",
+    method_b: MethodBOption = "lora_r8",
+    conf_level: ConfOption = 0.95,
+    *,
+    chosen: Selection,
+    fmt: Format,
+) -> None:
+    """Test every block and head: do the methods differ, did it drift; false discovery rate controlled.
+
+    Example: `heatdrift stats layers --metric entropy`
+    """
+    from heatdrift.cli.tables import show_layers
+    from heatdrift.stats.layers import layers as test_layers
+
+    runs, blocks, heads = selected_views(chosen, "layers", "heads")
+    result = test_layers(
+        runs, blocks, heads, metrics=metric, method_a=method_a, method_b=method_b, conf_level=conf_level
+    )
+    show_json(result) if fmt is Format.json else show_layers(result, fmt)
+
+
+def predictors(
+    margin: Annotated[
+        float, typer.Option("--margin", min=0.0, help="Candidates: within this many points of the best validation.")
+    ] = 2.0,
+    bootstrap: BootstrapOption = 2000,
+    resampling_seed: ResamplingSeedOption = 0,
+    conf_level: ConfOption = 0.95,
+    *,
+    chosen: Selection,
+    fmt: Format,
+) -> None:
+    """Compare signals that need no transfer labels: which ranks retention, and what does choosing by it keep.
+
+    Example: `heatdrift stats predictors --margin 2`
+    """
+    from heatdrift.cli.tables import show_predictors
+    from heatdrift.stats.predictors import predictors as compare
+
+    runs, epochs = selected_views(chosen, "epochs")
+    result = compare(runs, epochs, margin=margin, bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level)
+    show_json(result) if fmt is Format.json else show_predictors(result, fmt)
+
+
+def frontier(
+    bootstrap: BootstrapOption = 2000,
+    resampling_seed: ResamplingSeedOption = 0,
+    conf_level: ConfOption = 0.95,
+    *,
+    chosen: Selection,
+    fmt: Format,
+) -> None:
+    """Show which cells are beaten by none in accuracy and retention, and methods at equal accuracy or weight drift.
+
+    Example: `heatdrift stats frontier --dataset eurosat`
+    """
+    from heatdrift.cli.tables import show_frontier
+    from heatdrift.stats.frontier import frontier as find
+
+    result = find(selected_runs(chosen), bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level)
+    show_json(result) if fmt is Format.json else show_frontier(result, fmt)
+
+
+def power(
+    metric: MetricOption = "retention_pct",
+    seeds: Annotated[int, typer.Option("--seeds", min=2, help="Planned number of seeds.")] = 5,
+    method_a: MethodAOption = "full_ft",
+    method_b: MethodBOption = "lora_r8",
+    alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="Level of the test.")] = 0.05,
+    target: Annotated[float, typer.Option("--power", min=0.51, max=0.999, help="Wanted power.")] = 0.8,
+    conf_level: ConfOption = 0.95,
+    *,
+    chosen: Selection,
+    fmt: Format,
+) -> None:
+    """Compute the smallest difference of two methods that a number of seeds can find, and what more would buy.
+
+    Example: `heatdrift stats power --seeds 5 --metric retention_pct`
+    """
+    from heatdrift.cli.tables import show_power
+    from heatdrift.stats.power import power as plan
+
+    result = plan(
+        selected_runs(chosen),
+        metric=metric,
+        seeds=seeds,
+        method_a=method_a,
+        method_b=method_b,
+        alpha=alpha,
+        target=target,
+        conf_level=conf_level,
+    )
+    show_json(result) if fmt is Format.json else show_power(result, fmt)
+
+
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    interaction,
+    correlation,
+    dose,
+    paired,
+    layers,
+    predictors,
+    frontier,
+    power,
+)

@@ -2,12 +2,27 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from heatdrift.cli.options import Format
 from heatdrift.cli.output import say, show_frame, show_table
-from heatdrift.results import Association, CorrelationResult, InteractionResult
+from heatdrift.results import (
+    Association,
+    CorrelationResult,
+    DoseResult,
+    FrontierResult,
+    InteractionResult,
+    LayersResult,
+    PairedResult,
+    PowerResult,
+    PredictorsResult,
+)
+
+# Of hundreds of heads the table shows those that differ, at most this many; JSON and CSV have all.
+SHOWN_HEADS: Final = 20
+_SUPPORTED: Final = 0.05
 
 
 def show_interaction(result: InteractionResult, fmt: Format) -> None:
@@ -62,18 +77,120 @@ def show_correlation(result: CorrelationResult, fmt: Format) -> None:
     show_table(("level", *fields), rows, title=f"{how}, seed {result.bootstrap_seed}")
 
 
+def show_dose(result: DoseResult, fmt: Format) -> None:
+    """Findings and one row per group and metric; CSV: the rows."""
+    if fmt is Format.csv:
+        _csv(result.rows)
+        return
+    _head(result)
+    columns = "dataset method metric unit n rho p p_exact p_exact_holm slope ci_low ci_high monotone p_method"
+    title = f"trend over learning rates; slope per tenfold with {result.conf_level:.0%} interval"
+    show_table(*_columns(result.rows, columns), title=title)
+
+
+def show_paired(result: PairedResult, fmt: Format) -> None:
+    """Findings and one row per data set and metric; CSV: the rows."""
+    if fmt is Format.csv:
+        _csv(result.rows)
+        return
+    _head(result)
+    title = f"{result.method_b} - {result.method_a}, over pairs as published (Holm over all rows)"
+    columns = "dataset metric unit n mean_a mean_b difference dz t t_p t_p_holm wilcoxon_p"
+    show_table(*_columns(result.rows, columns), title=title)
+    columns = "dataset metric seed_difference ci_low ci_high seed_t seed_df seed_p seed_p_holm n_seeds"
+    title = f"the same at the seed level, {result.conf_level:.0%} intervals"
+    show_table(*_columns(result.rows, columns), title=title)
+
+
+def show_layers(result: LayersResult, fmt: Format) -> None:
+    """Findings, all blocks, and the heads that differ most; CSV: all rows."""
+    if fmt is Format.csv:
+        _csv(result.rows)
+        return
+    _head(result)
+    common = "unit estimate ci_low ci_high t df p p_bh p_by"
+    places = {"method": "metric layer", "drift": "dataset method metric layer"}
+    titles = {"method": f"{result.method_b} - {result.method_a}", "drift": "mean drift against 0"}
+    for test, place in places.items():
+        rows = [row for row in result.rows if row.test == test]
+        blocks = [row for row in rows if row.head is None]
+        if blocks:
+            show_table(*_columns(blocks, f"{place} {common}"), title=f"blocks: {titles[test]}")
+        heads = [row for row in rows if row.head is not None]
+        found = sorted((row for row in heads if row.p_bh < _SUPPORTED), key=lambda row: row.p_bh)
+        if heads:
+            title = f"heads: {titles[test]}; {len(found)} of {len(heads)} at 5 % (Benjamini-Hochberg)"
+            title += f", first {SHOWN_HEADS}" if len(found) > SHOWN_HEADS else ""
+            show_table(*_columns(found[:SHOWN_HEADS], f"{place} head {common}"), title=title)
+
+
+def show_predictors(result: PredictorsResult, fmt: Format) -> None:
+    """Findings, signals best first, and what selection by each keeps; CSV: signals."""
+    if fmt is Format.csv:
+        _csv(result.rows)
+        return
+    _head(result)
+    columns = (
+        "signal orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group "
+        "score ci_low ci_high gap gap_ci_low gap_ci_high best_share"
+    )
+    for when, words in (("final", "at the selected epoch"), ("epoch1", "after epoch 1")):
+        rows = [row for row in result.rows if row.when == when]
+        ranked = sorted(rows, key=lambda row: (row.score != row.score, -row.score))
+        if ranked:
+            show_table(*_columns(ranked, columns), title=f"signals {words} against {result.metric}, best first")
+    columns = "dataset signal picked retention_pct ci_low ci_high oracle random worst n_candidates"
+    for rows_of, words in ((result.selection, "at the selected epoch"), (result.selection_epoch1, "after epoch 1")):
+        if rows_of:
+            show_table(*_columns(rows_of, columns), title=f"selection by the signal {words}: {result.metric}")
+
+
+def show_frontier(result: FrontierResult, fmt: Format) -> None:
+    """Findings, cells and matched comparisons; CSV: cells."""
+    if fmt is Format.csv:
+        _csv(result.cells)
+        return
+    _head(result)
+    show_table(*_columns(result.cells), title=f"cells, {result.conf_level:.0%} intervals")
+    show_table(*_columns(result.matched), title="retention of method_b - method_a at equal accuracy or weight drift")
+
+
+def show_power(result: PowerResult, fmt: Format) -> None:
+    """Findings and detectable differences by number of seeds; CSV: the rows."""
+    if fmt is Format.csv:
+        _csv(result.rows)
+        return
+    _head(result)
+    title = f"detectable {result.method_b} - {result.method_a} in {result.metric} [{result.unit}]"
+    show_table(*_columns(result.rows), title=f"{title}, power {result.power:g} at {result.alpha:g}")
+
+
+_Rows = DoseResult | PairedResult | LayersResult | PredictorsResult | FrontierResult | PowerResult
+
+
+def _head(result: _Rows) -> None:
+    """Print n, what was left out, the method and the findings."""
+    say(f"{result.n_runs} runs on {', '.join(result.datasets)}, {result.n_dropped} left out")
+    for text in result.left_out:
+        say(f"  left out: {text}")
+    say(f"method: {result.method}")
+    _findings(result.findings)
+
+
 def _findings(findings: Sequence[str]) -> None:
     say("findings" if findings else "findings: none")
     for sentence in findings:
         say(f"  - {sentence}")
 
 
-def _columns(results: Sequence[msgspec.Struct]) -> tuple[list[str], Iterable[list[object]]]:
-    names = [field.name for field in msgspec.structs.fields(results[0])] if results else []
+def _columns(results: Sequence[msgspec.Struct], chosen: str = "") -> tuple[list[str], Iterable[list[object]]]:
+    """Names and values of all fields, or of the chosen ones (separated by spaces)."""
+    names = chosen.split() or ([field.name for field in msgspec.structs.fields(results[0])] if results else [])
     return names, [[getattr(result, name) for name in names] for result in results]
 
 
 def _csv(results: Sequence[msgspec.Struct]) -> None:
     import polars as pl
 
-    sys.stdout.write(pl.DataFrame([msgspec.structs.asdict(r) for r in results]).write_csv())
+    rows = [msgspec.structs.asdict(result) for result in results]
+    sys.stdout.write(pl.DataFrame(rows, infer_schema_length=None).fill_nan(None).write_csv())

@@ -86,7 +86,8 @@ def train(
         return
     work.keep_plan(spec, planned)
     note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
-    counts = _run(cells, work, _settings(spec, work, folder, device, threads), jobs)
+    seen = {state.cell.cell_id: state.attempt for state in states}
+    counts = _run(cells, seen, work, _settings(spec, work, folder, device, threads), jobs)
     ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do"
     note(f"{ended}; stored in {work.store}; next: heatdrift report --html --study {spec.name}")
     if counts.get("failed") or counts.get("diverged"):
@@ -108,7 +109,9 @@ def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, thr
     )
 
 
-def _run(cells: "Sequence[Cell]", work: Workspace, settings: "WorkerSettings", jobs: int | None) -> dict[str, int]:
+def _run(
+    cells: "Sequence[Cell]", seen: dict[str, int], work: Workspace, settings: "WorkerSettings", jobs: int | None
+) -> dict[str, int]:
     from heatdrift.cli.progress import TrainingProgress
     from heatdrift.store.ingest import ingest
     from heatdrift.train.local import default_jobs, run_cells
@@ -120,7 +123,7 @@ def _run(cells: "Sequence[Cell]", work: Workspace, settings: "WorkerSettings", j
     jobs = jobs or default_jobs(settings.device, settings.threads)
     try:
         with TrainingProgress(cells, bring_in) as progress:
-            return run_cells(cells, settings, jobs=jobs, on_event=progress)
+            return run_cells(cells, settings, jobs=jobs, on_event=progress, seen=seen)
     except KeyboardInterrupt:
         note("stopped; finished cells are kept, the same command goes on with the rest")
         raise
@@ -132,7 +135,7 @@ def pretrain(
     what: Annotated[str, typer.Argument(help="What to pretrain: lab.")],
     out: Annotated[Path, typer.Option("--out", help="Where the weights go.")] = Path("lab.safetensors"),
     seed: Annotated[int, typer.Option("--seed", help="Seed; the shipped weights have the default one.")] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads; the shipped weights come from 1.")] = 1,
 ) -> None:
     """Make the weights of the embedded lab from nothing.
 

@@ -1,23 +1,24 @@
 """Assumption checks of an interaction analysis: the numbers, a flag, and a sentence for people."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.results import Check, TermTest
+from heatdrift.results import Check, Contrast, TermTest
 from heatdrift.stats.design import categorical, full_factorial
-from heatdrift.stats.kenward_roger import kenward_roger
-from heatdrift.stats.mixed import SINGULAR_RATIO, fit_mixed
+from heatdrift.stats.mixed import SINGULAR_RATIO
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import f_p_value
-from heatdrift.stats.strata import SeedStrata
+from heatdrift.stats.spread import cell_spread, extra_f
 from heatdrift.stats.text import counted, p_text
 
 Floats = npt.NDArray[np.float64]
 
 ALPHA: Final = 0.05
-_RATIO_DRAWS: Final = 4999
+_NAMED: Final = 6  # missing combinations named in the sentence; the values hold all
 
 
 def assumption_checks(model: InteractionModel, tests: tuple[TermTest, ...]) -> tuple[Check, ...]:
@@ -35,14 +36,25 @@ def assumption_checks(model: InteractionModel, tests: tuple[TermTest, ...]) -> t
 
 
 def _balance(model: InteractionModel) -> Check:
-    full = model.design.grid.shape[0] * len(model.seed_names)
-    cells = f"{model.y.size} of {full} combinations of cell and seed"
+    """Count and name the combinations of cell and seed without a run."""
+    n_cells, n_seeds = model.design.grid.shape[0], len(model.seed_names)
+    absent = np.ones((n_cells, n_seeds), dtype=bool)
+    absent[model.cells, model.seeds] = False
+    missing = [f"{model.place(int(c))}, seed {model.seed_names[s]}" for c, s in np.argwhere(absent)]
+    cells = f"{model.y.size} of {n_cells * n_seeds} combinations of cell and seed"
+    more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     sentence = (
-        f"Balanced: {cells} are present, the seed-level tests are exact."
+        f"Balanced: {cells} are present, the seed-level tests are exact where sphericity holds."
         if model.balanced
-        else f"Unbalanced: {cells} are present; the seed-level tests use least-squares contrasts and are approximate."
+        else f"Unbalanced: {cells} are present; the seed-level tests use least-squares contrasts and are approximate. "
+        f"Missing: {'; '.join(missing[:_NAMED])}{more}."
     )
-    values = {"n_runs": model.y.size, "n_planned": full, "n_missing": full - model.y.size}
+    values: dict[str, float | int | str | None] = {
+        "n_runs": model.y.size,
+        "n_planned": n_cells * n_seeds,
+        "n_missing": len(missing),
+        "missing": "; ".join(missing),
+    }
     return Check(name="balance", flag=not model.balanced, values=values, sentence=sentence)
 
 
@@ -52,7 +64,10 @@ def _seed_by_factor(model: InteractionModel, name: str) -> Check:
     level = model.design.level_codes(name)[model.cells]
     indicator = np.eye(int(level.max()) + 1)[level]
     crossed = (seeds[:, :, None] * indicator[:, None, :]).reshape(model.y.size, -1)
-    f, df_num, df_den = _extra_f(model.y, np.hstack([model.x, seeds]), np.hstack([model.x, seeds, crossed]))
+    statistic, df_num, df_den = extra_f(
+        model.y[None, :], np.hstack([model.x, seeds]), np.hstack([model.x, seeds, crossed])
+    )
+    f = float(statistic[0])
     p = f_p_value(f, df_num, df_den)
     covered = f"seed:{name}" in model.random.split(" + ") or model.random == f"{name}:seed"
     flag = bool(p < ALPHA and not covered)
@@ -74,21 +89,8 @@ def _seed_by_factor(model: InteractionModel, name: str) -> Check:
     return Check(name=f"seed_by_{name}", flag=flag, values=values, sentence=sentence)
 
 
-def _extra_f(y: Floats, small: Floats, large: Floats) -> tuple[float, int, int]:
-    """F of the extra columns of `large`; NaN when nothing is left to estimate the error."""
-    rss, rank = [], []
-    for x in (small, large):
-        solution, _, found, _ = np.linalg.lstsq(x, y, rcond=1e-10)
-        rss.append(float(np.sum((y - x @ solution) ** 2)))
-        rank.append(int(found))
-    df_num, df_den = rank[1] - rank[0], y.size - rank[1]
-    if df_num <= 0 or df_den <= 0 or rss[1] <= 0:
-        return float("nan"), df_num, df_den
-    return (rss[0] - rss[1]) / df_num / (rss[1] / df_den), df_num, df_den
-
-
 def _agreement(tests: tuple[TermTest, ...]) -> Check:
-    p = {(t.term, t.method): t.p for t in tests}
+    p = {(t.term, t.method): t.p if t.p_box is None else t.p_box for t in tests}
     terms = [t.term for t in tests if t.method == "strata"]
     values: dict[str, float | int | str | None] = {}
     differing = []
@@ -114,58 +116,49 @@ def _agreement(tests: tuple[TermTest, ...]) -> Check:
 def _sphericity(tests: tuple[TermTest, ...]) -> Check:
     several = [t for t in tests if t.method == "strata" and t.df_num > 1]
     values: dict[str, float | int | str | None] = {}
-    changed = []
+    changed: list[str] = []
+    cautious: list[str] = []
     for test in several:
-        values[f"{test.term} epsilon"] = test.epsilon
-        values[f"{test.term} p_gg"] = test.p_gg
-        if test.p_gg is not None and (test.p_gg < ALPHA) != (test.p < ALPHA):
-            changed.append(f"{test.term} ({p_text(test.p)}, corrected {p_text(test.p_gg)})")
+        values |= {f"{test.term} epsilon_box": test.epsilon_box, f"{test.term} p_box": test.p_box}
+        values |= {f"{test.term} epsilon": test.epsilon, f"{test.term} p_gg": test.p_gg}
+        for p, found in ((test.p_box, changed), (test.p_gg, cautious)):
+            if p is not None and (p < ALPHA) != (test.p < ALPHA):
+                found.append(f"{test.term} ({p_text(test.p)}, corrected {p_text(p)})")
     if not several:
         sentence = "Every term has one degree of freedom: sphericity is no assumption here."
     elif changed:
         sentence = (
-            "With Greenhouse-Geisser's correction the seed-level test changes its answer at 5 % for "
+            "Corrected for unequal variances (Box) the seed-level test changes its answer at 5 % for "
             + "; ".join(changed)
-            + "."
+            + ". Findings use the corrected one."
         )
     else:
-        sentence = "Greenhouse-Geisser's correction changes no answer at 5 %."
-    return Check(name="sphericity", flag=bool(changed), values=values, sentence=sentence)
+        sentence = "Correcting the seed-level tests for unequal variances (Box) changes no answer at 5 %."
+    if cautious:
+        sentence += " Greenhouse-Geisser's correction, from the seeds alone, would change " + "; ".join(cautious) + "."
+    return Check(name="sphericity", flag=bool(changed or cautious), values=values, sentence=sentence)
 
 
 def _cell_variance(model: InteractionModel) -> Check:
     """Largest to smallest cell variance (p by simulation of normal data) and Brown-Forsythe; cells of >= 3 runs."""
-    groups = [model.y[model.cells == c] for c in np.unique(model.cells)]
-    sizes = np.array([g.size for g in groups])
-    groups, sizes = [g for g in groups if g.size >= 3], sizes[sizes >= 3]
-    if len(groups) < 2:
+    spread = cell_spread(model.y[None, :], model.cells)
+    if spread is None:
         return Check(
-            name="cell_variance",
-            flag=False,
-            values={"n_cells": len(groups)},
-            sentence="Too few runs per cell to compare variances.",
+            name="cell_variance", flag=False, values={}, sentence="Too few runs per cell to compare variances."
         )
-    variances = np.array([g.var(ddof=1) for g in groups])
-    ratio = float(variances.max() / variances.min()) if variances.min() > 0 else float("inf")
-    draws = np.random.default_rng(0).chisquare(sizes - 1, size=(_RATIO_DRAWS, sizes.size)) / (sizes - 1)
-    p_ratio = float((1 + np.sum(draws.max(axis=1) / draws.min(axis=1) >= ratio)) / (_RATIO_DRAWS + 1))
-    spread = [np.abs(g - np.median(g)) for g in groups]
-    flat = np.concatenate(spread)
-    between = float(np.sum(sizes * (np.array([s.mean() for s in spread]) - flat.mean()) ** 2))
-    within = float(sum(np.sum((s - s.mean()) ** 2) for s in spread))
-    df_num, df_den = sizes.size - 1, int(sizes.sum()) - sizes.size
-    f = between / df_num / (within / df_den) if within > 0 else float("nan")
+    ratio, p_ratio, f = float(spread.ratio[0]), float(spread.ratio_p()[0]), float(spread.f[0])
+    df_num, df_den = spread.df_num, spread.df_den
     p = f_p_value(f, df_num, df_den)
     flag = bool(p_ratio < ALPHA or p < ALPHA)
     sentence = (
         f"The largest cell variance is {ratio:.3g} times the smallest (normal data with equal variances give as much "
         f"with {p_text(p_ratio)}; "
-        f"Brown-Forsythe F({df_num}, {df_den}) = {f:.2f}, {p_text(p)}; {sizes.size} cells)."
+        f"Brown-Forsythe F({df_num}, {df_den}) = {f:.2f}, {p_text(p)}; {spread.sizes.size} cells)."
     )
     if flag:
         sentence += (
             " The model's standard errors are averages over unequal cells: "
-            "trust its single contrasts less than the seed-level tests."
+            "trust its single contrasts less than the seed-level ones."
         )
     values = {
         "ratio": ratio,
@@ -174,9 +167,36 @@ def _cell_variance(model: InteractionModel) -> Check:
         "df_num": df_num,
         "df_den": df_den,
         "p": p,
-        "n_cells": int(sizes.size),
+        "n_cells": int(spread.sizes.size),
     }
     return Check(name="cell_variance", flag=flag, values=values, sentence=sentence)
+
+
+def twin_check(contrasts: Sequence[Contrast], robust: Sequence[Contrast]) -> Check:
+    """Compare the model's contrasts, which pool one residual variance, with the seed-level ones, which pool none."""
+    pairs = list(zip(contrasts, robust, strict=True))
+    ratios = [b.se / a.se for a, b in pairs if a.se > 0 and not np.isnan(b.se)]
+    changed = [
+        ", ".join(str(part) for part in (a.dataset, None if a.lr is None else f"lr {a.lr:g}") if part is not None)
+        + f" (model {p_text(a.p_holm)}, seed-level {p_text(b.p_holm)})"
+        for a, b in pairs
+        if (a.p_holm < ALPHA) != (b.p_holm < ALPHA)
+    ]
+    values: dict[str, float | int | str | None] = {"n_contrasts": len(pairs), "n_changed": len(changed)}
+    if not ratios:
+        sentence = "There is no contrast of methods that the seeds can test by themselves."
+        return Check(name="variance_twin", flag=False, values=values, sentence=sentence)
+    values |= {"se_ratio_min": min(ratios), "se_ratio_max": max(ratios)}
+    sentence = (
+        "Beside the model stands a twin that pools no variance: each contrast against its own spread over seeds. Its "
+        f"standard errors are {min(ratios):.2f} to {max(ratios):.2f} times the model's"
+    )
+    sentence += (
+        "; after Holm the answer at 5 % differs for " + "; ".join(changed) + "."
+        if changed
+        else "; after Holm no answer at 5 % differs."
+    )
+    return Check(name="variance_twin", flag=bool(changed), values=values, sentence=sentence)
 
 
 def _singular(model: InteractionModel) -> Check:
@@ -203,17 +223,19 @@ def _lack_of_fit(model: InteractionModel) -> Check:
     outside = np.eye(full.grid.shape[0]) - basis @ basis.T
     values_, vectors = np.linalg.eigh(outside)
     rows = vectors[:, values_ > 0.5].T @ full.grid
-    x = full.grid[model.cells]
     values: dict[str, float | int | str | None] = {"df_num": rows.shape[0]}
-    test = SeedStrata(model.y, x, model.seeds).test(rows)
-    f, df_num, df_den = kenward_roger(fit_mixed(model.y, x, model.groupings)).term(rows)
+    as_factor = replace(model, design=full)
+    test = as_factor.seed_test("lr", rows)
+    f, df_num, df_den = as_factor.kenward_roger.term(rows)
     p_model = f_p_value(f, df_num, df_den)
-    values |= {"f": test.f, "df_den": test.df_den, "p": test.p, "f_kenward_roger": f, "p_kenward_roger": p_model}
-    flag = bool(test.p < ALPHA or p_model < ALPHA)
+    values |= {"f": test.f, "df_den": test.df_den, "p": test.p, "epsilon_box": test.epsilon_box, "p_box": test.p_box}
+    values |= {"f_kenward_roger": f, "p_kenward_roger": p_model}
+    flag = bool(test.p_box < ALPHA or p_model < ALPHA)
     verdict = "does not describe the means" if flag else "is not contradicted"
     sentence = (
         f"The coding of lr as a curve in log10(lr) {verdict} (lack of fit: "
         f"seed-level F({test.df_num:.0f}, {test.df_den:.3g}) = "
-        f"{test.f:.2f}, {p_text(test.p)}; Kenward-Roger {p_text(p_model)})." + (" Use lr as a factor." if flag else "")
+        f"{test.f:.2f}, corrected for unequal variances {p_text(test.p_box)}; Kenward-Roger {p_text(p_model)})."
+        + (" Use lr as a factor." if flag else "")
     )
     return Check(name="lack_of_fit", flag=flag, values=values, sentence=sentence)

@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from heatdrift.results import Contrast, DdfMethod
 from heatdrift.stats.design import Level
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import holm, t_p_value, t_quantile
+
+Floats = npt.NDArray[np.float64]
 
 
 def method_contrasts(model: InteractionModel, *, ddf: DdfMethod, conf_level: float) -> tuple[Contrast, ...]:
@@ -14,9 +19,7 @@ def method_contrasts(model: InteractionModel, *, ddf: DdfMethod, conf_level: flo
     The later method (full_ft first, then by name) minus the earlier one, as emmeans' ``pairs(reverse = TRUE)``; rows by
     data set, then learning rate. Empty where there is one method.
     """
-    factor = model.factor("dataset")
-    datasets = factor.levels if factor else (None,)
-    return _contrasts(model, [(d, lr) for d in datasets for lr in model.lrs], ddf=ddf, conf_level=conf_level)
+    return _contrasts(model, _places(model), ddf=ddf, conf_level=conf_level)
 
 
 def method_effects(model: InteractionModel, *, conf_level: float) -> tuple[Contrast, ...]:
@@ -24,16 +27,24 @@ def method_effects(model: InteractionModel, *, conf_level: float) -> tuple[Contr
     return _contrasts(model, [(None, None)], ddf="strata", conf_level=conf_level)
 
 
-def _contrasts(
-    model: InteractionModel,
-    places: Sequence[tuple[Level | None, float | None]],
-    *,
-    ddf: DdfMethod,
-    conf_level: float,
-) -> tuple[Contrast, ...]:
+def contrast_rows(model: InteractionModel) -> Floats:
+    """Rows (m, p) of the contrasts of `method_contrasts`, in its order."""
+    return np.array([row for *_, row in _rows(model, _places(model))]).reshape(-1, len(model.design.columns))
+
+
+def _places(model: InteractionModel) -> list[tuple[Level | None, float | None]]:
+    factor = model.factor("dataset")
+    datasets = factor.levels if factor else (None,)
+    return [(d, lr) for d in datasets for lr in model.lrs]
+
+
+def _rows(
+    model: InteractionModel, places: Sequence[tuple[Level | None, float | None]]
+) -> list[tuple[Level | None, float | None, Level, Level, Floats]]:
+    """Data set, learning rate, both methods and the contrast of coefficients of every row."""
     factor = model.factor("method")
     if factor is None:
-        return ()
+        return []
     pairs = [(a, b) for i, b in enumerate(factor.levels) for a in factor.levels[i + 1 :]]
     rows = []
     for dataset, lr in places:
@@ -44,7 +55,18 @@ def _contrasts(
         }
         for a, b in pairs:
             row = model.design.marginal({**at, "method": a}) - model.design.marginal({**at, "method": b})
-            rows.append((dataset, lr, a, b, *model.compare(row, ddf)))
+            rows.append((dataset, lr, a, b, row))
+    return rows
+
+
+def _contrasts(
+    model: InteractionModel,
+    places: Sequence[tuple[Level | None, float | None]],
+    *,
+    ddf: DdfMethod,
+    conf_level: float,
+) -> tuple[Contrast, ...]:
+    rows = [(*place, a, b, *model.compare(row, ddf)) for *place, a, b, row in _rows(model, places)]
     ts = [estimate / se if se > 0 else float("nan") for *_, estimate, se, _ in rows]
     ps = [t_p_value(t, df) for t, (*_, df) in zip(ts, rows, strict=True)]
     return tuple(

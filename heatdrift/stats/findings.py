@@ -1,7 +1,8 @@
 """Sentences of an interaction analysis, made from its results; what the headline test does not support is not said.
 
 A sentence is a claim, and a table of seven terms makes seven chances to claim: a term gets a sentence only when its
-seed-level p, adjusted by Holm over all terms, is below 0.05. The sentences describe these runs; they do not say why.
+seed-level p, with Box's correction and adjusted by Holm over all terms, is below 0.05. The sentences describe these
+runs; they do not say why.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ def interaction_findings(
 ) -> tuple[str, ...]:
     """One or two sentences per supported term, main effects first."""
     tests = model.seed_tests
-    adjusted = dict(zip(tests, holm([t.p for t in tests.values()]).tolist(), strict=True))
+    adjusted = dict(zip(tests, holm([t.p_box for t in tests.values()]).tolist(), strict=True))
     writer = _Writer(model, column, tests, adjusted, conf_level)
     sentences: list[str] = []
     for term in model.design.terms:
@@ -133,10 +134,14 @@ class _Writer:
         if test.df_num == 1:
             statistic = f"t({number(test.df_den)}) = {signed(float(np.sign(test.estimate) * np.sqrt(test.f)))}"
         else:
-            statistic = f"F({test.df_num:.0f}, {number(test.df_den)}) = {number(test.f)}"
-        parts = [f"seed-level {statistic}", p_text(test.p)]
+            epsilon = test.epsilon_box
+            df_num = f"{test.df_num:.0f}" if epsilon >= 1.0 else number(test.df_num * epsilon)
+            statistic = f"F({df_num}, {number(test.df_den * epsilon)}) = {number(test.f)}"
+        parts = [f"seed-level {statistic}", p_text(test.p_box)]
         if len(self.tests) > 1:
             parts.append(f"Holm over {counted(len(self.tests), 'term')} {p_text(self.adjusted[term])}")
+        if test.epsilon_box < 1.0:
+            parts.append(f"df corrected for unequal variances, ε = {number(test.epsilon_box)}")
         if test.df_num > 1 and not test.p_gg < ALPHA:
             parts.append(f"with Greenhouse-Geisser's correction {p_text(test.p_gg)}")
         return f"{', '.join(parts)}; {counted(self.model.y.size, 'run')}, {counted(test.n_seeds, 'seed')}"

@@ -9,14 +9,16 @@ import polars as pl
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.metrics import run_column
 from heatdrift.results import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
-from heatdrift.stats.checks import assumption_checks
+from heatdrift.stats.checks import assumption_checks, twin_check
 from heatdrift.stats.contrasts import method_contrasts, method_effects
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.findings import interaction_findings
 from heatdrift.stats.frame import largest_block, select_runs
+from heatdrift.stats.intervals import IntervalKind, with_intervals
 from heatdrift.stats.model import InteractionModel, build_model
 from heatdrift.stats.probability import t_p_value
 from heatdrift.stats.sensitivity import sensitivity_checks
+from heatdrift.stats.variance_tests import variance_tests
 
 _RESIDUAL: Final = "Residual"
 
@@ -30,6 +32,9 @@ def interaction(
     ddf: DdfMethod = "kenward_roger",
     conf_level: float = 0.95,
     study_lrs: Sequence[float] | None = None,
+    intervals: IntervalKind = "wald",
+    bootstrap: int = 2_000,
+    bootstrap_seed: int = 0,
 ) -> InteractionResult:
     """Fit and test one metric over the largest complete lr x method block of the finished runs.
 
@@ -39,11 +44,12 @@ def interaction(
     metric : a numeric result column of ``runs``.
     lr_as : learning rate as a factor, a line or a quadratic in centred log10(lr).
     random : random intercepts: 'seed', 'seed + seed:method', 'seed + seed:dataset' or 'dataset:seed'. The seed-level
-        tests do
-        not depend on it.
+        tests do not depend on it.
     ddf : how contrasts are tested. Term tests are always given three ways.
     conf_level : of all intervals, in (0, 1).
     study_lrs : learning rates whose mean log10 is the zero of a numeric lr; default: all in `runs`, finished or not.
+    intervals : of coefficients, contrasts and variances (``intervals.py``): Wald, profile likelihood or bootstrap.
+    bootstrap, bootstrap_seed : refits of the parametric bootstrap, and the seed of its generator.
 
     Raises
     ------
@@ -55,6 +61,9 @@ def interaction(
     column = run_column(metric)
     _check_choice("lr coding", lr_as, get_args(LrCoding))
     _check_choice("df method", ddf, get_args(DdfMethod))
+    _check_choice("kind of interval", intervals, get_args(IntervalKind))
+    if bootstrap < 100:
+        raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
     if not 0.0 < conf_level < 1.0:
         raise StatsError(f"the confidence level must lie between 0 and 1, got {conf_level:g}", hint="for example 0.95")
     selection = largest_block(select_runs(runs, [metric]))
@@ -63,6 +72,17 @@ def interaction(
     fit = model.fit
     tests = model.term_tests()
     effects = method_effects(model, conf_level=conf_level)
+    shown = with_intervals(
+        model,
+        fixed=_fixed_effects(model),
+        contrasts=method_contrasts(model, ddf=ddf, conf_level=conf_level),
+        random=_components(model),
+        kind=intervals,
+        level=conf_level,
+        draws=bootstrap,
+        seed=bootstrap_seed,
+    )
+    robust = method_contrasts(model, ddf="strata", conf_level=conf_level)
     explained = float(np.var(fit.x @ fit.beta, ddof=1))
     grouped = float(np.sum(fit.variances))
     total = explained + grouped + fit.residual_variance
@@ -85,16 +105,25 @@ def interaction(
         icc=grouped / (grouped + fit.residual_variance),
         r2_marginal=explained / total,
         r2_conditional=(explained + grouped) / total,
-        random=_components(model),
-        fixed=_fixed_effects(model),
+        random=shown.random,
+        fixed=shown.fixed,
         tests=tests,
-        contrasts=method_contrasts(model, ddf=ddf, conf_level=conf_level),
-        checks=(*assumption_checks(model, tests), *sensitivity_checks(model)),
+        contrasts=shown.contrasts,
+        checks=(*assumption_checks(model, tests), twin_check(shown.contrasts, robust), *sensitivity_checks(model)),
         left_out=selection.left_out,
         n_dropped=selection.n_dropped,
         findings=interaction_findings(model, column, effects, conf_level),
         method_effects=effects,
         likelihood_ratio=model.likelihood_ratios(),
+        variance_tests=variance_tests(model),
+        robust_contrasts=robust,
+        icc_ci_low=shown.icc[0],
+        icc_ci_high=shown.icc[1],
+        icc_ci_method=shown.icc_method,
+        intervals=intervals,
+        interval_method=shown.method,
+        bootstrap=bootstrap if intervals == "bootstrap" else None,
+        bootstrap_seed=bootstrap_seed if intervals == "bootstrap" else None,
     )
 
 

@@ -15,10 +15,12 @@ import polars as pl
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.results import DdfMethod, LikelihoodRatio, TermTest
+from heatdrift.stats.box import LevelVariances, level_variances
+from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Design, Factor, LrCoding, categorical, full_factorial, log_linear
 from heatdrift.stats.frame import Selection
 from heatdrift.stats.kenward_roger import KenwardRoger, kenward_roger
-from heatdrift.stats.mixed import Grouping, MixedFit, fit_mixed
+from heatdrift.stats.mixed import MixedFit, fit_mixed
 from heatdrift.stats.probability import chi2_p_value, f_p_value
 from heatdrift.stats.satterthwaite import Satterthwaite, satterthwaite
 from heatdrift.stats.strata import SeedStrata, SeedTest
@@ -84,10 +86,45 @@ class InteractionModel:
         """Return the factor `name`, or None where it does not vary."""
         return next((f for f in self.design.factors if f.name == name), None)
 
+    def place(self, cell: int) -> str:
+        """Words for a row of the grid: 'lr 1e-05, lora_r8, eurosat'."""
+        levels = [f.levels[self.design.level_codes(f.name)[cell]] for f in self.design.factors]
+        return ", ".join(f"lr {level:g}" if isinstance(level, float) else str(level) for level in levels)
+
     @cached_property
     def seed_tests(self) -> dict[str, SeedTest]:
-        """Return the headline test of every term."""
-        return {term: self.strata.test(rows) for term, rows in self.design.hypotheses.items()}
+        """Return the headline test of every term, with Box's correction where it has several df."""
+        return {term: self.seed_test(term, rows) for term, rows in self.design.hypotheses.items()}
+
+    def seed_test(self, term: str, rows: Floats) -> SeedTest:
+        """Seed-level test of rows @ beta = 0, which belongs to `term`."""
+        test = self.strata.test(rows)
+        estimator = self.level_variances(term)
+        hypothesis = self.strata.hypothesis(rows) if test.df_num > 1 else None
+        if hypothesis is None or estimator is None:
+            return test
+        return test.corrected(float(estimator.epsilon(self.y[None, :], hypothesis.white)[0]))
+
+    def level_variances(self, term: str) -> LevelVariances | None:
+        """Estimator of the residual variance per level of the factors of `term` that have more than two levels."""
+        own = tuple(f.name for f in self.design.factors if f.name in term.split(":") and len(f.levels) > 2)
+        if own not in self._variances:
+            others = tuple(f.name for f in self.design.factors if f.name not in own)
+            self._variances[own] = (
+                level_variances(self.x, self.seeds, self._codes(own), self._codes(others)) if own else None
+            )
+        return self._variances[own]
+
+    def _codes(self, names: Sequence[str]) -> Codes:
+        """One code per run for its combination of levels of the named factors."""
+        code = np.zeros(self.y.size, dtype=np.intp)
+        for name in names:
+            code = code * self.design.grid.shape[0] + self.design.level_codes(name)[self.cells]
+        return code
+
+    @cached_property
+    def _variances(self) -> dict[tuple[str, ...], LevelVariances | None]:
+        return {}
 
     def term_tests(self) -> tuple[TermTest, ...]:
         """Test every term three ways: strata first, then Satterthwaite and Kenward-Roger."""
@@ -104,6 +141,8 @@ class InteractionModel:
                     n_seeds=test.n_seeds,
                     epsilon=test.epsilon,
                     p_gg=test.p_gg,
+                    epsilon_box=test.epsilon_box,
+                    p_box=test.p_box,
                 )
             )
         methods: tuple[tuple[DdfMethod, Satterthwaite | KenwardRoger], ...] = (

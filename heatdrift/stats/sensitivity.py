@@ -1,20 +1,23 @@
-"""Sensitivity of an interaction analysis to single seeds and single runs."""
+"""Sensitivity of an interaction analysis to single seeds, cells and runs."""
 
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from heatdrift.results import Check
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.strata import SeedStrata
+
+Floats = npt.NDArray[np.float64]
 
 ALPHA: Final = 0.05
 _LARGE_RESIDUAL: Final = 4.0
 
 
 def sensitivity_checks(model: InteractionModel) -> tuple[Check, ...]:
-    """Leave one seed out; the largest residual."""
-    return _leave_one_seed_out(model), _residuals(model)
+    """Leave one seed out; leave one cell out; the largest residual."""
+    return _leave_one_seed_out(model), _leave_one_cell_out(model), _residuals(model)
 
 
 def _leave_one_seed_out(model: InteractionModel) -> Check:
@@ -48,6 +51,60 @@ def _leave_one_seed_out(model: InteractionModel) -> Check:
     return Check(name="leave_one_seed_out", flag=bool(turned or crossed), values=values, sentence=sentence)
 
 
+def _leave_one_cell_out(model: InteractionModel) -> Check:
+    """Seed-level tests without one cell (dataset x method x lr, all its seeds) and the cells that it is compared with.
+
+    A term compares cells at one place: one combination of levels of the factors that it does not name. Without a cell
+    that comparison cannot be made there, so the term is averaged over the other places. The term of highest order has
+    one place only and cannot be asked.
+    """
+    values: dict[str, float | int | str | None] = {}
+    told, flag = [], False
+    for term in model.design.terms:
+        parts = _place_hypotheses(model, term)
+        if len(parts) < 2:
+            continue
+        full = model.seed_tests[term]
+        tests = [model.seed_test(term, np.mean([*parts[:i], *parts[i + 1 :]], axis=0)) for i in range(len(parts))]
+        ps = [t.p_box for t in tests if not np.isnan(t.p_box)]
+        if not ps:
+            continue
+        values |= {f"{term} p_all": full.p_box, f"{term} p_min": min(ps), f"{term} p_max": max(ps)}
+        crossed = any((p < ALPHA) != (full.p_box < ALPHA) for p in ps)
+        text = f"{term} p {min(ps):.2g} to {max(ps):.2g} (all: {full.p_box:.2g})"
+        if full.df_num == 1:
+            estimates = [t.estimate for t in tests if not np.isnan(t.estimate)]
+            values |= {
+                f"{term} estimate_all": full.estimate,
+                f"{term} estimate_min": min(estimates),
+                f"{term} estimate_max": max(estimates),
+            }
+            text += f", estimate {min(estimates):+.3g} to {max(estimates):+.3g}"
+        told += [text] if crossed else []
+        flag = flag or crossed
+    sentence = (
+        "Leaving out one cell at a time, with the cells it is compared with, moves across 5 %: " + "; ".join(told) + "."
+        if told
+        else "Leaving out one cell at a time, with the cells it is compared with, changes no answer at 5 %."
+    )
+    if not values:
+        sentence = "No cell can be left out: every effect is estimated at one place only."
+    return Check(name="leave_one_cell_out", flag=flag, values=values, sentence=sentence)
+
+
+def _place_hypotheses(model: InteractionModel, term: str) -> list[Floats]:
+    """Hypothesis rows of `term` at each combination of levels of the other factors; their mean is the type III one."""
+    design = model.design
+    others = [f.name for f in design.factors if f.name not in term.split(":")]
+    codes = np.zeros(design.grid.shape[0], dtype=np.intp)
+    for name in others:
+        codes = codes * design.grid.shape[0] + design.level_codes(name)
+    # the weights of the grid's cells in the hypothesis, split by place
+    weights = design.hypotheses[term] @ np.linalg.pinv(design.grid)
+    places = np.unique(codes)
+    return [np.asarray(places.size * (weights * (codes == place)) @ design.grid) for place in places]
+
+
 def _residuals(model: InteractionModel) -> Check:
     """Largest conditional residual in residual standard deviations, and which run it belongs to."""
     fit = model.fit
@@ -55,9 +112,7 @@ def _residuals(model: InteractionModel) -> Check:
     conditional = fit.residual_variance * np.linalg.solve(fit.covariance, marginal)
     z = conditional / np.sqrt(fit.residual_variance)
     worst = int(np.argmax(np.abs(z)))
-    levels = [f.levels[model.design.level_codes(f.name)[model.cells[worst]]] for f in model.design.factors]
-    place = ", ".join(f"lr {level:g}" if isinstance(level, float) else str(level) for level in levels)
-    where = f"{place}, seed {model.seed_names[model.seeds[worst]]}"
+    where = f"{model.place(int(model.cells[worst]))}, seed {model.seed_names[model.seeds[worst]]}"
     flag = bool(abs(z[worst]) > _LARGE_RESIDUAL)
     sentence = f"The largest residual is {z[worst]:+.2f} residual standard deviations ({where})."
     return Check(name="residuals", flag=flag, values={"largest": float(z[worst]), "where": where}, sentence=sentence)

@@ -11,11 +11,12 @@ the leverage of each seed (CR2: Bell and McCaffrey 2002; Pustejovsky and Tipton 
 which no part of the contrast can be estimated contribute nothing and are not counted. In balanced data this is the test
 above, exactly.
 
-For q > 1 the F assumes that the q contrasts of a seed have equal variances and no correlation (sphericity). With few
-seeds that cannot be checked, so the Greenhouse-Geisser epsilon and the p corrected by it are given too.
+For q > 1 the F assumes that the q contrasts of a seed have equal variances and no correlation (sphericity). ``p`` is
+exact under that assumption; ``p_box`` (``box.py``) corrects it for variances that differ between levels, and is what a
+finding needs; ``p_gg``, by Greenhouse and Geisser's epsilon from the seeds alone, is very cautious with few seeds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +33,8 @@ class SeedTest:
     """Result of one seed-level test.
 
     ``estimate`` and ``se`` belong to the single contrast when q = 1 (else NaN). ``epsilon`` is Greenhouse-Geisser's, 1
-    when q = 1; ``p_gg`` the p after multiplying both df by it.
+    when q = 1; ``p_gg`` the p after multiplying both df by it. ``epsilon_box`` and ``p_box`` are Box's (1 and p until
+    `corrected`).
     """
 
     f: float
@@ -44,6 +46,13 @@ class SeedTest:
     p_gg: float
     estimate: float
     se: float
+    epsilon_box: float
+    p_box: float
+
+    def corrected(self, epsilon: float) -> "SeedTest":
+        """Return the same test with Box's epsilon."""
+        p = f_p_value(self.f, self.df_num * epsilon, self.df_den * epsilon)
+        return replace(self, epsilon_box=epsilon, p_box=p)
 
     def interval(self, level: float) -> tuple[float, float]:
         """Confidence interval of the single contrast."""
@@ -85,43 +94,83 @@ class SeedStrata:
             roots.append((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
         return roots
 
-    def test(self, rows: Floats) -> SeedTest:
-        """Test rows @ beta = 0, `rows` of shape (q, p); NaN results when the seeds at hand cannot estimate it."""
+    def hypothesis(self, rows: Floats) -> "SeedHypothesis | None":
+        """Prepare rows @ beta = 0, `rows` of shape (q, p); None when the seeds at hand cannot estimate it."""
         q = rows.shape[0]
         parts = rows @ self._inverse  # (q, n): what each run contributes to the estimate
         estimable = np.allclose(parts @ self._x, rows, rtol=0.0, atol=1e-8 * np.abs(rows).max())
         gram = parts @ parts.T
         if not estimable or np.linalg.matrix_rank(gram) < q:
-            return _undefined(q)
-        whiten = np.linalg.inv(np.linalg.cholesky(gram))
-        white = whiten @ parts
+            return None
+        white = np.linalg.inv(np.linalg.cholesky(gram)) @ parts
         makers = np.concatenate(
             [
                 white[:, m] @ root @ self._residual_maker[m]
                 for m, root in zip(self._members, self._leverage_roots, strict=True)
             ]
-        )  # (seeds * q, n)
-        scores = (makers @ self._y).reshape(self.n_seeds, q)
-        spread = scores.T @ scores
-        total = float(np.trace(spread))
+        )
         working = makers @ makers.T
-        df = float(np.trace(working) ** 2 / np.sum(working**2))
-        z = white @ self._y
-        n_seeds = sum(bool(np.abs(white[:, m]).max() > 1e-10) for m in self._members)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            f = float(np.divide(z @ z, total))
-            epsilon = float(np.divide(total**2, q * np.sum(spread**2)))
+        return SeedHypothesis(
+            parts=parts,
+            white=white,
+            makers=makers,
+            df_den=float(np.trace(working) ** 2 / np.sum(working**2)),
+            n_seeds=sum(bool(np.abs(white[:, m]).max() > 1e-10) for m in self._members),
+        )
+
+    def test(self, rows: Floats) -> SeedTest:
+        """Test rows @ beta = 0, `rows` of shape (q, p); NaN results when the seeds at hand cannot estimate it."""
+        q = rows.shape[0]
+        hypothesis = self.hypothesis(rows)
+        if hypothesis is None:
+            return _undefined(q)
+        statistics, epsilons = hypothesis.statistics(self._y[None, :])
+        f, epsilon, df = float(statistics[0]), float(epsilons[0]), hypothesis.df_den
+        estimate = float(hypothesis.parts[0] @ self._y)
+        variance = float(np.sum((hypothesis.makers @ self._y) ** 2) * np.sum(hypothesis.parts[0] ** 2))
+        p = f_p_value(f, q, df)
         return SeedTest(
             f=f,
             df_num=float(q),
             df_den=df,
-            p=f_p_value(f, q, df),
-            n_seeds=n_seeds,
+            p=p,
+            n_seeds=hypothesis.n_seeds,
             epsilon=epsilon,
             p_gg=f_p_value(f, q * epsilon, df * epsilon),
-            estimate=float((parts @ self._y)[0]) if q == 1 else float("nan"),
-            se=float(np.sqrt(total * gram[0, 0])) if q == 1 else float("nan"),
+            estimate=estimate if q == 1 else float("nan"),
+            se=float(np.sqrt(variance)) if q == 1 else float("nan"),
+            epsilon_box=1.0,
+            p_box=p,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SeedHypothesis:
+    """Geometry of one seed-level test, the same for every response on a design.
+
+    Attributes
+    ----------
+    parts, white : (q, n) contributions of the runs to the contrasts, as asked and orthonormal.
+    makers : (seeds * q, n) corrected per-seed parts of the orthonormal contrasts.
+    df_den, n_seeds : denominator df and seeds that contribute.
+    """
+
+    parts: Floats
+    white: Floats
+    makers: Floats
+    df_den: float
+    n_seeds: int
+
+    def statistics(self, y: Floats) -> tuple[Floats, Floats]:
+        """F and Greenhouse-Geisser's epsilon, each (B,), of responses (B, n)."""
+        q = self.white.shape[0]
+        scores = (y @ self.makers.T).reshape(y.shape[0], -1, q)
+        spread = np.einsum("bsi,bsj->bij", scores, scores)
+        total = np.trace(spread, axis1=1, axis2=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            f = np.sum((y @ self.white.T) ** 2, axis=1) / total
+            epsilon = total**2 / (q * np.sum(spread**2, axis=(1, 2)))
+        return f, epsilon
 
 
 def _same(seeds: npt.NDArray[np.intp]) -> Floats:
@@ -130,4 +179,16 @@ def _same(seeds: npt.NDArray[np.intp]) -> Floats:
 
 def _undefined(q: int) -> SeedTest:
     nan = float("nan")
-    return SeedTest(f=nan, df_num=float(q), df_den=nan, p=nan, n_seeds=0, epsilon=nan, p_gg=nan, estimate=nan, se=nan)
+    return SeedTest(
+        f=nan,
+        df_num=float(q),
+        df_den=nan,
+        p=nan,
+        n_seeds=0,
+        epsilon=nan,
+        p_gg=nan,
+        estimate=nan,
+        se=nan,
+        epsilon_box=nan,
+        p_box=nan,
+    )

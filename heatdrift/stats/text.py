@@ -46,3 +46,8 @@ def with_unit(text: str, unit: str) -> str:
 def method_title(name: str) -> str:
     """Words for a method; its own name where METHOD_TITLES has none."""
     return METHOD_TITLES.get(name, name)
+
+
+def difference_unit(unit: str) -> str:
+    """Unit of a difference: that of two percentages is percentage points."""
+    return "points" if unit in ("%", "% of base") else unit

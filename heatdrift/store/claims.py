@@ -1,16 +1,21 @@
 """Claims: which process is running a cell, so that no cell runs twice at the same time.
 
-A claim is the file ``running.json`` in the cell's folder, created exclusively and removed at the end. It is a lease:
-its owner refreshes the heartbeat, and a claim whose process is dead (same machine) or whose heartbeat is old (any
-machine) is taken over. Deciding and writing happen under one lock per study, so two processes never both take a stale
-claim.
+A claim is the file ``running.json`` in the cell's folder, created exclusively and removed at the end. It is a lease: a
+thread of its owner renews the heartbeat, also through an epoch longer than the lease, and a claim whose process is dead
+(same machine) or whose heartbeat is old (any machine) is taken over. Deciding and writing happen under one lock per
+study, so two processes never both take a stale claim.
+
+No wall clock decides. On the machine that made a claim its age is read from the monotonic clock, elsewhere from the
+file times that the file system's own clock sets; a clock that jumps neither frees a claim nor keeps one.
 """
 
+import contextlib
 import os
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +23,13 @@ from typing import Final, Self
 
 import msgspec
 
-from heatdrift.store.files import create_bytes, exclusive_lock, write_bytes
+from heatdrift.errors import StoreError, StudyError
+from heatdrift.records import Cell
+from heatdrift.store.files import create_bytes, exclusive_lock, remove_old_temporary, write_bytes
 
 STALE_AFTER_S: Final = 300.0
-_FILE: Final = "running.json"
+CLAIM_FILE: Final = "running.json"
+_LOCK: Final = ".claims.lock"
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,20 +37,35 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    host, pid_space : machine and, where the system names one, process-number namespace: `pid` means nothing elsewhere.
+    host, boot : machine and its boot (empty where the system does not name one).
+    pid_space : process-number namespace: `pid` means nothing elsewhere.
     pid, pid_started : the process and its start (clock ticks since boot; None where the system does not tell), because
         process numbers are used again.
     token : random; tells this claim from any other of the same process.
-    started_at, heartbeat : Unix time in seconds.
+    started_at, heartbeat : Unix time in seconds, for people.
+    beat : the heartbeat by the machine's monotonic clock, in seconds.
+    cell : what is being run, so that a killed run can be recorded by whoever finds it.
+    attempts : how many attempts the cell had before: with one more, the run was killed after it wrote its record.
     """
 
     host: str
+    boot: str
     pid_space: str
     pid: int
     pid_started: int | None
     token: str
     started_at: float
     heartbeat: float
+    beat: float
+    cell: Cell | None = None
+    attempts: int = 0
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _pid_space() -> str:
@@ -53,9 +76,10 @@ def _pid_space() -> str:
 
 
 def _pid_started(pid: int) -> int | None:
+    """Return when a process started; -1 for one that has ended and only waits to be noticed by its parent."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        return int(fields[19])
+        return -1 if fields[0] == "Z" else int(fields[19])
     except (OSError, IndexError, ValueError):
         return None
 
@@ -65,7 +89,7 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
     return True
 
@@ -73,33 +97,52 @@ def _is_running(pid: int) -> bool:
 def read_claim(folder: Path) -> Running | None:
     """Return the claim on a cell, stale or not; None when there is none or it is damaged (that binds nobody)."""
     try:
-        return msgspec.json.decode((folder / _FILE).read_bytes(), type=Running)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / CLAIM_FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.MsgspecError, StudyError):
         return None
 
 
-def is_live(running: Running, *, stale_after_s: float = STALE_AFTER_S, clock: Callable[[], float] = time.time) -> bool:
-    """Whether the process of a claim may still be at work.
+def heartbeat_age_s(folder: Path, running: Running) -> float:
+    """Return seconds since the claim's last heartbeat, by a clock that cannot jump between the two (see the module)."""
+    if running.boot and running.boot == _boot():
+        return time.monotonic() - running.beat
+    try:
+        written = (folder / CLAIM_FILE).stat().st_mtime
+    except OSError:
+        return float("inf")
+    return _file_system_time(folder.parent / _LOCK) - written
 
-    A heartbeat from the future by more than `stale_after_s` counts as old: a clock has jumped.
+
+def _file_system_time(lock: Path) -> float:
+    """Return now by the clock that stamps files in this folder: on a shared disk the server's, the same for all."""
+    try:
+        os.utime(lock)
+        return lock.stat().st_mtime
+    except OSError:  # read-only, as for somebody who only looks at the status
+        return time.time()
+
+
+def is_live(folder: Path, running: Running, *, stale_after_s: float = STALE_AFTER_S) -> bool:
+    """Whether the process of the claim on `folder` may still be at work.
+
+    A heartbeat from the future by more than `stale_after_s` counts as old.
     """
     if running.host == socket.gethostname() and running.pid_space == _pid_space():
-        if not _is_running(running.pid):
+        if running.boot != _boot() or not _is_running(running.pid):
             return False
         if running.pid_started is not None and _pid_started(running.pid) != running.pid_started:
             return False
-    return abs(clock() - running.heartbeat) <= stale_after_s
+    return abs(heartbeat_age_s(folder, running)) <= stale_after_s
 
 
 class Claim:
     """A held claim; a context manager that gives it back. Made by `claim`."""
 
-    def __init__(self, folder: Path, running: Running, *, stale_after_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, running: Running, *, stale_after_s: float) -> None:
         self.folder = folder
         self.running = running
         self.stale_after_s = stale_after_s
-        self._clock = clock
-        self._refreshed = time.monotonic()
+        self.lost = False
 
     def __enter__(self) -> Self:
         return self
@@ -116,64 +159,92 @@ class Claim:
         return current is not None and current.token == self.running.token
 
     def refresh(self) -> bool:
-        """Renew the heartbeat; return whether the claim is still ours.
-
-        Cheap enough to be called at every training step: it writes at most ten times per `stale_after_s`.
-        """
-        if time.monotonic() - self._refreshed < self.stale_after_s / 10:
-            return True
-        with _study_lock(self.folder):
+        """Renew the heartbeat; return whether the claim is still ours (``lost`` keeps the answer)."""
+        with study_lock(self.folder):
             if not self.held:
+                self.lost = True
                 return False
-            self.running = msgspec.structs.replace(self.running, heartbeat=self._clock())
-            write_bytes(self.folder / _FILE, msgspec.json.encode(self.running))
-        self._refreshed = time.monotonic()
+            self.running = msgspec.structs.replace(self.running, heartbeat=time.time(), beat=time.monotonic())
+            write_bytes(self.folder / CLAIM_FILE, msgspec.json.encode(self.running))
         return True
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Renew the heartbeat from a thread, ten times per lease, until the block ends or the claim is lost."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(self.stale_after_s / 10):
+                with contextlib.suppress(StoreError):  # a disk that is full for a moment; the lease is ten beats long
+                    if not self.refresh():
+                        return
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def release(self) -> None:
         """Remove running.json if it is still ours."""
-        with _study_lock(self.folder):
+        with study_lock(self.folder):
             if self.held:
-                (self.folder / _FILE).unlink(missing_ok=True)
+                (self.folder / CLAIM_FILE).unlink(missing_ok=True)
 
 
-def _study_lock(folder: Path) -> AbstractContextManager[None]:
-    return exclusive_lock(folder.parent / ".claims.lock", doing="claim a cell")
+def study_lock(folder: Path) -> AbstractContextManager[None]:
+    """Lock under which the claims of a study change hands; `folder` is that of one of its cells."""
+    return exclusive_lock(folder.parent / _LOCK, doing="claim a cell")
 
 
 def claim(
-    folder: Path, *, stale_after_s: float = STALE_AFTER_S, clock: Callable[[], float] = time.time
+    folder: Path, cell: Cell | None = None, *, attempts: int = 0, stale_after_s: float = STALE_AFTER_S
 ) -> Claim | None:
     """Claim the cell of `folder` for this process; None when another live process has it.
 
     Parameters
     ----------
     folder : the cell's folder (made if missing).
+    cell, attempts : what will be run there, and the attempts it has; see `Running`.
     stale_after_s : age in seconds of a heartbeat from which a claim is taken over.
-    clock : Unix time; a parameter for tests.
 
     Raises
     ------
     StoreError
         The folder cannot be written.
     """
-    now = clock()
     running = Running(
         host=socket.gethostname(),
+        boot=_boot(),
         pid_space=_pid_space(),
         pid=os.getpid(),
         pid_started=_pid_started(os.getpid()),
         token=uuid.uuid4().hex,
-        started_at=now,
-        heartbeat=now,
+        started_at=time.time(),
+        heartbeat=time.time(),
+        beat=time.monotonic(),
+        cell=cell,
+        attempts=attempts,
     )
-    with _study_lock(folder):
-        path = folder / _FILE
+    with study_lock(folder):
+        path = folder / CLAIM_FILE
         earlier = read_claim(folder)
-        if earlier is not None and is_live(earlier, stale_after_s=stale_after_s, clock=clock):
+        if earlier is not None and is_live(folder, earlier, stale_after_s=stale_after_s):
             return None
-        if path.exists():
-            path.unlink()
+        path.unlink(missing_ok=True)
         if not create_bytes(path, msgspec.json.encode(running)):  # only without working locks
             return None
-    return Claim(folder, running, stale_after_s=stale_after_s, clock=clock)
+        remove_old_temporary(folder)
+    return Claim(folder, running, stale_after_s=stale_after_s)
+
+
+def take_stale(folder: Path, *, stale_after_s: float = STALE_AFTER_S) -> Running | None:
+    """Remove the claim on `folder` if its process is gone, and return it; None when there is none or it is live."""
+    with study_lock(folder):
+        running = read_claim(folder)
+        if running is not None and is_live(folder, running, stale_after_s=stale_after_s):
+            return None
+        (folder / CLAIM_FILE).unlink(missing_ok=True)
+    return running

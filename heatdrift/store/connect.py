@@ -83,7 +83,7 @@ def attach(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
-        connection.execute(f"ATTACH {_literal(path)} AS store ({', '.join(options)})")
+        connection.execute(f"ATTACH {quoted(path)} AS store ({', '.join(options)})")
         connection.execute("USE store")
     except duckdb.Error as cause:
         connection.close()
@@ -96,8 +96,9 @@ def attach(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def quoted(text: Path | str) -> str:
+    """Return `text` as an SQL literal, for the few statements that take no parameters (ATTACH, COPY)."""
+    return "'" + str(text).replace("'", "''") + "'"
 
 
 def _explained(cause: duckdb.Error, path: Path) -> StoreError:

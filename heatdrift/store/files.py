@@ -9,6 +9,7 @@ import errno
 import fcntl
 import glob
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Final
 
 from heatdrift.errors import StoreError
 
+TEMPORARY_AFTER_S: Final = 600.0
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -73,6 +75,30 @@ def remove_temporary(folder: Path, pattern: str) -> None:
     for left in folder.glob(f"{pattern}*"):
         with contextlib.suppress(OSError):  # a disk that turned read-only must not hide the first error
             left.unlink()
+
+
+def remove_old_temporary(folder: Path, *, older_than_s: float = TEMPORARY_AFTER_S) -> int:
+    """Remove what a kill -9 left of files in the making in `folder`; return how many.
+
+    Only files that nobody has written to for `older_than_s` seconds, by the clock that stamps files there.
+    """
+    removed = 0
+    with contextlib.suppress(OSError):
+        left = [p for p in folder.glob(".*.tmp*") if p.is_file()]
+        if not left:
+            return 0
+        folder_now = _now_of(folder)
+        for path in left:
+            if folder_now - path.stat().st_mtime > older_than_s:
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _now_of(folder: Path) -> float:
+    """Return the present time by the file system's clock: that of a file made now."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".now.", suffix=".tmp") as stream:
+        return os.fstat(stream.fileno()).st_mtime
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from heatdrift.errors import RecordError, StoreError, StudyError
 from heatdrift.records import FINISHED, RECORD_FORMAT, RunRecord
+from heatdrift.store.claims import study_lock
 from heatdrift.store.files import create_bytes, replacing, write_bytes
 from heatdrift.store.validate import NAME, record_problem
 
@@ -104,6 +105,11 @@ def attempt_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.stem))
 
 
+def count_attempts(folder: Path) -> int:
+    """Return the highest number that an attempt of the cell has; 0 when it has none."""
+    return max((int(p.stem) for p in attempt_files(folder)), default=0)
+
+
 def write_record(record: RunRecord, store_folder: Path) -> Written:
     """Keep `record` as a new attempt of its cell and make it the current one (see the module for failed attempts).
 
@@ -118,8 +124,13 @@ def write_record(record: RunRecord, store_folder: Path) -> Written:
         The folder cannot be written; nothing half-written stays.
     """
     folder = cell_folder(store_folder, record.study, record.cell_id)
+    record = decode_record(msgspec.json.encode(record), folder / "record.json")
+    with study_lock(folder):  # two that end at once must not both take the other's attempt for the current one
+        return _write(record, folder)
+
+
+def _write(record: RunRecord, folder: Path) -> Written:
     path = folder / "record.json"
-    record = decode_record(msgspec.json.encode(record), path)
     current = _readable(path)
     kept = [(int(p.stem), _readable(p)) for p in attempt_files(folder)]
     if current and current.attempt not in {n for n, _ in kept}:  # a crash came between the two files of an attempt
@@ -137,9 +148,49 @@ def write_record(record: RunRecord, store_folder: Path) -> Written:
         if create_bytes(folder / "attempts" / f"{number}.json", data):
             break
         number += 1  # another process took this number in between
-    if record.status in FINISHED or current is None or current.status not in FINISHED:
-        write_bytes(path, data)
+    if current is None or record.status in FINISHED or current.status not in FINISHED:
+        # Where record.json was lost or damaged, what was finished before still comes before a failure.
+        write_bytes(path, data if record.status in FINISHED else msgspec.json.encode(newest_attempt(folder) or record))
     return Written(path=path, attempt=number, new=True)
+
+
+def newest_attempt(folder: Path) -> RunRecord | None:
+    """Return the attempt that record.json should hold: the newest finished one, else the newest readable one."""
+    newest = None
+    for path in reversed(attempt_files(folder)):
+        found = _readable(path)
+        if found is not None and found.status in FINISHED:
+            return found
+        newest = newest or found
+    return newest
+
+
+def current_record(folder: Path) -> RunRecord | None:
+    """Return a cell's current record, from its attempts when record.json is lost or damaged; None when it has none.
+
+    Raises
+    ------
+    RecordError
+        record.json is damaged and no attempt is readable.
+    """
+    path = folder / "record.json"
+    try:
+        return read_record(path)
+    except RecordError:
+        kept = newest_attempt(folder)
+        if kept is None and path.exists():
+            raise
+        return kept
+
+
+def restore_record(folder: Path) -> bool:
+    """Write record.json anew from the attempts if it is lost or damaged; return whether it was."""
+    path = folder / "record.json"
+    with study_lock(folder):
+        kept = newest_attempt(folder) if _readable(path) is None else None
+        if kept is not None:
+            write_bytes(path, msgspec.json.encode(kept))
+    return kept is not None
 
 
 def _readable(path: Path) -> RunRecord | None:
@@ -151,12 +202,17 @@ def _readable(path: Path) -> RunRecord | None:
 
 def find_cells(store_folder: Path, study: str | None = None) -> Iterator[Path]:
     """Yield, in order of name, the cell folders that hold a record or an attempt; everything else is passed over."""
+    for folder in cell_folders(store_folder, study):
+        if (folder / "record.json").is_file() or (folder / "attempts").is_dir():
+            yield folder
+
+
+def cell_folders(store_folder: Path, study: str | None = None) -> Iterator[Path]:
+    """Yield every folder where a cell may lie, in order of name; StoreError when the store folder cannot be read."""
     try:
         studies = [cell_folder(store_folder, study, "x").parent] if study else _subfolders(store_folder)
         for study_folder in studies:
-            for folder in _subfolders(study_folder):
-                if (folder / "record.json").is_file() or (folder / "attempts").is_dir():
-                    yield folder
+            yield from _subfolders(study_folder)
     except OSError as cause:
         raise StoreError(
             f"cannot read the store folder {store_folder}: {cause.strerror}", hint="check its permissions"

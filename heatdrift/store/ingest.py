@@ -7,24 +7,27 @@ the old database whole; the records stay the truth, and `rebuild` makes the data
 import contextlib
 import glob
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import msgspec
+import polars as pl
 
 from heatdrift.errors import NotAStoreError, StoreError
 from heatdrift.store.connect import attach, checked_version, open_store
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
 from heatdrift.store.migrate import latest_version, migrate
+from heatdrift.store.parts import find_parts, load_part
+from heatdrift.store.reap import reap
 from heatdrift.store.rows import Rows
 from heatdrift.store.scan import CellKey, Found, Problem, Scan
 
 _BATCH: Final = 2_000_000  # values held in memory between two inserts
-_RUN_TABLES: Final = ("raw.run", "raw.epoch", "raw.layer", "raw.head", "raw.transfer", "raw.robustness")
+RUN_TABLES: Final = ("raw.run", "raw.epoch", "raw.layer", "raw.head", "raw.transfer", "raw.robustness")
 
 
 class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +36,7 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     added, updated, unchanged : cells, by what happened to their row of `runs`.
-    orphans : cells in the database whose record is gone (their rows stay; a rebuild drops them).
+    orphans : runs in the database whose record or part is gone (their rows stay; a rebuild drops them).
     problems : files that were passed over or replaced by an attempt, with the reason.
     """
 
@@ -45,7 +48,9 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ingest(store: Path) -> IngestReport:
-    """Bring the database `store` up to the records in its folder; running it twice changes nothing.
+    """Bring the database `store` up to the records and parts in its folder; running it twice changes nothing.
+
+    Runs whose process is gone are recorded as failed first (`reap`).
 
     Raises
     ------
@@ -54,8 +59,9 @@ def ingest(store: Path) -> IngestReport:
         record raises nothing: it is in ``problems``, and rows that were loaded from it earlier stay.
     """
     with _ingest_lock(store):
-        held, outdated = _held(store)
-        return _load_changes(store, held, write_anyway=outdated)
+        held = _held(store)
+        reap(store.parent)
+        return _load_changes(store, held, write_anyway=held.outdated)
 
 
 def rebuild(store: Path) -> IngestReport:
@@ -69,15 +75,16 @@ def rebuild(store: Path) -> IngestReport:
     with _ingest_lock(store):
         aside = False
         try:
-            held, _ = _held(store)
+            held = _held(store)
         except NotAStoreError:
-            held, aside = {}, True
-        if held and next(find_cells(store.parent), None) is None:
+            held, aside = _Held(), True
+        if held.n_runs and not has_runs(store.parent):
             raise StoreError(
-                f"{store.parent} has no records, but {store} holds {len(held)} runs that a rebuild would lose",
+                f"{store.parent} has no records, but {store} holds {held.n_runs} runs that a rebuild would lose",
                 hint="name the store beside its records with --store, or delete the file if you mean it",
             )
-        return _load_changes(store, {}, write_anyway=True, fresh=True, keep_old=aside)
+        reap(store.parent)
+        return _load_changes(store, _Held(), write_anyway=True, fresh=True, keep_old=aside)
 
 
 def open_current(store: Path) -> duckdb.DuckDBPyConnection:
@@ -87,44 +94,88 @@ def open_current(store: Path) -> duckdb.DuckDBPyConnection:
             outdated = checked_version(connection, store) < latest_version()
         if outdated:
             ingest(store)
-    elif next(find_cells(store.parent), None) is not None:
+    elif has_runs(store.parent):
         ingest(store)
     return open_store(store, read_only=True)
+
+
+def has_runs(store_folder: Path) -> bool:
+    """Whether a store folder holds anything that a database could be made from."""
+    return next(find_cells(store_folder), None) is not None or bool(find_parts(store_folder))
 
 
 def _ingest_lock(store: Path) -> contextlib.AbstractContextManager[None]:
     return exclusive_lock(store.with_name(f".{store.name}.lock"), doing="ingest records")
 
 
-def _held(store: Path) -> tuple[dict[CellKey, tuple[str, int]], bool]:
-    """Return (study, cell id) -> (record hash, run id) of the database, and whether its file must be (re)written."""
+class _Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database holds.
+
+    Attributes
+    ----------
+    records : (study, cell id) -> (hash of the record, run id); runs of parts are not among them.
+    attempts : (study, cell id) -> numbers.
+    parts : hash -> number of runs.
+    n_runs, last_id : runs, of parts too; highest run id.
+    outdated : whether its file must be written even if nothing is new.
+    """
+
+    records: Mapping[CellKey, tuple[str, int]] = {}
+    attempts: Mapping[CellKey, frozenset[int]] = {}
+    parts: Mapping[str, int] = {}
+    n_runs: int = 0
+    last_id: int = 0
+    outdated: bool = True
+
+
+def _held(store: Path) -> _Held:
     if not store.exists():
-        return {}, True
+        return _Held()
     with attach(store, read_only=True) as connection:
         version = checked_version(connection, store)
-        if version == 0:
-            return {}, True
-        rows = connection.sql("SELECT study, cell_id, record_sha256, run_id FROM raw.run").fetchall()
-    return {(study, cell_id): (sha256, run_id) for study, cell_id, sha256, run_id in rows}, version < latest_version()
+    if version == 0:
+        return _Held()
+    if version < latest_version():
+        with rewriting(store):
+            pass  # migrated in a copy that replaces it
+    with attach(store, read_only=True) as connection:
+        records = connection.sql("SELECT study, cell_id, record_sha256, run_id FROM raw.run WHERE part IS NULL")
+        attempts = connection.sql("SELECT study, cell_id, list(attempt) FROM raw.attempt GROUP BY ALL")
+        n_runs, last_id = connection.sql("SELECT count(*), coalesce(max(run_id), 0) FROM raw.run").fetchall()[0]
+        return _Held(
+            records={(study, cell_id): (sha256, run_id) for study, cell_id, sha256, run_id in records.fetchall()},
+            attempts={(study, cell_id): frozenset(numbers) for study, cell_id, numbers in attempts.fetchall()},
+            parts=dict(connection.sql("SELECT sha256, n_runs FROM raw.part").fetchall()),
+            n_runs=n_runs,
+            last_id=last_id,
+            outdated=False,
+        )
 
 
 def _load_changes(
-    store: Path,
-    held: dict[CellKey, tuple[str, int]],
-    *,
-    write_anyway: bool,
-    fresh: bool = False,
-    keep_old: bool = False,
+    store: Path, held: _Held, *, write_anyway: bool, fresh: bool = False, keep_old: bool = False
 ) -> IngestReport:
-    scan = Scan(store.parent, {key: sha256 for key, (sha256, _) in held.items()})
+    scan = Scan(store.parent, {key: sha256 for key, (sha256, _) in held.records.items()}, held.attempts)
     changed = scan.changed()
     first = next(changed, None)
+    there = find_parts(store.parent)
+    parts = [part for part in there if part.sha256 not in held.parts]
     added = updated = 0
-    if first is not None or write_anyway:
+    problems: list[Problem] = []
+    if first is not None or parts or write_anyway:
         with rewriting(store, fresh=fresh, keep_old=keep_old) as connection:
             added, updated = _load(connection, chain([first] if first else [], changed), held)
+            for part in parts:
+                n_new, problem = load_part(connection, part)
+                added += n_new
+                problems += [problem] if problem else []
+    gone = set(held.parts) - {part.sha256 for part in there}
     return IngestReport(
-        added=added, updated=updated, unchanged=scan.unchanged, orphans=len(scan.orphans), problems=tuple(scan.problems)
+        added=added,
+        updated=updated,
+        unchanged=scan.unchanged + sum(n for sha256, n in held.parts.items() if sha256 not in gone),
+        orphans=len(scan.orphans) + sum(held.parts[sha256] for sha256 in gone),
+        problems=(*scan.problems, *problems),
     )
 
 
@@ -170,22 +221,23 @@ def _free_name(store: Path) -> Path:
     return kept
 
 
-def _load(
-    connection: duckdb.DuckDBPyConnection, changed: Iterable[Found], held: dict[CellKey, tuple[str, int]]
-) -> tuple[int, int]:
+def _load(connection: duckdb.DuckDBPyConnection, changed: Iterable[Found], held: _Held) -> tuple[int, int]:
     """Insert the changed records in batches, replacing the rows of those that were held; return (added, updated)."""
-    next_id = 1 + max((run_id for _, run_id in held.values()), default=0)
+    next_id = held.last_id + 1
     added = updated = 0
     rows, stale = Rows(), list[int]()
     for found in changed:
-        earlier = held.get((found.record.study, found.record.cell_id))
-        if earlier:
-            stale.append(earlier[1])
-            updated += 1
-        else:
-            added += 1
-        rows.add(found.record, run_id=next_id, sha256=found.sha256)
-        next_id += 1
+        for attempt in found.attempts:
+            rows.add_attempt(attempt)
+        if found.record is not None:
+            earlier = held.records.get((found.record.study, found.record.cell_id))
+            if earlier:
+                stale.append(earlier[1])
+                updated += 1
+            else:
+                added += 1
+            rows.add(found.record, run_id=next_id, sha256=found.sha256)
+            next_id += 1
         if rows.size >= _BATCH:
             _insert(connection, rows, stale)
             rows, stale = Rows(), []
@@ -194,11 +246,24 @@ def _load(
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows, stale: list[int]) -> None:
-    if stale:
-        for table in _RUN_TABLES:
-            connection.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?::BIGINT[]))", [stale])
-    for table, frame in rows.frames().items():
+    """Insert a batch; a run that a bulk part brought gives way to its record."""
+    frames = rows.frames()
+    with _registered(connection, frames["raw.run"]):
+        doubled = connection.execute("SELECT run_id FROM raw.run SEMI JOIN incoming USING (study, cell_id)").fetchall()
+    gone = sorted({*stale, *(run_id for (run_id,) in doubled)})
+    if gone:
+        for table in RUN_TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?::BIGINT[]))", [gone])
+    for table, frame in frames.items():
         if frame.height:
-            connection.register("incoming", frame.to_arrow())
-            connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-            connection.unregister("incoming")
+            with _registered(connection, frame):
+                connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+
+
+@contextlib.contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> Iterator[None]:
+    connection.register("incoming", frame.to_arrow())
+    try:
+        yield
+    finally:
+        connection.unregister("incoming")

@@ -8,15 +8,16 @@ import polars as pl
 
 from heatdrift.errors import StoreError, UnknownNameError
 
-View = Literal["runs", "epochs", "layers", "heads", "transfer", "robustness", "cells"]
+View = Literal["runs", "epochs", "layers", "heads", "transfer", "robustness", "attempts", "cells"]
 VIEWS: Final[tuple[View, ...]] = get_args(View)
-_ORDER: Final[dict[View, str]] = {
+ORDER: Final[dict[View, str]] = {
     "runs": "study, backbone, dataset, method, lr, seed, cell_id",
     "epochs": "study, cell_id, epoch",
     "layers": "study, cell_id, epoch, metric, layer",
     "heads": "study, cell_id, epoch, metric, layer, head",
     "transfer": "study, cell_id, transfer_set",
     "robustness": "study, cell_id, corruption",
+    "attempts": "study, cell_id, attempt",
     "cells": "study, backbone, dataset, method, lr",
 }
 
@@ -56,7 +57,7 @@ def read_view(
     elif selection:
         conditions.append(f"(study, cell_id) IN (SELECT (study, cell_id) FROM runs WHERE {selection})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    query = f"SELECT * FROM {view}{where} ORDER BY {_ORDER[view]}"
+    query = f"SELECT * FROM {view}{where} ORDER BY {ORDER[view]}"
     frame: pl.DataFrame = connection.sql(query, params={**values, **chosen} or None).pl()
     return frame
 

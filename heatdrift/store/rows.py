@@ -3,6 +3,7 @@
 Values go in as measured; drifts and percentages of base are derived by the views. None becomes NULL.
 """
 
+import hashlib
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from heatdrift.metrics import PROBES
-from heatdrift.records import RunRecord, SplitSizes
+from heatdrift.records import Provenance, RunRecord, SplitSizes
 from heatdrift.store.validate import utc_time
 
 _TEXT, _INT, _LONG, _REAL = pl.String, pl.Int32, pl.Int64, pl.Float64
@@ -47,6 +48,12 @@ TRANSFER_SCHEMA: Final[dict[str, Any]] = {
     "n_images": _LONG,
     "base_pct": _REAL,
     "adapted_pct": _REAL,
+}
+ATTEMPT_SCHEMA: Final[dict[str, Any]] = {
+    **dict.fromkeys(("study", "cell_id", "status", "error", "result_sha256", "origin", "host"), _TEXT),
+    **dict.fromkeys(("attempt", "selected_epoch"), _INT),
+    **dict.fromkeys(("test_acc_pct", "wall_s"), _REAL),
+    **dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us")),
 }
 ROBUSTNESS_SCHEMA: Final[dict[str, Any]] = {"run_id": _LONG, "corruption": _TEXT, "acc_pct": _REAL}
 
@@ -92,13 +99,14 @@ class Rows:
         self._epochs: list[dict[str, Any]] = []
         self._transfer: list[dict[str, Any]] = []
         self._robustness: list[dict[str, Any]] = []
+        self._attempts: list[dict[str, Any]] = []
         self._layers = _Values()
         self._heads = _Values()
 
     @property
     def size(self) -> int:
         """Number of values held, for deciding when to insert."""
-        return len(self._layers.values) + len(self._heads.values) + 100 * len(self._runs)
+        return len(self._layers.values) + len(self._heads.values) + 100 * (len(self._runs) + len(self._attempts))
 
     def add(self, record: RunRecord, *, run_id: int, sha256: str) -> None:
         """Add all rows of one record."""
@@ -123,6 +131,26 @@ class Rows:
         self._transfer.extend({"run_id": run_id, **msgspec.structs.asdict(t)} for t in record.transfer)
         self._robustness.extend({"run_id": run_id, **msgspec.structs.asdict(r)} for r in record.robustness)
 
+    def add_attempt(self, record: RunRecord) -> None:
+        """Add the row of one execution of a cell."""
+        self._attempts.append(
+            {
+                "study": record.study,
+                "cell_id": record.cell_id,
+                "attempt": record.attempt,
+                "status": record.status,
+                "error": record.error,
+                "selected_epoch": record.selected_epoch,
+                "test_acc_pct": record.test_acc_pct,
+                "result_sha256": result_sha256(record),
+                "origin": record.origin,
+                "host": record.provenance.host,
+                "started_at": utc_time(record.started_at) if record.started_at else None,
+                "finished_at": utc_time(record.finished_at) if record.finished_at else None,
+                "wall_s": record.wall_s,
+            }
+        )
+
     def frames(self) -> dict[str, pl.DataFrame]:
         """Return table name -> frame, in an order in which they may be inserted."""
         return {
@@ -132,7 +160,16 @@ class Rows:
             "raw.head": self._heads.frame(),
             "raw.transfer": pl.DataFrame(self._transfer, schema=TRANSFER_SCHEMA),
             "raw.robustness": pl.DataFrame(self._robustness, schema=ROBUSTNESS_SCHEMA),
+            "raw.attempt": pl.DataFrame(self._attempts, schema=ATTEMPT_SCHEMA),
         }
+
+
+def result_sha256(record: RunRecord) -> str:
+    """Return the hash of what a run measured: all of the record but number, time and place of the execution."""
+    measured = msgspec.structs.replace(
+        record, attempt=1, provenance=Provenance(), started_at=None, finished_at=None, wall_s=None
+    )
+    return hashlib.sha256(msgspec.json.encode(measured, order="sorted")).hexdigest()
 
 
 def _run_row(record: RunRecord) -> dict[str, Any]:

@@ -25,11 +25,22 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A current record that is new to the database or differs from what it holds."""
+    """What is new about a cell.
+
+    Attributes
+    ----------
+    path, sha256 : its current record and the hash of the bytes.
+    record : the record, if the database lacks it or holds another one.
+    attempts : executions that the database lacks.
+    """
 
     path: Path
     sha256: str
-    record: RunRecord
+    record: RunRecord | None
+    attempts: tuple[RunRecord, ...] = ()
+
+
+_Read = tuple[CellKey, Path, str, RunRecord | None]
 
 
 class Scan:
@@ -39,11 +50,15 @@ class Scan:
     ----------
     store_folder : folder of the study folders.
     known : hash of the record that the database holds, by study and cell id.
+    attempts : numbers of the attempts that it holds.
     """
 
-    def __init__(self, store_folder: Path, known: Mapping[CellKey, str]) -> None:
+    def __init__(
+        self, store_folder: Path, known: Mapping[CellKey, str], attempts: Mapping[CellKey, frozenset[int]]
+    ) -> None:
         self._store_folder = store_folder
         self._known = known
+        self._attempts = attempts
         self._key_of = {sha256: key for key, sha256 in known.items()}
         self._taken: dict[CellKey, tuple[Path, str]] = {}
         self._damaged: set[CellKey] = set()
@@ -56,7 +71,7 @@ class Scan:
         return sorted(set(self._known) - set(self._taken) - self._damaged)
 
     def changed(self) -> Iterator[Found]:
-        """Yield the records to be loaded, each cell at most once."""
+        """Yield the cells that have something new, each at most once."""
         elsewhere = []
         for folder in find_cells(self._store_folder):
             found = self._read(folder)
@@ -78,12 +93,35 @@ class Scan:
             self.problems.append(Problem(path=path, reason=f"not counted: {kind} is at {other}"))
             return
         self._taken[key] = (path, sha256)
+        attempts = tuple(self._new_attempts(key, path, record))
         if record is None:
             self.unchanged += 1
-        else:
-            yield Found(path=path, sha256=sha256, record=record)
+        if record is not None or attempts:
+            yield Found(path=path, sha256=sha256, record=record, attempts=attempts)
 
-    def _read(self, folder: Path) -> tuple[CellKey, Path, str, RunRecord | None] | None:
+    def _new_attempts(self, key: CellKey, path: Path, record: RunRecord | None) -> Iterator[RunRecord]:
+        """Yield the attempts that the database lacks; a damaged one is reported."""
+        folder = path.parent if path.name == "record.json" else path.parent.parent
+        held = self._attempts.get(key, frozenset())
+        listed = False
+        for file in attempt_files(folder):
+            number = int(file.stem)
+            listed |= record is not None and number == record.attempt
+            if number in held:
+                continue
+            try:
+                found = record if record and number == record.attempt else decode_record(read_bytes(file), file)
+            except RecordError as error:
+                self._report(file, error.problem)
+                continue
+            if (found.study, found.cell_id, found.attempt) == (*key, number):
+                yield found
+            else:
+                self._report(file, "not counted: it is an attempt of another cell or number")
+        if record is not None and not listed and record.attempt not in held:
+            yield record  # a crash came between the two files of an attempt
+
+    def _read(self, folder: Path) -> _Read | None:
         """Return the cell's current record; without decoding it when the database holds those very bytes."""
         path = folder / "record.json"
         try:
@@ -102,7 +140,7 @@ class Scan:
         if problem not in self.problems:  # a folder elsewhere is read twice
             self.problems.append(problem)
 
-    def _decode(self, path: Path) -> tuple[CellKey, Path, str, RunRecord | None]:
+    def _decode(self, path: Path) -> _Read:
         data = read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
         if sha256 in self._key_of:
@@ -111,7 +149,7 @@ class Scan:
         key = (record.study, record.cell_id)
         return key, path, sha256, record
 
-    def _newest_readable(self, folder: Path) -> tuple[CellKey, Path, str, RunRecord | None] | None:
+    def _newest_readable(self, folder: Path) -> _Read | None:
         """Return the attempt that record.json would hold: the newest finished one, else the newest."""
         newest = None
         for path in reversed(attempt_files(folder)):

@@ -24,6 +24,7 @@ VIEW_TEXT: Final[dict[View, str]] = {
     "heads": "One row per run, epoch, block, attention head and metric.",
     "transfer": "One row per run and transfer set: zero-shot accuracy at the selected epoch.",
     "robustness": "One row per run and image corruption: test accuracy at the selected epoch.",
+    "attempts": "One row per execution of a cell; `current` marks the one that `runs` shows.",
     "cells": "One row per study, backbone, data set, method and learning rate: averages of the done runs over seeds.",
 }
 
@@ -137,6 +138,11 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "corruption"): Words("", "kind of corruption", "never"),
     ("", "acc_pct"): Words("%", "test accuracy under it", "never"),
     ("", "acc_se_pct"): Words("% points", "binomial standard error of acc_pct", "n_test is unknown"),
+    ("", "current"): Words("", "whether the view runs shows this attempt", "never"),
+    ("attempts", "attempt"): Words("count", "which execution of the cell this is, from 1", "never"),
+    ("", "result_sha256"): Words(
+        "", "hash of what was measured: equal for two attempts with the same results", "never"
+    ),
     ("cells", "study"): Words("", "name of the study", "never"),
     ("cells", "backbone"): Words("", "pretrained model", "never"),
     ("cells", "dataset"): Words("", "target data set", "never"),

@@ -7,7 +7,7 @@ could leave locked. The parent imports no torch. Other executors (Ray, Slurm) ne
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -39,9 +39,17 @@ class _Worker:
 
 
 def run_cells(
-    cells: Sequence[Cell], settings: WorkerSettings, *, jobs: int, on_event: Callable[[Event], None]
+    cells: Sequence[Cell],
+    settings: WorkerSettings,
+    *,
+    jobs: int,
+    on_event: Callable[[Event], None],
+    seen: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Train `cells` in `jobs` processes and return how many ended with each status.
+
+    `seen` is the number of the current attempt of each cell (by id) when it was decided to run it; what others have
+    finished since is not run again. By default the numbers of now.
 
     A worker that dies (killed, out of memory) costs its cell, which is recorded as failed, and is replaced. On
     KeyboardInterrupt workers are ended at once; what was finished stays finished.
@@ -50,7 +58,7 @@ def run_cells(
     ------
     TrainError : something that stops all cells, such as missing data or weights.
     """
-    waiting = [_task(cell, settings) for cell in reversed(cells)]
+    waiting = [_task(cell, settings, seen) for cell in reversed(cells)]
     counts: dict[str, int] = {}
     workers: list[_Worker] = []
     try:
@@ -84,7 +92,9 @@ def _give_back(worker: _Worker, settings: WorkerSettings) -> None:
             take_stale(cell_folder(Path(settings.store_folder), settings.study.name, worker.cell.cell_id))
 
 
-def _task(cell: Cell, settings: WorkerSettings) -> Task:
+def _task(cell: Cell, settings: WorkerSettings, seen: Mapping[str, int] | None) -> Task:
+    if seen is not None:
+        return Task(cell=cell, seen=seen.get(cell.cell_id, 0))
     folder = cell_folder(Path(settings.store_folder), settings.study.name, cell.cell_id)
     return Task(cell=cell, seen=count_attempts(folder))
 

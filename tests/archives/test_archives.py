@@ -24,7 +24,8 @@ def test_a_store_of_every_schema_that_shipped_opens(archive, tmp_path):
     with open_current(store) as connection:
         assert schema_version(connection) == latest_version()
         assert studies(connection) == ("archive",)
-        assert {view: read_view(connection, view).height for view in VIEWS} == ROWS
+        attempts = 24 if int(archive.name[6:10]) >= 2 else 0  # an archive has no records to take them from
+        assert {view: read_view(connection, view).height for view in VIEWS} == ROWS | {"attempts": attempts}
         row = read_view(connection, "runs", dataset=["shapes"], method=["full_ft"], lr=[1e-3], seed=[7]).row(
             0, named=True
         )
@@ -39,19 +40,21 @@ def test_every_schema_has_its_archive():
     assert numbers == list(range(1, latest_version() + 1)), "python tests/archives/make_archive.py tests/archives"
 
 
-def test_the_first_schema_is_what_its_migration_makes(tmp_path):
-    """A released migration is never edited: the archive and a new store have the same tables and views."""
-    if latest_version() != 1:
-        pytest.skip("only the newest schema can be made anew")
-    old, new = tmp_path / "old.duckdb", tmp_path / "new.duckdb"
-    old.write_bytes(gzip.decompress(STORES[0].read_bytes()))
+def test_the_newest_schema_is_what_the_migrations_make(tmp_path):
+    """A released migration is never edited: archives and a new store end with the same tables and views."""
+    new = tmp_path / "new.duckdb"
     open_store(new, read_only=False).close()
     objects = "SELECT sql FROM duckdb_tables() UNION ALL SELECT sql FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
     found = []
-    for path in (old, new):
+    for archive in STORES:
+        path = tmp_path / archive.stem
+        path.write_bytes(gzip.decompress(archive.read_bytes()))
+        open_current(path).close()
+    for path in sorted(tmp_path.glob("*.duckdb")):
         with open_store(path) as connection:
             found.append(connection.sql(objects).fetchall())
-    assert found[0] == found[1]
+    assert len(found) == len(STORES) + 1
+    assert all(sql == found[0] for sql in found)
 
 
 def test_a_record_of_format_1_is_read():

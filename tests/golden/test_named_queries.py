@@ -18,7 +18,7 @@ NAMES = [query.name for query in list_queries()]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "heatdrift.duckdb"
-    path.write_bytes(gzip.decompress((HERE.parent / "archives" / "schema0001.duckdb.gz").read_bytes()))
+    path.write_bytes(gzip.decompress((HERE.parent / "archives" / "schema0002.duckdb.gz").read_bytes()))
     return path
 
 

@@ -26,6 +26,7 @@ from heatdrift.records import (
 )
 from heatdrift.store.files import write_bytes
 from heatdrift.store.folder import cell_folder, write_record
+from heatdrift.store.importers.outcome import ImportReport, Mismatch
 from heatdrift.store.importers.reference_format import Epoch, ReferenceRun, decode_reference, own_values
 from heatdrift.store.scan import Problem
 
@@ -35,33 +36,6 @@ BACKBONES: Final = {
 }
 TRACK_IMAGES: Final = 1000  # DESIGN 3, protocol leakfree: the tracking subset, of the first transfer set
 TOLERANCE: Final = 1e-9  # relative, above 1 in magnitude; absolute below
-
-
-class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A value of the file that does not follow from the file's own measurements."""
-
-    path: Path
-    field: str
-    stated: float
-    derived: float
-
-
-class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What one import did.
-
-    Attributes
-    ----------
-    added, unchanged : runs written as a new attempt; runs that the store folder already had.
-    repeated : of the added, those whose cell had another attempt with other results (all are kept).
-    problems : files that were refused, with the reason.
-    mismatches : stated values that could not be reproduced (the measurements are imported, the stated values are not).
-    """
-
-    added: int
-    unchanged: int
-    repeated: int
-    problems: tuple[Problem, ...]
-    mismatches: tuple[Mismatch, ...]
 
 
 def import_reference(path: Path, store_folder: Path, study: str) -> ImportReport:

@@ -39,7 +39,7 @@ def test_json_keys_are_the_published_ones(make_runs):
     assert {"metric", "n_runs", "formula", "reml_loglik", "singular", "random", "fixed", "tests", "contrasts"} <= set(
         decoded
     )
-    assert set(decoded["fixed"][0]) == {"term", "estimate", "se", "df", "t", "p"}
+    assert {"term", "estimate", "se", "df", "t", "p", "ci_low", "ci_high"} == set(decoded["fixed"][0])
     assert {"term", "method", "f", "df_num", "df_den", "p"} <= set(decoded["tests"][0])
     assert {"dataset", "lr", "method_a", "method_b", "estimate", "se", "df", "df_method", "t", "p", "p_holm"} <= set(
         decoded["contrasts"][0]

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from heatdrift.stats.mixed import Grouping, fit_many, fit_mixed
+from heatdrift.stats.criterion import Grouping
+from heatdrift.stats.mixed import fit_many, fit_mixed
 
 
 def dense_criterion(y, x, groupings, variances, s2, *, reml):

@@ -2,10 +2,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
-from heatdrift.store.claims import claim, is_live, read_claim
+from heatdrift.store.claims import claim, heartbeat_age_s, is_live, read_claim
 
 CODE = """
 import sys, pathlib
@@ -56,50 +57,84 @@ def test_the_claim_of_a_killed_process_is_taken_over(cell):
         assert held.running.pid == os.getpid()
 
 
+def age(cell, seconds, **changes):
+    """Make the claim's last heartbeat older, by every clock there is."""
+    path = cell / "running.json"
+    data = json.loads(path.read_bytes())
+    data |= {"beat": data["beat"] - seconds, "heartbeat": data["heartbeat"] - seconds} | changes
+    path.write_text(json.dumps(data))
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
 def test_an_old_heartbeat_is_taken_over_and_its_owner_notices(cell):
-    now = [1000.0]
-    mine = claim(cell, stale_after_s=60, clock=lambda: now[0])
-    assert is_live(mine.running, stale_after_s=60, clock=lambda: now[0] + 59)
-    for jump in (61, -61):
-        assert not is_live(mine.running, stale_after_s=60, clock=lambda jump=jump: now[0] + jump)
-    now[0] += 61
-    theirs = claim(cell, stale_after_s=60, clock=lambda: now[0])
+    mine = claim(cell, stale_after_s=60)
+    for seconds, live in ((59, True), (2, False), (-122, False), (61, True)):
+        age(cell, seconds)  # together: 59, 61, -61, 0
+        assert is_live(cell, read_claim(cell), stale_after_s=60) is live
+    age(cell, 61)
+    theirs = claim(cell, stale_after_s=60)
     assert theirs is not None
     assert not mine.held
-    mine._refreshed -= 60
     assert not mine.refresh()
+    assert mine.lost
     mine.release()
     assert theirs.held
     theirs.release()
 
 
 def test_a_refresh_keeps_a_claim_alive(cell):
-    now = [1000.0]
-    with claim(cell, stale_after_s=60, clock=lambda: now[0]) as mine:
-        now[0] += 50
-        assert mine.refresh()  # too soon to write
-        assert read_claim(cell).heartbeat == 1000.0
-        mine._refreshed -= 50
+    with claim(cell, stale_after_s=60) as mine:
+        age(cell, 50)
         assert mine.refresh()
-        assert read_claim(cell).heartbeat == 1050.0
-        now[0] += 50
-        assert claim(cell, stale_after_s=60, clock=lambda: now[0]) is None
+        assert heartbeat_age_s(cell, read_claim(cell)) < 1
+        age(cell, 50)
+        assert claim(cell, stale_after_s=60) is None
 
 
-def test_a_claim_of_another_machine_is_judged_by_its_heartbeat_alone(cell):
+def test_a_thread_keeps_a_claim_alive_through_an_epoch_longer_than_the_lease(cell):
+    with claim(cell, stale_after_s=0.5) as mine, mine.beating():
+        time.sleep(1.2)
+        assert claim(cell, stale_after_s=0.5) is None
+        assert not mine.lost
+        age(cell, 0, token="another's")
+        deadline = time.monotonic() + 5
+        while not mine.lost and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert mine.lost
+
+
+def test_a_wall_clock_that_jumps_frees_no_claim(cell, monkeypatch):
+    now = time.time()
+    with claim(cell, stale_after_s=60) as mine:
+        for jump in (-86_400, 86_400):
+            monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
+            assert claim(cell, stale_after_s=60) is None
+            assert mine.refresh()
+            assert claim(cell, stale_after_s=60) is None
+        monkeypatch.undo()
+        age(cell, 0, host="elsewhere", boot="another", pid=1)
+        monkeypatch.setattr(time, "time", lambda: now + 86_400)  # two machines whose clocks differ by a day
+        assert claim(cell, stale_after_s=60) is None
+
+
+def test_a_claim_of_another_machine_is_judged_by_file_times_alone(cell):
     with claim(cell) as mine:
-        foreign = json.loads((cell / "running.json").read_bytes()) | {
-            "host": "elsewhere",
-            "pid": 2**22 + 1,
-            "token": "theirs",
-        }
-        (cell / "running.json").write_text(json.dumps(foreign))
+        foreign = {"host": "elsewhere", "boot": "another", "pid": 2**22 + 1, "token": "theirs"}
+        age(cell, 0, **foreign)
         assert claim(cell) is None
         assert not mine.held
     assert (cell / "running.json").exists()
-    (cell / "running.json").write_text(json.dumps(foreign | {"heartbeat": 0.0}))
+    age(cell, 301)
     with claim(cell) as again:
         assert again.held
+
+
+def test_a_claim_of_before_a_reboot_is_stale_at_once(cell):
+    with claim(cell):
+        age(cell, 0, boot="the one before")
+        with claim(cell) as again:
+            assert again.held
 
 
 def test_a_number_used_again_by_another_process_is_no_live_claim(cell):

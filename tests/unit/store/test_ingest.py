@@ -368,19 +368,19 @@ def test_an_ingest_that_fails_or_is_killed_leaves_the_old_database(store, make_r
 def test_an_older_schema_is_brought_up_to_date_in_one_transaction(store, tmp_path, monkeypatch):
     steps = tmp_path / "steps"
     shutil.copytree(migrate.FOLDER, steps)
-    step = steps / "0002_more.sql"
+    step = steps / f"{migrate.latest_version() + 1:04d}_more.sql"
     step.write_text("CREATE TABLE raw.more (x INTEGER); SELECT * FROM raw.nowhere;")
     monkeypatch.setattr(migrate, "FOLDER", steps)
     with pytest.raises(duckdb.Error, match="nowhere"):
         open_current(store)
-    with pytest.raises(StoreError, match="schema 1"):
+    with pytest.raises(StoreError, match="has schema"):
         open_store(store)
     step.write_text("CREATE TABLE raw.more (x INTEGER); CREATE VIEW more AS FROM raw.more;")
     with open_current(store) as connection:
         assert connection.sql("SELECT count(*) FROM more").fetchall() == [(0,)]
         assert read_view(connection, "runs").height == 6
-    (steps / "0004_gap.sql").touch()
-    with pytest.raises(RuntimeError, match="0003"):
+    (steps / "0099_gap.sql").touch()
+    with pytest.raises(RuntimeError, match="is not step"):
         migrate.migrations()
 
 

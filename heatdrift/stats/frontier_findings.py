@@ -1,0 +1,64 @@
+"""Sentences about the accuracy-retention front and the matched comparisons."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from heatdrift.metrics import run_column
+from heatdrift.results import FrontierCell, MatchedRow
+from heatdrift.stats.text import counted, method_title, number, percent, signed
+
+_FEW_SEEDS: Final = 5
+
+
+def frontier_findings(
+    cells: Sequence[FrontierCell], matched: Sequence[MatchedRow], datasets: Sequence[str], level: float
+) -> tuple[str, ...]:
+    """Per data set: the front, then what the matched comparisons say or why they say nothing."""
+    sentences = []
+    for dataset in datasets:
+        here = [c for c in cells if (c.dataset or datasets[0]) == dataset]
+        sentences.append(_front(here, dataset))
+        sentences += [_matched(row, dataset, level) for row in matched if (row.dataset or datasets[0]) == dataset]
+    return tuple(sentences)
+
+
+def _front(cells: Sequence[FrontierCell], dataset: str) -> str:
+    front = sorted((c for c in cells if c.on_front), key=lambda c: -c.test_acc_pct)
+    shown = "; ".join(
+        f"{method_title(c.method)} at lr {c.lr:g} (accuracy {number(c.test_acc_pct)} %, retention "
+        f"{number(c.retention_pct)} %"
+        + ("" if np.isnan(c.front_share) else f", on it in {_share(c)} of resamples")
+        + ")"
+        for c in front
+    )
+    seeds = sorted({c.n_seeds for c in cells})
+    per_cell = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    verb = "is" if len(front) == 1 else "are"
+    return (
+        f"On {dataset} {len(front)} of {counted(len(cells), 'cell')} ({per_cell} each) {verb} beaten by none in "
+        f"both test accuracy and retention: {shown}."
+    )
+
+
+def _share(cell: FrontierCell) -> str:
+    return percent(round(cell.front_share, 2))
+
+
+def _matched(row: MatchedRow, dataset: str, level: float) -> str:
+    a, b = method_title(row.method_a), method_title(row.method_b)
+    title = run_column(row.matched_on).title
+    if np.isnan(row.difference):
+        return f"On {dataset} {b} and {a} cannot be compared at equal {title}: {row.note}."
+    place = (
+        f"At equal {title} ({number(row.overlap_low)} to {number(row.overlap_high)}) on {dataset}, {b} minus {a} in "
+        f"retention is {signed(row.difference)} points"
+    )
+    if np.isnan(row.se):
+        return f"{place} ({row.note})."
+    interval = f"{percent(level)} CI {signed(row.ci_low)} to {signed(row.ci_high)}"
+    evidence = f"{interval}, jackknife over {counted(row.n_seeds, 'seed')}"
+    verdict = "" if row.ci_low > 0 or row.ci_high < 0 else "; the interval includes 0"
+    rough = ", rough with so few" if row.n_seeds < _FEW_SEEDS else ""
+    return f"{place} ({evidence}{rough}){verdict}."

@@ -1,0 +1,64 @@
+"""Sentences of the layer tests: counts that control the false discovery rate, and where the largest effects are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from heatdrift.metrics import PROBE
+from heatdrift.results import LayerRow
+from heatdrift.stats.text import counted, method_title, p_text, percent, signed, with_unit
+
+
+def layer_findings(
+    rows: Sequence[LayerRow], method_a: str, method_b: str, datasets: Sequence[str], n_lrs: int, alpha: float
+) -> tuple[str, ...]:
+    """One sentence per metric about the methods, and one per group that drifted; heads in sentences of their own."""
+    families: dict[tuple[str, str, bool, str | None, str | None], list[LayerRow]] = {}
+    for row in rows:
+        if not np.isnan(row.p):
+            families.setdefault((row.test, row.metric, row.head is None, row.dataset, row.method), []).append(row)
+    over = f", averaged over {counted(n_lrs, 'learning rate')}" if n_lrs > 1 else ""
+    sentences = []
+    for (test, metric, _, dataset, method), members in families.items():
+        title = PROBE[metric].title
+        drift = "the drift of " if PROBE[metric].has_base else ""
+        found = [row for row in members if row.p_bh < alpha]
+        if test == "method":
+            what = f"{method_title(method_b)} and {method_title(method_a)} differ in {drift}{title}{over},"
+        else:
+            place = f"{method_title(str(method))} on {dataset or datasets[0]}"
+            what = f"The mean drift of {title} with {place}{over}, is not 0"
+        if found:
+            sentences.append(_supported(what, members, found, alpha))
+        elif test == "method":
+            sentences.append(_unsupported(what, members, alpha))
+    return tuple(sentences)
+
+
+def _supported(what: str, members: list[LayerRow], found: list[LayerRow], alpha: float) -> str:
+    cautious = sum(row.p_by < alpha for row in found)
+    largest = max(found, key=lambda row: abs(row.estimate))
+    where = f"block {largest.layer}" + ("" if largest.head is None else f", head {largest.head}") + " (from 0)"
+    return (
+        f"{what} in {len(found)} of {counted(len(members), _place(members))} at {_rate(members, alpha)}; "
+        f"{cautious} also "
+        f"by Benjamini-Yekutieli; {counted(largest.n, 'run')}, {counted(largest.n_seeds, 'seed')}; largest of these in "
+        f"{where}: {with_unit(signed(largest.estimate), largest.unit)}, adjusted {p_text(largest.p_bh)}."
+    )
+
+
+def _unsupported(what: str, members: list[LayerRow], alpha: float) -> str:
+    smallest = min(members, key=lambda row: row.p_bh)
+    return (
+        f"{what} in none of {counted(len(members), _place(members))} at {_rate(members, alpha)}; smallest adjusted "
+        f"{p_text(smallest.p_bh)}; {counted(smallest.n, 'run')}, {counted(smallest.n_seeds, 'seed')}: with so few "
+        "seeds that is no proof of equality."
+    )
+
+
+def _place(members: list[LayerRow]) -> str:
+    return "block" if members[0].head is None else "head"
+
+
+def _rate(members: list[LayerRow], alpha: float) -> str:
+    return f"false discovery rate {percent(alpha)} (Benjamini-Hochberg over {counted(members[0].family, 'test')})"

@@ -1,0 +1,40 @@
+"""Pairs of runs that differ in method only, and the seed-level test of their mean difference."""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from heatdrift.stats.choice import codes
+from heatdrift.stats.clustered import SeedTests, cell_indicators, seed_contrast
+
+KEY: Final = ("dataset", "lr", "seed")
+
+
+def method_pairs(frame: pl.DataFrame, metric: str, method_a: str, method_b: str) -> pl.DataFrame:
+    """One row per (dataset, lr, seed) that both methods have, sorted by it, with columns a, b and d = b - a."""
+    sides = [
+        frame.filter(pl.col("method") == name).select(*KEY, pl.col(metric).alias(side))
+        for name, side in ((method_a, "a"), (method_b, "b"))
+    ]
+    pairs = sides[0].join(sides[1], on=KEY, how="inner")
+    return pairs.with_columns((pl.col("b") - pl.col("a")).alias("d")).sort(KEY)
+
+
+def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:
+    """Test the mean of d at the seed level, every (dataset, lr) with equal weight.
+
+    Returns
+    -------
+    The test (None when no (dataset, lr) has two seeds) and how many pairs are alone at their (dataset, lr): they have
+    no spread and are left out of it.
+    """
+    cell = codes(pairs, "dataset", "lr")
+    several = np.bincount(cell)[cell] > 1
+    kept = pairs.filter(pl.Series(several))
+    alone = int(np.sum(~several))
+    if kept["seed"].n_unique() < 2:
+        return None, alone
+    x = cell_indicators(codes(kept, "dataset", "lr"))
+    contrast = seed_contrast(x, codes(kept, "seed"), np.full(x.shape[1], 1.0 / x.shape[1]), within=False)
+    return contrast.test(kept["d"].to_numpy()), alone

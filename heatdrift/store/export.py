@@ -1,0 +1,99 @@
+"""Export of the public views: a folder of Parquet or CSV files, or one self-contained .duckdb.
+
+Views become tables, so nothing in the result refers to heatdrift or to another file. A Parquet folder and a .duckdb can
+be imported again (``import --format heatdrift``) without loss of what was measured.
+"""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Final, Literal
+
+import duckdb
+import msgspec
+
+from heatdrift.errors import StoreError
+from heatdrift.store.connect import STORAGE_VERSION, quoted
+from heatdrift.store.files import replacing, sync_folder
+from heatdrift.store.ingest import open_current
+from heatdrift.store.read import ORDER, VIEWS, View, resolve_study
+
+FileFormat = Literal["parquet", "csv"]
+_OPTIONS: Final[dict[FileFormat, str]] = {
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+    "csv": "FORMAT csv, HEADER true",
+}
+
+
+class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an export went, and the rows of every view in it."""
+
+    path: Path
+    rows: dict[View, int]
+
+
+def export_store(store: Path, to: Path, *, study: str | None = None, kind: FileFormat = "parquet") -> ExportReport:
+    """Write all views of a store (of one study) to `to`, whole or not at all.
+
+    Parameters
+    ----------
+    to : a file ending in ``.duckdb``, which is replaced, or a folder that does not exist yet or is empty.
+    kind : files of a folder.
+
+    Raises
+    ------
+    StoreError
+        There is no store, the folder holds something, or `to` cannot be written.
+    """
+    if to.suffix == ".duckdb" and to.resolve() == store.resolve():
+        raise StoreError(f"{to} is the store itself", hint="name another file with --to")
+    with open_current(store) as connection:
+        if study is not None:
+            resolve_study(connection, study)
+        try:
+            write = _database if to.suffix == ".duckdb" else _folder
+            rows = write(connection, to, study, kind)
+        except duckdb.IOException as cause:
+            raise StoreError(f"cannot write {to}: {str(cause).splitlines()[0]}", hint="free some space") from cause
+    return ExportReport(path=to, rows=rows)
+
+
+def _query(view: View, study: str | None) -> str:
+    where = f" WHERE study = {quoted(study)}" if study is not None else ""
+    return f"SELECT * FROM store.main.{view}{where} ORDER BY {ORDER[view]}"
+
+
+def _database(
+    connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat
+) -> dict[View, int]:
+    rows: dict[View, int] = {}
+    with replacing(to) as temporary:
+        connection.execute(f"ATTACH {quoted(str(temporary))} AS export (STORAGE_VERSION '{STORAGE_VERSION}')")
+        for view in VIEWS:
+            connection.execute(f"CREATE TABLE export.{view} AS {_query(view, study)}")
+            rows[view] = int(connection.sql(f"SELECT count(*) FROM export.{view}").fetchall()[0][0])
+        connection.execute("DETACH export")
+    return rows
+
+
+def _folder(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat) -> dict[View, int]:
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise StoreError(f"{to} is there already and not an empty folder", hint="name a new folder with --to")
+    rows: dict[View, int] = {}
+    making = to.with_name(f".{to.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        making.mkdir(parents=True)
+        for view in VIEWS:
+            file = making / f"{view}.{kind}"
+            copied = connection.execute(f"COPY ({_query(view, study)}) TO {quoted(str(file))} ({_OPTIONS[kind]})")
+            rows[view] = int(copied.fetchall()[0][0])
+        if to.exists():
+            to.rmdir()
+        os.rename(making, to)
+        sync_folder(to.parent)
+    except OSError as cause:
+        raise StoreError(f"cannot write {to}: {cause.strerror}", hint="free some space or name another --to") from cause
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return rows

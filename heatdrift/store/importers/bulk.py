@@ -1,0 +1,215 @@
+"""Tables in the columns of the public views -> one bulk part (``parts.py``), by DuckDB alone: a million runs in seconds.
+
+Accepted are a folder with ``runs.parquet`` and, beside it, any of ``epochs``, ``layers``, ``heads``, ``transfer`` and
+``robustness`` as Parquet, or an exported ``.duckdb`` file. Of their columns those that were measured are kept; drifts,
+retentions and standard errors are derived again. Without epochs or transfer, the result columns of the runs stand in.
+"""
+
+import hashlib
+import shutil
+import uuid
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import msgspec
+
+from heatdrift.errors import DataError
+from heatdrift.store.connect import attach, quoted
+from heatdrift.store.files import cannot_write, sync_folder, write_bytes
+from heatdrift.store.folder import cell_folder
+from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.migrate import migrate
+from heatdrift.store.parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
+from heatdrift.store.validate import NAME
+
+_DEFAULTS: Final = {
+    "attempt": "1",
+    "origin": "'table'",
+    "status": "'done'",
+    "protocol": "'imported'",
+}
+_NEEDED: Final = ("study", "cell_id", "backbone", "dataset", "method", "lr", "seed")
+_OWN: Final = ("run_id", "record_sha256", "part")
+_STATED: Final = {"transfer": {"base_pct": "zero_shot_base_pct", "adapted_pct": "zero_shot_pct", "n_images": "n_transfer"}}
+_CHECKS: Final = {  # what must hold of runs: words -> condition under which a row is wrong
+    "a study that cannot be a folder name": f"NOT regexp_full_match(study, '{NAME.pattern}')",
+    "a cell_id that cannot be a folder name": f"NOT regexp_full_match(cell_id, '{NAME.pattern}')",
+    "no backbone, dataset, method, lr or seed": "coalesce(backbone, dataset, method) IS NULL OR backbone IS NULL "
+    "OR dataset IS NULL OR method IS NULL OR lr IS NULL OR seed IS NULL",
+    "a negative learning rate": "lr < 0",
+    "a status other than done, diverged or failed": "status NOT IN ('done', 'diverged', 'failed')",
+    "an accuracy outside 0 to 100": "test_acc_pct NOT BETWEEN 0 AND 100",
+}
+
+
+def import_bulk(path: Path, store_folder: Path, study: str | None = None) -> ImportReport:
+    """Check the tables of `path` and keep them as one part of `store_folder`; twice is once.
+
+    Raises
+    ------
+    DataError
+        A table cannot be read, lacks a key column, has a key twice or a value that is impossible; nothing is kept.
+    StoreError
+        The store folder cannot be written.
+    """
+    if study is not None:
+        cell_folder(store_folder, study, "check")
+    source = _Source(path)
+    name = source.sha256(study)
+    target = store_folder / PARTS / name
+    with source.open() as connection:
+        n_runs = _count(connection, f"SELECT count(*) FROM {source.relation('runs')}", path)
+        if target.exists():
+            return ImportReport(added=0, unchanged=n_runs)
+        making = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
+        try:
+            making.mkdir(parents=True)
+            _write(connection, source, study, making)
+            files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
+            info = PartInfo(source=str(path), n_runs=n_runs, files=files)
+            write_bytes(making / "part.json", msgspec.json.encode(info))
+            making.rename(target)
+            sync_folder(target.parent)
+        except duckdb.IOException as cause:
+            raise DataError(f"cannot copy {path}: {_first_line(cause)}", hint="free some space, then again") from cause
+        except duckdb.Error as cause:
+            raise DataError(f"{path}: {_first_line(cause)}", hint="docs/schema.md has the columns and types") from cause
+        except OSError as cause:
+            raise cannot_write(target, cause) from cause
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return ImportReport(added=n_runs, unchanged=0)
+
+
+class _Source:
+    """Where the tables come from, and how SQL names them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_database = path.is_file()
+
+    def files(self) -> list[Path]:
+        found = [self.path] if self.is_database else [self.path / f"{view}.parquet" for view in ("runs", *LONG_VIEWS)]
+        return [file for file in found if file.is_file()]
+
+    def sha256(self, study: str | None) -> str:
+        """Return the hash of the tables' bytes and of the name that their runs get."""
+        parts = [f"{file.name} {file_sha256(file)}" for file in self.files()]
+        return hashlib.sha256("\n".join([*parts, study or ""]).encode()).hexdigest()
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        connection = attach(self.path, read_only=True) if self.is_database else duckdb.connect(":memory:")
+        try:
+            connection.execute("ATTACH ':memory:' AS mine")
+            connection.execute("USE mine")
+            migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def relation(self, view: str) -> str:
+        if self.is_database:
+            return f"store.main.{view}"
+        return f"read_parquet({quoted(self.path / f'{view}.parquet')})"
+
+    def columns(self, connection: duckdb.DuckDBPyConnection, view: str) -> set[str]:
+        """Return the columns of a table; none when it is not there."""
+        if not self.is_database and not (self.path / f"{view}.parquet").is_file():
+            return set()
+        try:
+            return {row[0] for row in connection.sql(f"DESCRIBE FROM {self.relation(view)}").fetchall()}
+        except duckdb.CatalogException:
+            return set()
+        except duckdb.Error as cause:
+            raise DataError(f"cannot read {view} of {self.path}: {_first_line(cause)}", hint="export it again") from cause
+
+
+def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | None, folder: Path) -> None:
+    """Copy what was measured into `folder`, in the types of the tables and sorted by key, checking it on the way."""
+    has_runs = source.columns(connection, "runs")
+    missing = [name for name in _NEEDED if name not in has_runs and not (name == "study" and study)]
+    if missing:
+        raise DataError(f"runs of {source.path} has no column {missing[0]}", hint="docs/schema.md has the columns")
+    renamed = {"study": quoted(study)} if study else {}
+    chosen = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
+    connection.execute(f"CREATE TEMP TABLE found AS SELECT {chosen} FROM {source.relation('runs')}")
+    for words, wrong in _CHECKS.items():
+        _refuse(connection, f"SELECT study || '/' || cell_id FROM found WHERE {wrong}", words, source)
+    doubled = "SELECT study || '/' || cell_id FROM found GROUP BY study, cell_id HAVING count(*) > 1"
+    _refuse(connection, doubled, "a (study, cell_id) that stands twice", source)
+    _copy(connection, "SELECT * FROM found ORDER BY study, cell_id", folder / "runs.parquet")
+    for view, table in LONG_VIEWS.items():
+        columns = source.columns(connection, view)
+        relation, stated = source.relation(view), dict(renamed)
+        if not columns and view in ("epochs", "transfer"):
+            columns, relation, stated = _stand_in(view, has_runs, source, renamed)
+        if not columns:
+            continue
+        chosen = _selection(connection, table, columns, stated, key=True)
+        lost = f"SELECT study || '/' || cell_id FROM (SELECT {chosen} FROM {relation}) ANTI JOIN found USING (study, cell_id)"
+        _refuse(connection, lost, f"a row of {view} without its run", source)
+        order = [c for c in ("study", "cell_id", "epoch", "metric", "layer", "head") if f" AS {c}" in f"{chosen},"]
+        _copy(connection, f"SELECT {chosen} FROM {relation} ORDER BY {', '.join(order)}", folder / f"{view}.parquet")
+
+
+def _stand_in(
+    view: str, has_runs: set[str], source: _Source, renamed: dict[str, str]
+) -> tuple[set[str], str, dict[str, str]]:
+    """Take epochs or evaluations from the result columns of the runs."""
+    if view == "epochs":
+        stated = renamed | {"epoch": "coalesce(selected_epoch, epochs, 1)"}
+        needed = {"selected_epoch", "epochs"}
+        if needed - has_runs:
+            stated["epoch"] = f"coalesce({', '.join([*(needed & has_runs), '1'])})"
+        return has_runs, source.relation("runs"), stated
+    if {"transfer_set", *_STATED[view].values()} - has_runs:
+        return set(), "", {}
+    where = "zero_shot_pct IS NOT NULL AND zero_shot_base_pct IS NOT NULL AND n_transfer IS NOT NULL"
+    return has_runs, f"(FROM {source.relation('runs')} WHERE {where})", renamed | _STATED[view]
+
+
+def _selection(
+    connection: duckdb.DuckDBPyConnection, table: str, has: set[str], stated: dict[str, str], *, key: bool = False
+) -> str:
+    """Return the SELECT list: every column of `table` in its type; NULL for what is not there or not finite."""
+    wanted = [(row[0], row[1]) for row in connection.sql(f"DESCRIBE {table}").fetchall() if row[0] not in _OWN]
+    if key:
+        wanted = [("study", "VARCHAR"), ("cell_id", "VARCHAR"), *wanted]
+    parts = []
+    for name, kind in wanted:
+        if name in has and (name not in stated or name in _DEFAULTS):
+            value = f"coalesce({_ident(name)}, {stated[name]})" if name in stated else _ident(name)
+        else:
+            value = stated.get(name, "NULL")
+        value = f"CAST({value} AS {kind})"
+        if kind == "DOUBLE":
+            value = f"CASE WHEN isfinite({value}) THEN {value} END"
+        parts.append(f"{value} AS {_ident(name)}")
+    return ", ".join(parts)
+
+
+def _refuse(connection: duckdb.DuckDBPyConnection, query: str, words: str, source: _Source) -> None:
+    rows = connection.sql(f"SELECT * FROM ({query}) LIMIT 1").fetchall()
+    if rows:
+        raise DataError(f"runs of {source.path}: {words} ({rows[0][0]})", hint="mend the table; nothing was imported")
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
+    connection.execute(f"COPY ({query}) TO {quoted(str(file))} (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    try:
+        return int(connection.sql(query).fetchall()[0][0])
+    except duckdb.Error as cause:
+        raise DataError(f"{path} holds no runs: {_first_line(cause)}", hint="name what heatdrift export wrote") from cause
+
+
+def _ident(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if name in ("commit",) else name
+
+
+def _first_line(cause: BaseException) -> str:
+    return str(cause).splitlines()[0]

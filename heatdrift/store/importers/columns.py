@@ -1,0 +1,115 @@
+"""Which of a table's columns (or MLflow's params and metrics) is which of ours, and values that no column has.
+
+A column of our own name needs no entry. A TOML file says the same as the options::
+
+    [columns]
+    lr = "learning_rate"
+    val_acc_pct = { column = "val_acc", factor = 100 }
+
+    [constants]
+    backbone = "ViT-B-32-quickgelu/openai"
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from heatdrift.errors import DataError, UnknownNameError
+from heatdrift.metrics import PROBE, PROBES
+
+IDENTITY: Final = ("backbone", "dataset", "method", "lr", "seed")
+RUN: Final = (
+    *("protocol", "status", "error", "epochs", "batch_size", "weight_decay", "data_seed", "selected_epoch"),
+    *("trainable_params", "total_params", "test_acc_pct", "n_train", "n_val", "n_test", "n_probe", "wall_s"),
+    *("started_at", "finished_at", "transfer_set", "zero_shot_base_pct", "zero_shot_pct", "n_transfer", "commit"),
+    *("device", "source"),
+)
+PER_EPOCH: Final = ("train_loss", "train_acc_pct", "val_acc_pct", "track_zero_shot_pct", *PROBE)
+BASE: Final = tuple(f"base_{p.name}" for p in PROBES if p.has_base)
+LAYERS: Final = tuple(f"layers_{p.name}" for p in PROBES if p.per_layer)
+BASE_LAYERS: Final = tuple(f"base_{name}" for name in LAYERS if PROBE[name.removeprefix("layers_")].has_base)
+TARGETS: Final = (*IDENTITY, *RUN, "epoch", *PER_EPOCH, *BASE, *LAYERS, *BASE_LAYERS)
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A column of theirs, and what to multiply it with (100 where they keep fractions)."""
+
+    column: str
+    factor: float = 1.0
+
+
+class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Our name -> their column; our name -> a value for all runs."""
+
+    columns: Mapping[str, Column | str] = {}
+    constants: Mapping[str, str | int | float] = {}
+
+    def __post_init__(self) -> None:
+        for name in (*self.columns, *self.constants):
+            if name not in TARGETS:
+                raise UnknownNameError("column", name, TARGETS, where="the column map")
+
+    def apply(self, row: Mapping[str, object]) -> dict[str, object]:
+        """Return our columns of one row of theirs; what is absent, empty or not a number is left out."""
+        ours: dict[str, object] = dict(self.constants)
+        for name in TARGETS:
+            entry = self.columns.get(name, name if name not in self.constants else "")
+            column = entry if isinstance(entry, Column) else Column(column=entry)
+            value = row.get(column.column)
+            if value is None or value == "" or value != value:
+                continue
+            ours[name] = _number(value, name) * column.factor if column.factor != 1.0 else value
+        return ours
+
+    def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the mapped columns that `columns` lacks."""
+        wanted = [c.column if isinstance(c, Column) else c for c in self.columns.values()]
+        return tuple(sorted(set(wanted) - set(columns)))
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, list | tuple):
+        raise ValueError(f"{name} is a list and cannot take a factor")
+    return float(str(value))
+
+
+def column_map(pairs: Sequence[str] = (), constants: Sequence[str] = (), file: Path | None = None) -> ColumnMap:
+    """Make a map from a TOML file and from ``ours=theirs``, ``ours=theirs*100`` and ``ours=value`` texts, which win.
+
+    Raises
+    ------
+    UnknownNameError
+        A name that is none of ours; the nearest is offered.
+    DataError
+        A text without ``=``, or a file that is not such a map.
+    """
+    found = _read(file) if file is not None else ColumnMap()
+    columns = dict(found.columns) | {ours: _column(theirs) for ours, theirs in map(_pair, pairs)}
+    values = dict(found.constants) | dict(map(_pair, constants))
+    return ColumnMap(columns=columns, constants=values)
+
+
+def _read(file: Path) -> ColumnMap:
+    try:
+        return msgspec.toml.decode(file.read_bytes(), type=ColumnMap)
+    except OSError as cause:
+        raise DataError(f"cannot read {file}: {cause.strerror}", hint="name a TOML file with --map-file") from cause
+    except msgspec.MsgspecError as cause:
+        raise DataError(f"{file}: {cause}", hint="[columns] ours = 'theirs' and [constants] ours = value") from cause
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not equals or not theirs:
+        raise DataError(f"a map entry is ours=theirs, got {text!r}", hint="--map lr=learning_rate")
+    return ours.strip(), theirs.strip()
+
+
+def _column(text: str) -> Column:
+    name, star, factor = text.rpartition("*")
+    try:
+        return Column(column=name.strip(), factor=float(factor)) if star else Column(column=text)
+    except ValueError:
+        return Column(column=text)  # a column whose name has a star

@@ -1,0 +1,259 @@
+"""Runs kept as flat rows (tables, MLflow) -> heatdrift records.
+
+A run is one row, or one row per epoch. Probes are taken as measured: a drift is never imported, the views derive it
+from the value and its base (`base_<probe>`, epoch 0). What a source did not keep stays NULL.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from heatdrift.errors import HeatdriftError, RecordError, StoreError
+from heatdrift.methods import METHODS
+from heatdrift.metrics import PROBE
+from heatdrift.records import (
+    Cell,
+    EpochRecord,
+    Provenance,
+    Recipe,
+    RunRecord,
+    SplitSizes,
+    Status,
+    TransferPlan,
+    TransferRecord,
+)
+from heatdrift.store.folder import cell_folder, write_record
+from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH, ColumnMap
+from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.scan import Problem
+
+STATUS: Final[Mapping[str, Status]] = {
+    **dict.fromkeys(("done", "finished", "completed", "complete", "success", "ok"), "done"),
+    **dict.fromkeys(("failed", "killed", "crashed", "error"), "failed"),
+    "diverged": "diverged",
+}
+T = TypeVar("T", int, float, str)
+
+
+class FlatRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run as its source has it: where it stands there, and its rows."""
+
+    label: str
+    rows: tuple[Mapping[str, object], ...]
+
+
+def import_flat(
+    runs: Iterable[FlatRun], columns: ColumnMap, *, source: Path, store_folder: Path, study: str, origin: str
+) -> ImportReport:
+    """Write runs as records of `study`; twice is once. A run that cannot be one is reported and stops nothing.
+
+    Raises
+    ------
+    StoreError
+        `study` cannot be a folder name, or the store folder cannot be written.
+    """
+    cell_folder(store_folder, study, "check")
+    added = unchanged = repeated = 0
+    problems = []
+    for run in runs:
+        try:
+            record = flat_record([columns.apply(row) for row in run.rows], study=study, origin=origin)
+            written = write_record(record, store_folder)
+        except StoreError:
+            raise
+        except RecordError as error:
+            problems.append(Problem(path=source, reason=f"{run.label}: {error.problem}"))
+            continue
+        except (HeatdriftError, ValueError) as error:
+            problems.append(Problem(path=source, reason=f"{run.label}: {error}"))
+            continue
+        added += written.new
+        unchanged += not written.new
+        repeated += written.new and written.attempt > 1
+    return ImportReport(added=added, unchanged=unchanged, repeated=repeated, problems=tuple(problems))
+
+
+def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str) -> RunRecord:
+    """Return the record of one run from rows in our columns (`columns.TARGETS`), one per epoch or one in all.
+
+    Raises
+    ------
+    ValueError
+        A column that decides the identity is missing, or a value has the wrong type; the text names it.
+    """
+    run: dict[str, object] = {}
+    for row in rows:
+        run |= row
+    absent = [name for name in IDENTITY if name not in run]
+    if absent:
+        raise ValueError(f"no value for {', '.join(absent)}: map a column to it or set it for all runs")
+    cell = _cell(run)
+    epochs = _epochs(rows, run)
+    return RunRecord(
+        study=study,
+        cell_id=cell.cell_id,
+        origin=origin,
+        status=_status(run),
+        error=_text(run, "error"),
+        cell=cell,
+        trainable_params=_whole(run, "trainable_params"),
+        total_params=_whole(run, "total_params"),
+        selected_epoch=_selected(run, epochs),
+        test_acc_pct=_real(run, "test_acc_pct"),
+        n_train=_whole(run, "n_train"),
+        n_val=_whole(run, "n_val"),
+        n_test=_whole(run, "n_test"),
+        n_probe=_whole(run, "n_probe"),
+        epochs=epochs,
+        transfer=_transfer(run),
+        provenance=Provenance(
+            commit=_text(run, "commit"), device=_text(run, "device"), source=_text(run, "source")
+        ),
+        started_at=_time(run, "started_at"),
+        finished_at=_time(run, "finished_at"),
+        wall_s=_real(run, "wall_s"),
+    )
+
+
+def _cell(run: Mapping[str, object]) -> Cell:
+    method, epochs, batch_size = str(run["method"]), _whole(run, "epochs"), _whole(run, "batch_size")
+    recipe = None
+    if epochs is not None and batch_size is not None:
+        recipe = Recipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            sizes=SplitSizes(),
+            data_seed=_whole(run, "data_seed"),
+            weight_decay=_given(_real(run, "weight_decay"), 0.01),
+        )
+    transfer_set = _text(run, "transfer_set")
+    return Cell(
+        backbone=str(run["backbone"]),
+        backbone_sha256=None,
+        dataset=str(run["dataset"]),
+        data_sha256=None,
+        protocol=_text(run, "protocol") or "imported",
+        method=method,
+        method_spec=METHODS.get(method),
+        lr=_given(_real(run, "lr"), 0.0),
+        seed=_given(_whole(run, "seed"), 0),
+        recipe=recipe,
+        transfer=(TransferPlan(name=transfer_set, data_sha256=None),) if transfer_set else (),
+    )
+
+
+def _epochs(rows: Sequence[Mapping[str, object]], run: Mapping[str, object]) -> tuple[EpochRecord, ...]:
+    """Return the epochs in order; without an epoch column the one row is the selected or last epoch."""
+    found: dict[int, dict[str, object]] = {}
+    for row in rows:
+        number = _given(_whole(row, "epoch"), _given(_whole(run, "selected_epoch"), _whole(run, "epochs") or 1))
+        found.setdefault(number, {}).update(row)
+    base = {name.removeprefix("base_"): run[name] for name in (*BASE, *BASE_LAYERS) if name in run}
+    if base:
+        found[0] = base | found.get(0, {})
+    measured = [_epoch(number, row) for number, row in sorted(found.items())]
+    return tuple(e for e in measured if e != EpochRecord(epoch=e.epoch))
+
+
+def _epoch(number: int, row: Mapping[str, object]) -> EpochRecord:
+    own = {name: _real(row, name) for name in PER_EPOCH if name in row}
+    layers = {n.removeprefix("layers_"): _list(row[n], n) for n in LAYERS if n in row}
+    means = {name: value for name, value in own.items() if name in PROBE}
+    for name, values in layers.items():
+        if name not in means and values and None not in values:
+            means[name] = sum(v for v in values if v is not None) / len(values)
+    return EpochRecord(
+        epoch=number,
+        train_loss=own.get("train_loss"),
+        train_acc_pct=own.get("train_acc_pct"),
+        val_acc_pct=own.get("val_acc_pct"),
+        track_zero_shot_pct=own.get("track_zero_shot_pct"),
+        means=means,
+        layers=layers,
+    )
+
+
+def _selected(run: Mapping[str, object], epochs: Sequence[EpochRecord]) -> int | None:
+    given = _whole(run, "selected_epoch")
+    if given is not None or _status(run) != "done":
+        return given
+    trained = [e for e in epochs if e.epoch > 0]
+    best = max((e.val_acc_pct for e in trained if e.val_acc_pct is not None), default=None)
+    if best is not None:
+        return next(e.epoch for e in trained if e.val_acc_pct == best)
+    if not trained:
+        raise ValueError("no result of any epoch: map at least one of train_loss, val_acc_pct or a probe")
+    return trained[-1].epoch
+
+
+def _status(run: Mapping[str, object]) -> Status:
+    text = str(run.get("status", "done")).lower()
+    if text not in STATUS:
+        raise ValueError(f"status {text!r} is not the end of a run ({', '.join(STATUS)})")
+    return STATUS[text]
+
+
+def _transfer(run: Mapping[str, object]) -> tuple[TransferRecord, ...]:
+    base, adapted = (_real(run, name) for name in ("zero_shot_base_pct", "zero_shot_pct"))
+    if base is None or adapted is None:
+        return ()
+    name, n_images = _text(run, "transfer_set"), _whole(run, "n_transfer")
+    if name is None or n_images is None:
+        raise ValueError("zero-shot accuracies need transfer_set and n_transfer, the images behind them (set them)")
+    return (TransferRecord(transfer_set=name, n_images=n_images, base_pct=base, adapted_pct=adapted),)
+
+
+def _given(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def _text(row: Mapping[str, object], name: str) -> str | None:
+    value = row.get(name)
+    return None if value is None else str(value)
+
+
+def _real(row: Mapping[str, object], name: str) -> float | None:
+    """Return a number; None when absent, NaN or infinite."""
+    value = row.get(name)
+    try:
+        number = float("nan") if value is None else float(str(value))
+    except ValueError:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a number") from None
+    return number if isfinite(number) else None
+
+
+def _whole(row: Mapping[str, object], name: str) -> int | None:
+    """Return a whole number, also one that stands as 3.0; None when absent, NaN or infinite."""
+    text = _text(row, name)
+    if text is not None and text.lstrip("+-").isdecimal():
+        return int(text)
+    number = _real(row, name)
+    if number is not None and number != int(number):
+        raise ValueError(f"{name} is {text!r}, not a whole number")
+    return None if number is None else int(number)
+
+
+def _list(value: object, name: str) -> tuple[float | None, ...]:
+    found: Any = value
+    if isinstance(value, str):
+        try:
+            found = msgspec.json.decode(value)
+        except msgspec.DecodeError as cause:
+            raise ValueError(f"{name} is {value[:40]!r}, not a list of numbers") from cause
+    if not isinstance(found, list | tuple):
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers")
+    return tuple(_real({name: v}, name) for v in found)
+
+
+def _time(run: Mapping[str, object], name: str) -> str | None:
+    """Return ISO 8601; a number counts milliseconds since 1970, as MLflow keeps times."""
+    value = run.get(name)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
+    return None if value is None else str(value)

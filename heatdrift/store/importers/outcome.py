@@ -1,0 +1,34 @@
+"""What an import did; the same for every format."""
+
+from pathlib import Path
+
+import msgspec
+
+from heatdrift.store.scan import Problem
+
+
+class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of the file that does not follow from the file's own measurements."""
+
+    path: Path
+    field: str
+    stated: float
+    derived: float
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one import did.
+
+    Attributes
+    ----------
+    added, unchanged : runs written as a new attempt or part; runs that the store folder already had.
+    repeated : of the added, those whose cell had another attempt with other results (all are kept).
+    problems : files or rows that were refused, with the reason.
+    mismatches : stated values that could not be reproduced (the measurements are imported, the stated values are not).
+    """
+
+    added: int
+    unchanged: int
+    repeated: int = 0
+    problems: tuple[Problem, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()

@@ -1,0 +1,111 @@
+"""Bulk parts: many runs in one folder of Parquet files, ``<store folder>/_parts/<sha256>/<view>.parquet``.
+
+For runs that nobody will train here: an exported store, or a table of a million runs, where a file per run would be
+absurd. A part is named by the hash of what it was made from, so bringing it in twice is bringing it in once; ingest and
+rebuild load it like records. Where a cell has a record too, the record counts.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import msgspec
+
+from heatdrift.store.read import View
+from heatdrift.store.scan import Problem
+
+PARTS: Final = "_parts"  # no study can have this name
+LONG_VIEWS: Final[Mapping[View, str]] = {  # view -> table, beside the runs
+    "epochs": "raw.epoch",
+    "layers": "raw.layer",
+    "heads": "raw.head",
+    "transfer": "raw.transfer",
+    "robustness": "raw.robustness",
+}
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part: its folder and the hash of its source."""
+
+    folder: Path
+    sha256: str
+
+
+class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """part.json: where the part came from, how many runs it holds, the hash of every file."""
+
+    source: str
+    n_runs: int
+    files: Mapping[str, str]
+
+
+def find_parts(store_folder: Path) -> tuple[Part, ...]:
+    """Return the parts of a store folder, in order of name."""
+    found = sorted((store_folder / PARTS).glob("*/runs.parquet"))
+    return tuple(Part(folder=path.parent, sha256=path.parent.name) for path in found)
+
+
+def load_part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[int, Problem | None]:
+    """Insert the runs of a part that the open store does not hold; return how many, and what was passed over.
+
+    A part that cannot be read is reported and inserts nothing.
+    """
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE incoming_run AS SELECT (SELECT coalesce(max(run_id), 0) FROM raw.run) + "
+            "row_number() OVER () AS run_id, * FROM read_parquet($file) ANTI JOIN raw.run USING (study, cell_id)",
+            {"file": _file(part, "runs")},
+        )
+        n_runs = _count(connection, "SELECT count(*) FROM incoming_run")
+        n_held = _count(connection, "SELECT count(*) FROM read_parquet(?)", [_file(part, "runs")]) - n_runs
+        connection.execute(
+            "INSERT INTO raw.run BY NAME SELECT *, $sha256 AS record_sha256, $sha256 AS part FROM incoming_run",
+            {"sha256": part.sha256},
+        )
+        for view, table in LONG_VIEWS.items():
+            if (part.folder / f"{view}.parquet").exists():
+                connection.execute(
+                    f"INSERT INTO {table} BY NAME SELECT r.run_id, v.* EXCLUDE (study, cell_id) "
+                    "FROM read_parquet($file) AS v JOIN incoming_run AS r USING (study, cell_id)",
+                    {"file": _file(part, view)},
+                )
+        connection.execute("INSERT INTO raw.part VALUES (?, ?)", [part.sha256, n_runs])
+        connection.execute("DROP TABLE incoming_run")
+    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.BinderException) as cause:
+        connection.execute("ROLLBACK")
+        return 0, Problem(path=part.folder, reason=f"not a readable part: {str(cause).splitlines()[0]}")
+    connection.execute("COMMIT")
+    if n_held:
+        reason = f"{n_held} of its runs are not counted: the store has runs of the same cells"
+        return n_runs, Problem(path=part.folder, reason=reason)
+    return n_runs, None
+
+
+def _file(part: Part, view: View) -> str:
+    return str(part.folder / f"{view}.parquet")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str, values: list[str] | None = None) -> int:
+    return int(connection.execute(query, values).fetchall()[0][0])
+
+
+def part_damage(part: Part) -> str | None:
+    """Return what is wrong with a part's files, by the hashes that its part.json gives them; None when nothing is."""
+    try:
+        stated = msgspec.json.decode((part.folder / "part.json").read_bytes(), type=PartInfo)
+        found = {path.name: file_sha256(path) for path in sorted(part.folder.glob("*.parquet"))}
+    except OSError as cause:
+        return cause.strerror or str(cause)
+    except msgspec.MsgspecError as cause:
+        return f"part.json is damaged: {cause}"
+    wrong = sorted({*stated.files, *found} - {n for n in stated.files if found.get(n) == stated.files[n]})
+    return f"{', '.join(wrong)} changed or gone" if wrong else None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
