@@ -20,7 +20,7 @@ DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")
 SETTINGS_FILE: Final = Path("heatdrift.toml")
 PROTOCOLS: Final[dict[str, str]] = {  # name -> what it does, for plans and pages
     "leakfree": (
-        "Protocol leakfree: class-balanced, disjoint train, validation and probe sets are carved out of the train split "
+        "Protocol leakfree: class-balanced, disjoint train, validation and probe sets are carved from the train split "
         "by the data seed; validation accuracy selects the epoch; the test split is read once, at the selected epoch."
     ),
 }

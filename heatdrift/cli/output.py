@@ -38,7 +38,7 @@ def show_error(message: str, hint: str | None) -> None:
 
 def show_json(value: object) -> None:
     """Print any result as JSON; NaN becomes null."""
-    encoded = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
     sys.stdout.write(encoded.decode() + "\n")
 
 

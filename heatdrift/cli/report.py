@@ -80,7 +80,7 @@ def _gather(
     pair = _attempted(lambda: correlation(runs, x=PAIR[0], y=PAIR[1], conf_level=conf_level))
     return ReportInput(
         study=study,
-        description=" ".join(part for part in (plan.study.title, plan.study.description) if part) if plan else "",
+        description=". ".join(part for part in (plan.study.title, plan.study.description) if part) if plan else "",
         runs=runs,
         epochs=view("epochs"),
         layers=view("layers"),

@@ -63,7 +63,7 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     shared.append(inspect.Parameter("fmt", keyword, default=Format.table, annotation=FormatOption))
 
     @functools.wraps(command)
-    def with_choices(**options: Any) -> None:
+    def with_choices(**options: Any) -> None:  # noqa: ANN401 (each option has its own type)
         given = {name: options.pop(name) for name in _CHOICES}
         chosen = Selection(**{name: value for name, value in given.items() if value is not None})
         command(chosen=chosen, **options)

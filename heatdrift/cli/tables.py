@@ -83,8 +83,9 @@ def show_dose(result: DoseResult, fmt: Format) -> None:
         _csv(result.rows)
         return
     _head(result)
-    columns = "dataset method metric unit n rho p p_exact p_exact_holm slope ci_low ci_high monotone p_method"
-    title = f"trend over learning rates; slope per tenfold with {result.conf_level:.0%} interval"
+    columns = "dataset method metric unit n rho p p_exact p_exact_holm slope ci_low ci_high monotone"
+    how = "; ".join(dict.fromkeys(row.p_method for row in result.rows))
+    title = f"slope per tenfold learning rate with {result.conf_level:.0%} interval; p_exact {how}"
     show_table(*_columns(result.rows, columns), title=title)
 
 
@@ -130,15 +131,16 @@ def show_predictors(result: PredictorsResult, fmt: Format) -> None:
         _csv(result.rows)
         return
     _head(result)
-    columns = (
-        "signal orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group "
-        "score ci_low ci_high gap gap_ci_low gap_ci_high best_share"
-    )
+    ranks = "signal orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"
+    scores = "signal n_cells score ci_low ci_high gap gap_ci_low gap_ci_high best_share"
     for when, words in (("final", "at the selected epoch"), ("epoch1", "after epoch 1")):
         rows = [row for row in result.rows if row.when == when]
         ranked = sorted(rows, key=lambda row: (row.score != row.score, -row.score))
         if ranked:
-            show_table(*_columns(ranked, columns), title=f"signals {words} against {result.metric}, best first")
+            show_table(*_columns(ranked, ranks), title=f"signals {words} against {result.metric}, over runs")
+            level = f"{result.conf_level:.0%} intervals from {result.bootstrap} resamples"
+            title = f"the same over cell means, oriented, {level}"
+            show_table(*_columns(ranked, scores), title=title)
     columns = "dataset signal picked retention_pct ci_low ci_high oracle random worst n_candidates"
     for rows_of, words in ((result.selection, "at the selected epoch"), (result.selection_epoch1, "after epoch 1")):
         if rows_of:
@@ -151,8 +153,14 @@ def show_frontier(result: FrontierResult, fmt: Format) -> None:
         _csv(result.cells)
         return
     _head(result)
-    show_table(*_columns(result.cells), title=f"cells, {result.conf_level:.0%} intervals")
-    show_table(*_columns(result.matched), title="retention of method_b - method_a at equal accuracy or weight drift")
+    place = "dataset method lr"
+    values = "n_seeds test_acc_pct retention_pct weight_drift on_front front_share dominated_by"
+    show_table(*_columns(result.cells, f"{place} {values}"), title="cells, means over seeds")
+    limits = "acc_ci_low acc_ci_high retention_ci_low retention_ci_high"
+    show_table(*_columns(result.cells, f"{place} {limits}"), title=f"their {result.conf_level:.0%} intervals")
+    matched = "dataset matched_on method_a method_b overlap_low overlap_high difference ci_low ci_high n_seeds"
+    title = "retention of method_b - method_a at equal accuracy or weight drift"
+    show_table(*_columns(result.matched, matched), title=title)
 
 
 def show_power(result: PowerResult, fmt: Format) -> None:

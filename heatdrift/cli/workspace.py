@@ -67,6 +67,10 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         path = cell_folder(self.store_folder, study.name, "x").parent / "plan.json"
         write_bytes(path, msgspec.json.encode(KeptPlan(study=study, cells=cells)))
 
+    def studies(self) -> tuple[str, ...]:
+        """Names of the studies that have a kept plan in the store folder."""
+        return tuple(sorted(path.parent.name for path in self.store_folder.glob("*/plan.json")))
+
     def kept_plan(self, study: str) -> KeptPlan | None:
         """What :meth:`keep_plan` wrote; None for imported studies, and for a plan this heatdrift cannot read."""
         path = self.store_folder / study / "plan.json"

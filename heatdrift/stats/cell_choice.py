@@ -42,13 +42,13 @@ def select_cells(table: pl.DataFrame, *, margin: float, level: float) -> tuple[t
             pl.col(OUTCOME, "val_acc_pct", *names).mean(),
             pl.col(OUTCOME).std().alias("sd"),
             pl.len().alias("seeds"),
-            *(pl.col(name).null_count().alias(f"lacks {name}") for name in names),
+            *((~pl.col(name).is_finite().fill_null(value=False)).sum().alias(f"lacks {name}") for name in names),
         )
         .sort("dataset", "lr", "method")
     )
     rows, notes = [], []
     for dataset in datasets:
-        here = cells.filter((pl.col("dataset") == dataset) & pl.col("val_acc_pct").is_not_null())
+        here = cells.filter((pl.col("dataset") == dataset) & pl.col("val_acc_pct").is_finite())
         if here.is_empty():
             notes.append(f"no validation accuracy on {dataset}: nothing to select by")
             continue
@@ -73,7 +73,7 @@ def _pick(candidates: pl.DataFrame, name: str, dataset: str | None, level: float
     chosen = candidates.row(int(np.argmax(candidates[name].to_numpy() * signal.orientation)), named=True)
     retention = candidates[OUTCOME].to_numpy()
     seeds, sd = int(chosen["seeds"]), chosen["sd"]
-    half = t_quantile(level, seeds - 1) * float(sd) / np.sqrt(seeds) if seeds > 1 else float("nan")
+    half = t_quantile(level, seeds - 1) * float(sd) / float(np.sqrt(seeds)) if seeds > 1 else float("nan")
     kept = float(chosen[OUTCOME])
     return SelectionRow(
         dataset=dataset,

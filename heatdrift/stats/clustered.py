@@ -100,6 +100,8 @@ def seed_contrast(x: Floats, seeds: Codes, row: Floats, *, within: bool) -> Seed
     working = makers @ makers.T
     total = float(np.trace(working))
     df = total**2 / float(np.sum(working**2)) if total > 1e-12 * float(parts @ parts) else float("nan")
+    if abs(df - np.rint(df)) < 1e-9:  # balanced data: S - 1 exactly, for those who compare
+        df = float(np.rint(df))
     return SeedContrast(weights=parts, makers=makers, df=df, n_seeds=int(contributes.sum()))
 
 

@@ -66,7 +66,7 @@ def _contrasts(
     ddf: DdfMethod,
     conf_level: float,
 ) -> tuple[Contrast, ...]:
-    rows = [(*place, a, b, *model.compare(row, ddf)) for *place, a, b, row in _rows(model, places)]
+    rows = [(d, lr, a, b, *model.compare(row, ddf)) for d, lr, a, b, row in _rows(model, places)]
     ts = [estimate / se if se > 0 else float("nan") for *_, estimate, se, _ in rows]
     ps = [t_p_value(t, df) for t, (*_, df) in zip(ts, rows, strict=True)]
     return tuple(

@@ -54,7 +54,7 @@ class Criterion:
     def size(self) -> int:
         """Degrees of freedom behind the residual variance: n - p under REML, n under ML."""
         n, p = self.basis.shape
-        return n - p if self.reml else n
+        return int(n - p) if self.reml else int(n)
 
     @property
     def constant(self) -> float:

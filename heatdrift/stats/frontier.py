@@ -203,7 +203,7 @@ def _matched(
     unlog = (lambda v: float(10.0**v)) if on == DRIFT else float
     if np.isnan(found.difference):
         shown = ", ".join(
-            f"{method_title(m)} {number(unlog(low))} to {number(unlog(high))}"
+            f"{method_title(m)} {_range(unlog(low), unlog(high))}"
             for m, (low, high) in zip(methods, found.ranges, strict=True)
         )
         return replace(nothing, note=f"the rising parts of the dose curves do not overlap ({shown})")
@@ -220,3 +220,7 @@ def _matched(
         ci_high=high,
         note=note,
     )
+
+
+def _range(low: float, high: float) -> str:
+    return number(low) if low == high else f"{number(low)} to {number(high)}"

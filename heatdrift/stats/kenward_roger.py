@@ -83,6 +83,6 @@ def kenward_roger(fit: MixedFit) -> KenwardRoger:
     size = np.abs(np.linalg.eigvalsh(information))
     regular = size.min() > 1e-12 * size.max()  # relative, so that the unit of the metric does not matter
     weights: Floats = 2.0 * np.asarray(np.linalg.inv(information) if regular else np.linalg.pinv(information))
-    bend = np.einsum("ij,ijab->ab", weights, products - np.einsum("iab,bc,jcd->ijad", slopes, phi, slopes))
+    bend = np.einsum("ij,ijab->ab", weights, products - (slopes @ phi)[:, None] @ slopes[None])
     adjusted = phi + 2.0 * phi @ bend @ phi
     return KenwardRoger(fit=fit, cov_adjusted=(adjusted + adjusted.T) / 2.0, slopes=slopes, cov_variances=weights)

@@ -122,6 +122,7 @@ def _row(
     published = dict(zip(methods, (mean_a, mean_b), strict=True)) if set(methods) == set(PAIR) else {}
     nan = float("nan")
     test, alone = seed_level_difference(part)
+    by_cell = part.group_by("dataset", "lr").agg(pl.col("d").mean())["d"].to_numpy()
     low, high = test.interval(level) if test else (nan, nan)
     note = (
         f"{counted(alone, 'pair')} of {metric} alone at its data set and lr: not in the seed-level test"
@@ -154,6 +155,7 @@ def _row(
         n_seeds=test.n_seeds if test else int(part["seed"].n_unique()),
         ci_low=float(low),
         ci_high=float(high),
+        same_sign=bool(np.all(by_cell > 0) or np.all(by_cell < 0)),
     )
     return row, note
 
@@ -203,6 +205,7 @@ class _Sentences:
             f"t({number(row.seed_df)}) = {signed(row.seed_t)}, {p_text(row.seed_p)}"
             + (f", Holm over {counted(family, 'row')} {p_text(row.seed_p_holm)}" if family > 1 else "")
             + f"; {counted(row.n, 'pair')}, {counted(row.n_seeds, 'seed')})."
+            + ("" if row.same_sign else " Its sign is not the same everywhere: look at the single learning rates.")
         )
 
     def _disagreement(self, row: PairedRow) -> str:

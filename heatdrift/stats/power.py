@@ -21,6 +21,7 @@ from heatdrift.stats.probability import t_quantile
 from heatdrift.stats.text import counted, difference_unit, method_title, number, percent, with_unit
 
 TARGET: Final = 0.8
+_OTHER_TAIL: Final = 5.0  # noncentrality from which on the other tail is below 3e-7
 OTHER_SEEDS: Final = (3, 5, 8, 10, 15, 20)
 _METHOD: Final = (
     "two-sided seed-level t test of {b} - {a} at {alpha:g}, df = S - 1, power {power:g} by the noncentral t. sd: "
@@ -115,7 +116,9 @@ def detectable_effect(sd: float, seeds: int, *, alpha: float = ALPHA, target: fl
 
     def missing(noncentrality: float) -> float:
         upper = 1.0 - special.nctdtr(df, noncentrality, critical)
-        return float(upper + special.nctdtr(df, noncentrality, -critical) - target)
+        # the other tail is below Phi(-noncentrality), and scipy returns NaN for some values that small
+        lower = special.nctdtr(df, noncentrality, -critical) if noncentrality < _OTHER_TAIL else 0.0
+        return float(upper + lower - target)
 
     high = 1.0
     while missing(high) < 0.0:

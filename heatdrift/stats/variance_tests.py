@@ -51,4 +51,5 @@ def _least_squares_loglik(model: InteractionModel) -> float:
     free = model.y - basis @ (basis.T @ model.y)
     size = model.y.size - model.x.shape[1]
     logdet = 2.0 * float(np.sum(np.log(np.abs(np.diag(triangle)))))
-    return -0.5 * (size * (1.0 + float(np.log(2.0 * np.pi * (free @ free) / size))) + logdet)
+    spread = float(free @ free)
+    return float(-0.5 * (size * (1.0 + np.log(2.0 * np.pi * spread / size)) + logdet))

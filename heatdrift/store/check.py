@@ -149,6 +149,8 @@ def _cell(folder: Path, cells: _Cells) -> Iterator[Finding]:
             cells.attempts += 1
         except RecordError as error:
             yield Finding(kind="damaged", where=str(file), what=error.problem, todo=f"delete {file}")
+    if not path.exists() and not attempt_files(folder):
+        return  # an empty folder, as a full disk leaves it
     try:
         data = read_bytes(path)
         record = decode_record(data, path)
@@ -228,7 +230,9 @@ def _views(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     """A view that joins has as many rows as its table: more would be a key that stands twice."""
     tables = {"runs": "raw.run", "attempts": "raw.attempt", **LONG_VIEWS}
     for view, table in tables.items():
-        of_view, of_table = connection.sql(f"SELECT (SELECT count(*) FROM {view}), (SELECT count(*) FROM {table})").fetchall()[0]
+        of_view, of_table = connection.sql(
+            f"SELECT (SELECT count(*) FROM {view}), (SELECT count(*) FROM {table})"
+        ).fetchall()[0]
         if of_view != of_table:
             what = f"{of_view} rows, {of_table} in {table}: a key stands twice or a run is missing"
             yield Finding(kind="view", where=view, what=what, todo=_REBUILD)

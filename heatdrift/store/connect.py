@@ -114,6 +114,8 @@ def _explained(cause: duckdb.Error, path: Path) -> StoreError:
         )
     if "already attached" in text:  # one process, two connections: DuckDB before 1.5, or one of them writing
         return StoreError(f"{path} is open in this process already", hint="close the other connection first")
+    if "No space left" in text or "Could not write" in text:
+        return StoreError(f"cannot write {path}: {_first_line(text)}", hint="free some space, then run it again")
     if "version number" in text:
         return StoreError(
             f"{path} was written by a newer DuckDB than the installed {duckdb.__version__}",

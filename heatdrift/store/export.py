@@ -4,7 +4,6 @@ Views become tables, so nothing in the result refers to heatdrift or to another 
 be imported again (``import --format heatdrift``) without loss of what was measured.
 """
 
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -64,9 +63,7 @@ def _query(view: View, study: str | None) -> str:
     return f"SELECT * FROM store.main.{view}{where} ORDER BY {ORDER[view]}"
 
 
-def _database(
-    connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat
-) -> dict[View, int]:
+def _database(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat) -> dict[View, int]:
     rows: dict[View, int] = {}
     with replacing(to) as temporary:
         connection.execute(f"ATTACH {quoted(str(temporary))} AS export (STORAGE_VERSION '{STORAGE_VERSION}')")
@@ -90,7 +87,7 @@ def _folder(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, 
             rows[view] = int(copied.fetchall()[0][0])
         if to.exists():
             to.rmdir()
-        os.rename(making, to)
+        making.rename(to)
         sync_folder(to.parent)
     except OSError as cause:
         raise StoreError(f"cannot write {to}: {cause.strerror}", hint="free some space or name another --to") from cause

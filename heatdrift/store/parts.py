@@ -13,6 +13,7 @@ from typing import Final
 import duckdb
 import msgspec
 
+from heatdrift.store.connect import open_store
 from heatdrift.store.read import View
 from heatdrift.store.scan import Problem
 
@@ -82,6 +83,17 @@ def load_part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[int, P
         reason = f"{n_held} of its runs are not counted: the store has runs of the same cells"
         return n_runs, Problem(path=part.folder, reason=reason)
     return n_runs, None
+
+
+def count_bulk(store: Path) -> dict[str, dict[str, int]]:
+    """Return study -> status -> runs that came in bulk; empty when there is no database or no part."""
+    found: dict[str, dict[str, int]] = {}
+    if store.exists() and find_parts(store.parent):
+        query = "SELECT study, status, count(*) FROM raw.run WHERE part IS NOT NULL GROUP BY ALL"
+        with open_store(store) as connection:
+            for study, status, n_runs in connection.execute(query).fetchall():
+                found.setdefault(study, {})[status] = n_runs
+    return found
 
 
 def _file(part: Part, view: View) -> str:

@@ -9,7 +9,7 @@ Header lines, before the statement::
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +66,23 @@ def list_queries() -> tuple[NamedQuery, ...]:
     if folder is None:
         raise QueryError(f"the named questions are missing from {_FOLDERS[0]}", hint="install heatdrift again")
     return tuple(parse_query(p.stem, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.sql")))
+
+
+def questions_frame(queries: Sequence[NamedQuery]) -> pl.DataFrame:
+    """Return one row per question: name, question, grain, units, parameters with their defaults."""
+    return pl.DataFrame(
+        {
+            "name": [q.name for q in queries],
+            "question": [q.question for q in queries],
+            "grain": [q.grain for q in queries],
+            "units": [q.units for q in queries],
+            "parameters": [" ".join(f"{p.name}={_shown(p.default)}" for p in q.parameters) for q in queries],
+        }
+    )
+
+
+def _shown(value: Parameter) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def named_query(name: str) -> NamedQuery:

@@ -12,7 +12,9 @@ from heatdrift.store.folder import cell_folders, count_attempts, write_record
 KILLED: Final = "its process ended before the run did (killed, interrupted or out of memory)"
 
 
-def reap(store_folder: Path, study: str | None = None, *, stale_after_s: float = STALE_AFTER_S) -> tuple[RunRecord, ...]:
+def reap(
+    store_folder: Path, study: str | None = None, *, stale_after_s: float = STALE_AFTER_S
+) -> tuple[RunRecord, ...]:
     """Give back every stale claim and record its run as failed; return those records.
 
     A failed record never displaces a finished one. What killed writers left half-made is removed as well.
@@ -44,7 +46,7 @@ def _reap(folder: Path, store_folder: Path, stale_after_s: float) -> RunRecord |
 
 
 def killed_record(study: str, running: Running, error: str = KILLED) -> RunRecord | None:
-    """Record of a run that left nothing but its claim; it ended at its last heartbeat. None when the cell is unknown."""
+    """Record of a run that left nothing but its claim; it ended at its last heartbeat. None for an unknown cell."""
     if running.cell is None:
         return None
     return RunRecord(

@@ -4,6 +4,7 @@ DuckDB itself enforces the walls (database attached read-only, external access o
 the statement's kind comes first only to give a clear message.
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ import msgspec
 import polars as pl
 
 from heatdrift.errors import QueryError
+from heatdrift.store.files import write_bytes
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import VIEWS
 
@@ -93,6 +95,18 @@ def _check_names(wanted: set[str], given: Mapping[str, Parameter]) -> None:
         raise QueryError(
             f"the query has no parameter ${unknown[0]} (it has: {names})", hint=f"leave out --param {unknown[0]}"
         )
+
+
+def write_frame(frame: pl.DataFrame, path: Path, kind: str) -> None:
+    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be."""
+    made = io.BytesIO()
+    if kind == "parquet":
+        frame.write_parquet(made)
+    elif kind == "csv":
+        frame.write_csv(made)
+    else:
+        made.write(msgspec.json.encode(frame.to_dicts(), enc_hook=str))
+    write_bytes(path, made.getvalue())
 
 
 def parse_parameter(text: str) -> Parameter:

@@ -73,8 +73,8 @@ def run_cell(
 ) -> CellOutcome:
     """Train and measure one cell.
 
-    A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before it; adapters
-    that had no part in the result end it as ``failed``. Nothing is written: the caller stores the outcome.
+    A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
+    it; adapters that had no part in the result end it as ``failed``. Nothing is written: the caller stores the outcome.
 
     Raises
     ------

@@ -1,16 +1,16 @@
 """What the store folder says about planned cells: planned, running, done, diverged, failed; and the time left."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
 import msgspec
 
-from heatdrift.errors import RecordError
+from heatdrift.errors import RecordError, StoreError, UnknownNameError
 from heatdrift.records import FINISHED, Cell, Status
 from heatdrift.store.claims import heartbeat_age_s, is_live, read_claim
-from heatdrift.store.folder import cell_folder, current_record
+from heatdrift.store.folder import cell_folder, cell_folders, current_record
 from heatdrift.store.reap import KILLED
 
 CellStatus = Literal["planned", "running"] | Status
@@ -43,9 +43,9 @@ class StudyStatus(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     planned : cells of the kept plan, or all that have a run where none was kept (imported runs).
     missing : planned cells that nobody has started.
-    time_left_s : for the cells that are not finished (half of it for a running one), from the mean wall time of finished cells of the same data set and
-        method, over the workers that run now (one where none does); None before the first cell is finished, 0 when all
-        are.
+    time_left_s : for the cells that are not finished (half of it for a running one), from the mean wall time of
+        finished cells of the same data set and method, over the workers that run now (one where none does); None before
+        the first cell is finished, 0 when all are.
     states : every planned cell, in order.
     """
 
@@ -58,6 +58,79 @@ class StudyStatus(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
     time_left_s: float | None
     states: tuple[CellState, ...]
+
+    def counts(self) -> dict[str, object]:
+        """Return all but the states, for a table."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "states"}
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return one row per cell, for a table."""
+        return [
+            {
+                "study": self.study,
+                "cell_id": s.cell.cell_id,
+                "group": s.cell.group,
+                "lr": s.cell.lr,
+                "seed": s.cell.seed,
+                "status": s.status,
+                "attempt": s.attempt,
+                "heartbeat_age_s": None if s.heartbeat_age_s is None else round(s.heartbeat_age_s, 1),
+                "note": s.note,
+            }
+            for s in self.states
+        ]
+
+
+def all_studies(
+    store_folder: Path,
+    plans: Mapping[str, Sequence[Cell]],
+    study: str | None = None,
+    bulk: Mapping[str, Mapping[str, int]] | None = None,
+) -> tuple[StudyStatus, ...]:
+    """Return the status of every study of a store folder, or of one.
+
+    A cell counts as planned when the study's plan has it, or when it has a run: imported studies have no plan. `bulk`
+    counts the runs that have no folder (``store/parts.py``), by study and status; they are counted, not listed.
+
+    Raises
+    ------
+    UnknownNameError
+        The folder has no such study.
+    StoreError
+        It has no study at all.
+    """
+    found: dict[str, dict[str, Cell]] = {name: {c.cell_id: c for c in cells} for name, cells in plans.items()}
+    for folder in cell_folders(store_folder, study):
+        cell = _cell_of(folder)
+        if cell is not None:
+            found.setdefault(folder.parent.name, {}).setdefault(cell.cell_id, cell)
+    for name in bulk or {}:
+        found.setdefault(name, {})
+    if not found:
+        raise StoreError(f"there are no runs in {store_folder}", hint="heatdrift train --all --study demo")
+    if study is not None and study not in found:
+        raise UnknownNameError("study", study, found, where=str(store_folder))
+    chosen = sorted(found) if study is None else [study]
+    return tuple(
+        study_status(
+            name,
+            cell_states(found[name].values(), study=name, store_folder=store_folder),
+            bulk=(bulk or {}).get(name, {}),
+        )
+        for name in chosen
+    )
+
+
+def _cell_of(folder: Path) -> Cell | None:
+    """Return which cell a folder is of, by its record or its claim; None for an unrelated or unreadable one."""
+    try:
+        record = current_record(folder)
+    except RecordError:
+        record = None
+    if record is not None:
+        return record.cell if record.cell_id == folder.name else None
+    claim = read_claim(folder)
+    return claim.cell if claim is not None else None
 
 
 def cell_states(cells: Iterable[Cell], *, study: str, store_folder: Path) -> tuple[CellState, ...]:
@@ -88,12 +161,16 @@ def _state(cell: Cell, folder: Path) -> CellState:
     return CellState(cell=cell, status="planned")
 
 
-def study_status(study: str, states: Sequence[CellState]) -> StudyStatus:
-    """Count the states of a study's cells and estimate the time left."""
-    counts = {status: sum(s.status == status for s in states) for status in ("done", "running", "failed", "diverged")}
+def study_status(study: str, states: Sequence[CellState], bulk: Mapping[str, int] | None = None) -> StudyStatus:
+    """Count the states of a study's cells, and its runs without a folder, and estimate the time left."""
+    more = bulk or {}
+    counts = {
+        status: sum(s.status == status for s in states) + more.get(status, 0)
+        for status in ("done", "running", "failed", "diverged")
+    }
     return StudyStatus(
         study=study,
-        planned=len(states),
+        planned=len(states) + sum(more.values()),
         missing=sum(s.status == "planned" for s in states),
         time_left_s=_time_left_s(states),
         states=tuple(states),

@@ -6,9 +6,9 @@ from scipy import stats
 
 from heatdrift.stats import interaction
 from heatdrift.stats.cells import CellTable, permutation_p
+from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
 from heatdrift.stats.kenward_roger import kenward_roger
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.mixed import fit_mixed
 from heatdrift.stats.probability import f_p_value
 from heatdrift.stats.strata import SeedStrata

@@ -21,9 +21,9 @@ import polars as pl
 import pytest
 
 from heatdrift.stats.contrasts import method_contrasts
+from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial, log_linear
 from heatdrift.stats.kenward_roger import kenward_roger
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.mixed import fit_mixed
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import f_p_value, t_p_value

@@ -54,7 +54,7 @@ while not os.path.exists(out + ".stop"):
             with duckdb.connect(store, read_only=True) as connection:
                 done, cells, rows = connection.execute(
                     "select count(*) filter (status = 'done'), count(distinct cell_id), count(*) from runs").fetchone()
-                connection.execute("select dataset, method, lr, avg(value) from layers join runs using (study, cell_id) "
+                connection.execute("select method, lr, avg(value) from layers join runs using (study, cell_id) "
                                    "where metric = 'entropy' group by all").fetchall()
             found["queries"] += 1
             found["decreased"] += done < seen
@@ -247,4 +247,4 @@ if __name__ == "__main__":
         seed=options.seed,
         limit_s=options.limit,
     )
-    print(json.dumps(found, indent=2))
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")

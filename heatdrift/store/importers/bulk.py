@@ -1,4 +1,4 @@
-"""Tables in the columns of the public views -> one bulk part (``parts.py``), by DuckDB alone: a million runs in seconds.
+"""Tables in the columns of the public views -> one bulk part (``parts.py``), by DuckDB alone.
 
 Accepted are a folder with ``runs.parquet`` and, beside it, any of ``epochs``, ``layers``, ``heads``, ``transfer`` and
 ``robustness`` as Parquet, or an exported ``.duckdb`` file. Of their columns those that were measured are kept; drifts,
@@ -31,7 +31,9 @@ _DEFAULTS: Final = {
 }
 _NEEDED: Final = ("study", "cell_id", "backbone", "dataset", "method", "lr", "seed")
 _OWN: Final = ("run_id", "record_sha256", "part")
-_STATED: Final = {"transfer": {"base_pct": "zero_shot_base_pct", "adapted_pct": "zero_shot_pct", "n_images": "n_transfer"}}
+_STATED: Final = {
+    "transfer": {"base_pct": "zero_shot_base_pct", "adapted_pct": "zero_shot_pct", "n_images": "n_transfer"}
+}
 _CHECKS: Final = {  # what must hold of runs: words -> condition under which a row is wrong
     "a study that cannot be a folder name": f"NOT regexp_full_match(study, '{NAME.pattern}')",
     "a cell_id that cannot be a folder name": f"NOT regexp_full_match(cell_id, '{NAME.pattern}')",
@@ -123,7 +125,9 @@ class _Source:
         except duckdb.CatalogException:
             return set()
         except duckdb.Error as cause:
-            raise DataError(f"cannot read {view} of {self.path}: {_first_line(cause)}", hint="export it again") from cause
+            raise DataError(
+                f"cannot read {view} of {self.path}: {_first_line(cause)}", hint="export it again"
+            ) from cause
 
 
 def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | None, folder: Path) -> None:
@@ -133,7 +137,7 @@ def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | 
     if missing:
         raise DataError(f"runs of {source.path} has no column {missing[0]}", hint="docs/schema.md has the columns")
     renamed = {"study": quoted(study)} if study else {}
-    chosen = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
+    chosen = _joined(_selection(connection, "raw.run", has_runs, _DEFAULTS | renamed))
     connection.execute(f"CREATE TEMP TABLE found AS SELECT {chosen} FROM {source.relation('runs')}")
     for words, wrong in _CHECKS.items():
         _refuse(connection, f"SELECT study || '/' || cell_id FROM found WHERE {wrong}", words, source)
@@ -147,10 +151,12 @@ def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | 
             columns, relation, stated = _stand_in(view, has_runs, source, renamed)
         if not columns:
             continue
-        chosen = _selection(connection, table, columns, stated, key=True)
-        lost = f"SELECT study || '/' || cell_id FROM (SELECT {chosen} FROM {relation}) ANTI JOIN found USING (study, cell_id)"
+        values = _selection(connection, table, columns, stated, key=True)
+        chosen = _joined(values)
+        rows = f"(SELECT {chosen} FROM {relation})"
+        lost = f"SELECT study || '/' || cell_id FROM {rows} ANTI JOIN found USING (study, cell_id)"
         _refuse(connection, lost, f"a row of {view} without its run", source)
-        order = [c for c in ("study", "cell_id", "epoch", "metric", "layer", "head") if f" AS {c}" in f"{chosen},"]
+        order = [c for c in ("study", "cell_id", "epoch", "metric", "layer", "head") if c in values]
         _copy(connection, f"SELECT {chosen} FROM {relation} ORDER BY {', '.join(order)}", folder / f"{view}.parquet")
 
 
@@ -172,12 +178,12 @@ def _stand_in(
 
 def _selection(
     connection: duckdb.DuckDBPyConnection, table: str, has: set[str], stated: dict[str, str], *, key: bool = False
-) -> str:
-    """Return the SELECT list: every column of `table` in its type; NULL for what is not there or not finite."""
+) -> dict[str, str]:
+    """Return name -> expression for every column of `table`, in its type; NULL for what is not there or not finite."""
     wanted = [(row[0], row[1]) for row in connection.sql(f"DESCRIBE {table}").fetchall() if row[0] not in _OWN]
     if key:
         wanted = [("study", "VARCHAR"), ("cell_id", "VARCHAR"), *wanted]
-    parts = []
+    values = {}
     for name, kind in wanted:
         if name in has and (name not in stated or name in _DEFAULTS):
             value = f"coalesce({_ident(name)}, {stated[name]})" if name in stated else _ident(name)
@@ -186,8 +192,12 @@ def _selection(
         value = f"CAST({value} AS {kind})"
         if kind == "DOUBLE":
             value = f"CASE WHEN isfinite({value}) THEN {value} END"
-        parts.append(f"{value} AS {_ident(name)}")
-    return ", ".join(parts)
+        values[name] = value
+    return values
+
+
+def _joined(values: dict[str, str]) -> str:
+    return ", ".join(f"{value} AS {_ident(name)}" for name, value in values.items())
 
 
 def _refuse(connection: duckdb.DuckDBPyConnection, query: str, words: str, source: _Source) -> None:
@@ -204,11 +214,13 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int
     try:
         return int(connection.sql(query).fetchall()[0][0])
     except duckdb.Error as cause:
-        raise DataError(f"{path} holds no runs: {_first_line(cause)}", hint="name what heatdrift export wrote") from cause
+        raise DataError(
+            f"{path} holds no runs: {_first_line(cause)}", hint="name what heatdrift export wrote"
+        ) from cause
 
 
 def _ident(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"' if name in ("commit",) else name
+    return f'"{name}"'  # `commit` is a word of SQL
 
 
 def _first_line(cause: BaseException) -> str:

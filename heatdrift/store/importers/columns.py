@@ -70,9 +70,10 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def _number(value: object, name: str) -> float:
-    if isinstance(value, list | tuple):
-        raise ValueError(f"{name} is a list and cannot take a factor")
-    return float(str(value))
+    try:
+        return float(str(value))
+    except ValueError:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a number, and cannot take a factor") from None
 
 
 def column_map(pairs: Sequence[str] = (), constants: Sequence[str] = (), file: Path | None = None) -> ColumnMap:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -110,9 +110,7 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         n_probe=_whole(run, "n_probe"),
         epochs=epochs,
         transfer=_transfer(run),
-        provenance=Provenance(
-            commit=_text(run, "commit"), device=_text(run, "device"), source=_text(run, "source")
-        ),
+        provenance=Provenance(commit=_text(run, "commit"), device=_text(run, "device"), source=_text(run, "source")),
         started_at=_time(run, "started_at"),
         finished_at=_time(run, "finished_at"),
         wall_s=_real(run, "wall_s"),
@@ -238,15 +236,12 @@ def _whole(row: Mapping[str, object], name: str) -> int | None:
 
 
 def _list(value: object, name: str) -> tuple[float | None, ...]:
-    found: Any = value
-    if isinstance(value, str):
-        try:
-            found = msgspec.json.decode(value)
-        except msgspec.DecodeError as cause:
-            raise ValueError(f"{name} is {value[:40]!r}, not a list of numbers") from cause
-    if not isinstance(found, list | tuple):
-        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers")
-    return tuple(_real({name: v}, name) for v in found)
+    try:
+        found = msgspec.json.decode(value) if isinstance(value, str) else value
+        values = msgspec.convert(found, tuple[object, ...])
+    except msgspec.MsgspecError:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers") from None
+    return tuple(_real({name: v}, name) for v in values)
 
 
 def _time(run: Mapping[str, object], name: str) -> str | None:

@@ -5,14 +5,19 @@ epochs; a metric logged once gives the value of the run. Names go through the sa
 facts have the names ``run_id``, ``run_name``, ``status``, ``start_time``, ``end_time``.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from heatdrift.errors import DataError
 from heatdrift.store.importers.columns import ColumnMap
 from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.outcome import ImportReport
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 ALIASES: Final[Mapping[str, str]] = {
     "lr": "learning_rate",
@@ -51,6 +56,12 @@ def _read(uri: str, experiments: tuple[str, ...]) -> Iterator[FlatRun]:
         from mlflow.exceptions import MlflowException
     except ImportError as cause:
         raise DataError("MLflow is not installed", hint="python -m pip install 'heatdrift[mlflow]'") from cause
+    file = _file(uri)
+    if file is not None and not file.exists():  # MLflow would make it
+        raise DataError(
+            f"there is no MLflow store at {file}", hint="name a tracking URI: sqlite:///mlflow.db, mlruns, http://..."
+        )
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 reads its own folders on request only
     try:
         client = MlflowClient(tracking_uri=uri)
         chosen = [e for e in client.search_experiments() if not experiments or e.name in experiments]
@@ -66,7 +77,15 @@ def _read(uri: str, experiments: tuple[str, ...]) -> Iterator[FlatRun]:
         raise DataError(f"cannot read MLflow at {uri}: {cause}", hint="check the tracking URI") from cause
 
 
-def _rows(client: Any, run: Any) -> Iterator[dict[str, object]]:
+def _file(uri: str) -> Path | None:
+    """Return the file or folder that a tracking URI names on this machine; None for a server or a database on one."""
+    for scheme in ("sqlite:///", "file://"):
+        if uri.startswith(scheme):
+            return Path(uri.removeprefix(scheme))
+    return None if "://" in uri else Path(uri)
+
+
+def _rows(client: "MlflowClient", run: "Run") -> Iterator[dict[str, object]]:
     whole: dict[str, object] = {f"tags.{name}": value for name, value in run.data.tags.items()}
     whole |= run.data.params
     whole |= {name: getattr(run.info, name) for name in ("run_id", "run_name", "status", "start_time", "end_time")}

@@ -62,7 +62,7 @@ def import_heatdrift(path: Path, store_folder: Path, study: str | None = None) -
 
 def _attempts(folder: Path, problems: list[Problem]) -> list[RunRecord]:
     """Return a cell's readable attempts, oldest first and the current one last."""
-    found = []
+    found: list[RunRecord] = []
     for path in (*attempt_files(folder), folder / "record.json"):
         try:
             record = read_record(path)

@@ -1,6 +1,6 @@
 """Import of a CSV, Parquet or JSON-lines table of runs, with a map of its columns (``columns.py``)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -42,7 +42,11 @@ def import_table(path: Path, columns: ColumnMap, *, store_folder: Path, study: s
 
 
 def _read(path: Path) -> pl.DataFrame:
-    readers = {".parquet": pl.read_parquet, ".csv": _csv, ".jsonl": pl.read_ndjson}
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".parquet": pl.read_parquet,
+        ".csv": lambda file: pl.read_csv(file, infer_schema=False),  # a seed or a hash must not become a float
+        ".jsonl": pl.read_ndjson,
+    }
     if path.suffix not in readers:
         raise DataError(f"{path} is no .csv, .parquet or .jsonl file", hint="heatdrift import FILE.csv --format table")
     try:
@@ -50,10 +54,6 @@ def _read(path: Path) -> pl.DataFrame:
     except (OSError, pl.exceptions.PolarsError, ValueError) as cause:
         reason = str(cause).splitlines()[0]
         raise DataError(f"cannot read {path}: {reason}", hint="name a CSV, Parquet or JSON-lines table") from cause
-
-
-def _csv(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, infer_schema=False)  # texts: a seed or hash must not become a float
 
 
 def _runs(rows: list[dict[str, object]], columns: ColumnMap) -> Iterator[FlatRun]:
@@ -66,7 +66,7 @@ def _runs(rows: list[dict[str, object]], columns: ColumnMap) -> Iterator[FlatRun
         except (ValueError, HeatdriftError):
             ours = {}  # reported with its row
         alone = "epoch" not in ours or any(name not in ours for name in IDENTITY)
-        key = (number,) if alone else tuple(str(ours.get(name)) for name in (*IDENTITY, "protocol"))
+        key: tuple[object, ...] = (number,) if alone else tuple(str(ours.get(name)) for name in (*IDENTITY, "protocol"))
         groups.setdefault(key, []).append(row)
         first.setdefault(key, number)
     for key, members in groups.items():

@@ -239,3 +239,71 @@ def test_statistics_load_without_torch_statsmodels_or_scipy_stats():
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_unequal_variances_over_lr_correct_the_headline_of_terms_with_several_df(make_runs):
+    runs = make_runs()
+    centre = pl.col(METRIC).mean().over("dataset", "method", "lr")
+    wide = pl.when(pl.col("lr") == 5e-5).then(15.0).otherwise(1.0)
+    uneven = runs.with_columns((centre + (pl.col(METRIC) - centre) * wide).alias(METRIC))
+    tests = {t.term: t for t in interaction(uneven, metric=METRIC).tests if t.method == "strata"}
+    assert tests["lr:method"].epsilon_box < 0.5
+    assert tests["lr:method"].p_box != tests["lr:method"].p
+    assert tests["method"].epsilon_box == 1.0
+    assert tests["method"].p_box == tests["method"].p
+    even = {t.term: t for t in interaction(runs, metric=METRIC).tests if t.method == "strata"}
+    assert even["lr:method"].epsilon_box > 0.85
+
+
+def test_findings_rest_on_the_corrected_test_and_say_so(make_runs):
+    runs = make_runs()
+    centre = pl.col(METRIC).mean().over("dataset", "method", "lr")
+    wide = pl.when(pl.col("lr") == 5e-5).then(4.0).otherwise(1.0)
+    uneven = runs.with_columns((centre + (pl.col(METRIC) - centre) * wide).alias(METRIC))
+    sentence = next(s for s in interaction(uneven, metric=METRIC).findings if "differs between learning rates" in s)
+    assert "df corrected for unequal variances, ε = " in sentence
+
+
+def test_missing_combinations_are_named(make_runs):
+    check = by_name(interaction(make_runs()[1:], metric=METRIC))["balance"]
+    assert check.values["missing"] == "lr 1e-06, full_ft, eurosat, seed 7"
+    assert "Missing: lr 1e-06, full_ft, eurosat, seed 7." in check.sentence
+
+
+def test_the_twin_pools_no_variance_and_says_where_it_differs(make_runs):
+    runs = make_runs(datasets=("eurosat",))
+    noisy = pl.when((pl.col("lr") == 5e-5) & (pl.col("seed") == 7) & (pl.col("method") == "full_ft"))
+    runs = runs.with_columns(noisy.then(pl.col(METRIC) + 8.0).otherwise(METRIC).alias(METRIC))
+    small = pl.when((pl.col("lr") == 1e-6) & (pl.col("method") == "lora_r8"))
+    runs = runs.with_columns(small.then(pl.col(METRIC) + 1.5).otherwise(METRIC).alias(METRIC))
+    result = interaction(runs, metric=METRIC)
+    assert {c.df_method for c in result.robust_contrasts} == {"strata"}
+    assert [c.df for c in result.robust_contrasts] == pytest.approx([4.0] * 4)
+    check = by_name(result)["variance_twin"]
+    assert check.flag
+    assert "lr 1e-06 (model p = " in check.sentence
+    assert check.values["se_ratio_max"] > 1 > check.values["se_ratio_min"]
+
+
+def test_leaving_out_the_cell_that_carries_an_effect_is_told(make_runs):
+    runs = make_runs(noise=0.05)
+    carrier = (pl.col("dataset") == "pets") & (pl.col("method") == "lora_r8") & (pl.col("lr") == 5e-5)
+    runs = runs.with_columns(pl.when(carrier).then(pl.col(METRIC) + 3.0).otherwise(METRIC).alias(METRIC))
+    check = by_name(interaction(runs, metric=METRIC))["leave_one_cell_out"]
+    assert check.flag
+    assert check.values["method p_all"] < 0.05 < check.values["method p_max"]
+    assert check.values["method estimate_min"] < 0.1 < check.values["method estimate_max"]
+    assert "method p " in check.sentence
+    one_place = by_name(interaction(make_runs(datasets=("eurosat",), lrs=(1e-5,)), metric=METRIC))
+    assert "estimated at one place only" in one_place["leave_one_cell_out"].sentence
+
+
+def test_leaving_out_a_place_averages_the_others(make_runs):
+    runs = make_runs(datasets=("eurosat",))
+    check = by_name(interaction(runs, metric=METRIC))["leave_one_cell_out"]
+    without = [
+        interaction(runs.filter(pl.col("lr") != lr), metric=METRIC).method_effects[0].estimate
+        for lr in (1e-6, 5e-6, 1e-5, 5e-5)
+    ]
+    assert check.values["method estimate_min"] == pytest.approx(min(without))
+    assert check.values["method estimate_max"] == pytest.approx(max(without))

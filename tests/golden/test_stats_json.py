@@ -1,0 +1,102 @@
+"""Every `stats` command on a fixed simulated study gives the committed JSON: keys exactly, numbers to 1e-6.
+
+After a wanted change: ``HEATDRIFT_UPDATE_GOLDEN=1 pytest tests/golden/test_stats_json.py``, then read the diff.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from simulated_study import simulated_study
+
+from heatdrift import stats
+
+FOLDER = Path(__file__).parent / "stats"
+STUDY = simulated_study()
+RUNS = STUDY.runs
+COMMANDS = {
+    "interaction": lambda: stats.interaction(RUNS, metric="retention_pct"),
+    "correlation": lambda: stats.correlation(RUNS, x="delta_erf95_pct", y="retention_pct", bootstrap=200),
+    "dose": lambda: stats.dose(RUNS, metrics=["retention_pct", "delta_entropy_pct"]),
+    "paired": lambda: stats.paired(RUNS, metrics=["retention_pct", "test_acc_pct"]),
+    "layers": lambda: stats.layers(RUNS, STUDY.layers, STUDY.heads, metrics=["entropy"]),
+    "predictors": lambda: stats.predictors(RUNS, STUDY.epochs, bootstrap=200),
+    "frontier": lambda: stats.frontier(RUNS, bootstrap=200),
+    "power": lambda: stats.power(RUNS, metric="retention_pct", seeds=6),
+}
+
+
+def rounded(value):
+    """Numbers to nine significant digits: the file stays readable and does not move with the last bits."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+def compare(found, golden, place):
+    if isinstance(golden, dict):
+        assert list(found) == list(golden), place
+        for key in golden:
+            compare(found[key], golden[key], f"{place}.{key}")
+    elif isinstance(golden, list):
+        assert len(found) == len(golden), place
+        for i, (a, b) in enumerate(zip(found, golden, strict=True)):
+            compare(a, b, f"{place}[{i}]")
+    elif isinstance(golden, float):
+        assert found == pytest.approx(golden, rel=1e-6, abs=1e-9), place
+    else:
+        assert found == golden, place
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_gives_the_committed_json(name):
+    found = msgspec.json.decode(msgspec.json.encode(COMMANDS[name]()))
+    path = FOLDER / f"{name}.json"
+    if os.environ.get("HEATDRIFT_UPDATE_GOLDEN"):
+        path.write_text(json.dumps(rounded(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        pytest.skip(f"{path} written")
+    compare(found, json.loads(path.read_text(encoding="utf-8")), name)
+
+
+def test_no_file_is_left_over_and_every_command_has_one():
+    from heatdrift.cli.stats import COMMANDS as CLI
+
+    assert {p.stem for p in FOLDER.glob("*.json")} == set(COMMANDS) == {command.__name__ for command in CLI}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_result_travels_with_its_evidence(name):
+    """Count of runs, what was dropped, level, and sentences: the same keys in every result."""
+    found = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    level = found if "conf_level" in found else found["pooled"]
+    assert level["conf_level"] == 0.95
+    assert found["n_runs"] == 48
+    assert found["n_dropped"] == 0
+    assert isinstance(found["findings"], list)
+    assert isinstance(found["left_out"], list)
+
+
+# the keys of DESIGN 6 that scripts rely on
+PAIRED = "dataset metric n mean_full_ft mean_lora_r8 difference dz t t_p t_p_holm wilcoxon_p seed_t seed_df seed_p"
+DOSE = "dataset method metric n rho p p_exact"
+PREDICTORS = "signal when n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"
+SELECTION = "dataset signal picked retention_pct oracle random worst n_candidates"
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "keys"),
+    [
+        ("paired", "rows", PAIRED),
+        ("dose", "rows", DOSE),
+        ("predictors", "rows", PREDICTORS),
+        ("predictors", "selection", SELECTION),
+    ],
+)
+def test_rows_have_the_keys_of_the_design(name, rows, keys):
+    found = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))[rows]
+    assert found
+    assert all(set(keys.split()) <= set(row) for row in found)

@@ -1,0 +1,109 @@
+"""The `stats` commands on the archived store: options arrive, three formats, user errors keep their hint."""
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from heatdrift.cli.main import app
+from heatdrift.cli.stats import COMMANDS
+from heatdrift.errors import HeatdriftError
+
+ARCHIVE = Path(__file__).parents[2] / "archives" / "schema0001.duckdb.gz"
+# values of the archive are formulas: what a method changes does not vary between seeds, except where noted
+ASKED = {
+    "interaction": ("--metric", "delta_entropy_pct", "--dataset", "surfaces", "--method", "full_ft"),
+    "correlation": ("--bootstrap", 100),
+    "dose": ("--metric", "retention_pct"),
+    "paired": ("--metric", "retention_pct"),
+    "layers": ("--metric", "entropy"),
+    "predictors": ("--bootstrap", 100),
+    "frontier": ("--bootstrap", 100),
+    "power": ("--seeds", 5, "--dataset", "shapes"),
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stats") / "heatdrift.duckdb"
+    path.write_bytes(gzip.decompress(ARCHIVE.read_bytes()))
+    return path
+
+
+def call(store, *arguments):
+    return CliRunner().invoke(app, ["stats", *map(str, arguments), "--store", str(store)])
+
+
+def answer(store, *arguments):
+    result = call(store, *arguments)
+    assert result.exception is None, result.exception
+    return result.stdout
+
+
+def test_every_command_is_asked_here():
+    assert {command.__name__ for command in COMMANDS} == set(ASKED)
+
+
+@pytest.mark.parametrize("name", [n for n in ASKED if n not in ("interaction", "power")])
+def test_json_csv_and_table_tell_the_same_run_count(store, name):
+    found = json.loads(answer(store, name, *ASKED[name], "--format", "json"))
+    assert found["n_runs"] > 0
+    table = answer(store, name, *ASKED[name])
+    assert "left out: 1 run with status failed" in table or name == "correlation"
+    assert "findings" in table
+    rows = list(csv.DictReader(io.StringIO(answer(store, name, *ASKED[name], "--format", "csv"))))
+    main = {"frontier": "cells", "correlation": None}.get(name, "rows")
+    if main:
+        assert len(rows) == len(found[main])
+        assert set(rows[0]) == set(found[main][0])
+    assert "NaN" not in str(rows)
+
+
+def test_the_selection_reaches_the_statistics(store):
+    found = json.loads(
+        answer(store, "dose", *ASKED["dose"], "--dataset", "shapes", "--method", "lora_r8", "--format", "json")
+    )
+    (row,) = found["rows"]
+    assert (found["datasets"], row["dataset"], row["method"], row["n"]) == (["shapes"], None, "lora_r8", 6)
+    fewer = answer(store, "dose", *ASKED["dose"], "--seed", 7, "--seed", 11, "--format", "json")
+    assert {r["n_seeds"] for r in json.loads(fewer)["rows"]} == {2}
+
+
+def test_repeated_metrics_and_other_methods(store):
+    found = json.loads(
+        answer(
+            store, "paired", "--metric", "cka", "--metric", "retention_pct", "--method-a", "lora_r8", "--method-b",
+            "full_ft", "--format", "json",
+        )
+    )  # fmt: skip
+    assert {r["metric"] for r in found["rows"]} == {"cka", "retention_pct"}
+    assert all(r["difference"] == pytest.approx(r["mean_full_ft"] - r["mean_lora_r8"]) for r in found["rows"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("paired", "--metric", "retention"), "unknown metric 'retention'"),
+        (("dose", "--dataset", "pets"), "unknown dataset 'pets'"),
+        (("layers", "--metric", "rollout_entropy"), "unknown metric 'rollout_entropy'"),
+        (("layers", "--seed", 7), "one seed"),
+        (("power", "--seeds", 5), "does not vary between seeds"),
+        (("predictors", "--dataset", "shapes", "--method", "lora_r8"), "fewer than three cells"),
+        (("frontier", "--study", "nope"), "unknown study 'nope'"),
+    ],
+)
+def test_what_the_user_can_mend(store, arguments, words):
+    result = call(store, *arguments)
+    assert isinstance(result.exception, HeatdriftError)
+    assert words in result.exception.message
+    assert result.exception.hint
+    assert result.stdout == ""
+
+
+def test_numbers_out_of_range_are_refused_by_the_option(store):
+    for arguments in (("power", "--seeds", 1), ("predictors", "--margin", -1), ("frontier", "--bootstrap", 5)):
+        assert call(store, *arguments).exit_code == 2

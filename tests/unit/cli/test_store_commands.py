@@ -1,0 +1,69 @@
+"""import, export, status, sql --out and store check through the command line: what they print and their exit codes."""
+
+import json
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from heatdrift.cli.main import app
+from heatdrift.errors import DataError, QueryError
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def store(trained, tmp_path):
+    """A copy of two really trained runs under this test's folder, made by import."""
+    result = call("import", trained, "--format", "heatdrift", "--store", tmp_path / "runs" / "heatdrift.duckdb")
+    assert result.exit_code == 0, result.output
+    assert "2 imported, 0 there already, 0 left out" in result.stdout
+    return tmp_path / "runs" / "heatdrift.duckdb"
+
+
+def test_an_export_goes_in_and_out(store, tmp_path):
+    for to in (tmp_path / "csv", tmp_path / "parquet", tmp_path / "all.duckdb"):
+        kind = to.name if to.suffix == "" else "parquet"
+        assert call("export", "--to", to, "--format", kind, "--store", store).exit_code == 0
+    assert pl.read_csv(tmp_path / "csv" / "runs.csv").height == 2
+    again = tmp_path / "again" / "heatdrift.duckdb"
+    for source, says in ((tmp_path / "parquet", "2 imported"), (tmp_path / "parquet", "2 there already")):
+        assert says in call("import", source, "--format", "heatdrift", "--store", again).stdout
+    (row,) = json.loads(call("status", "--store", again, "--format", "json").stdout)
+    assert (row["planned"], row["done"]) == (2, 2)
+    assert call("export", "--to", tmp_path / "csv", "--store", store).exit_code != 0  # never over something
+
+
+def test_a_query_is_written_as_parquet(store, tmp_path):
+    out = tmp_path / "layers.parquet"
+    assert call("sql", "from layers", "--format", "parquet", "--out", out, "--store", store).exit_code == 0
+    counted = json.loads(call("sql", "select count(*) n from layers", "--store", store, "--format", "json").stdout)
+    assert pl.read_parquet(out).height == counted[0]["n"] > 0
+    assert isinstance(call("sql", "from runs", "--format", "parquet", "--store", store).exception, QueryError)
+
+
+def test_status_counts_and_lists(store):
+    (row,) = json.loads(call("status", "--store", store, "--format", "json").stdout)
+    assert (row["study"], row["planned"], row["done"], row["missing"], row["time_left_s"]) == ("tiny", 2, 2, 0, 0.0)
+    cells = json.loads(call("status", "--cells", "--store", store, "--format", "json").stdout)
+    assert [c["status"] for c in cells] == ["done", "done"]
+
+
+def test_check_exits_2_when_something_is_wrong(store):
+    assert call("store", "check", "--store", store).exit_code == 0
+    path = next(store.parent.rglob("record.json"))
+    path.write_text("{")
+    result = call("store", "check", "--store", store, "--format", "json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["findings"][0]["todo"] == "heatdrift store check --mend"
+    assert call("store", "check", "--mend", "--store", store).exit_code == 0
+
+
+def test_a_table_needs_a_map(tmp_path):
+    (tmp_path / "t.csv").write_text("model,seed\nViT,7\n")
+    store = tmp_path / "runs" / "heatdrift.duckdb"
+    result = call("import", tmp_path / "t.csv", "--format", "table", "--map", "backbone=model", "--store", store)
+    assert isinstance(result.exception, DataError)
+    assert "no value for dataset, method, lr" in result.stderr

@@ -1,0 +1,82 @@
+"""One task of a worker when others are at work: finished meanwhile, claim lost, parent gone."""
+
+import json
+
+import pytest
+import torch
+
+from heatdrift.cli.workspace import planned_cells
+from heatdrift.plan.study import load_study
+from heatdrift.records import Provenance
+from heatdrift.store.folder import attempt_files, cell_folder, find_records, read_record
+from heatdrift.train.resources import Resources
+from heatdrift.train.worker import EpochDone, Task, WorkerSettings, train_task
+
+
+@pytest.fixture
+def place(tiny_inputs, tmp_path):
+    study = load_study(str(tiny_inputs / "study.toml"))
+    settings = WorkerSettings(
+        study=study,
+        store_folder=str(tmp_path),
+        data_folder=str(tiny_inputs),
+        device="cpu",
+        threads=1,
+        provenance=Provenance(),
+    )
+    cell = planned_cells(study, tiny_inputs)[0]
+    return (
+        cell,
+        settings,
+        Resources.of(study, tiny_inputs, torch.device("cpu")),
+        cell_folder(tmp_path, study.name, cell.cell_id),
+    )
+
+
+def test_what_another_process_finished_meanwhile_is_not_run_again(place):
+    cell, settings, resources, folder = place
+    assert train_task(Task(cell=cell), resources, settings, lambda _: None).status == "done"
+    assert train_task(Task(cell=cell, seen=0), resources, settings, lambda _: None).status == "busy"
+    assert len(attempt_files(folder)) == 1
+    assert train_task(Task(cell=cell, seen=1), resources, settings, lambda _: None).status == "done"  # asked for again
+    assert len(attempt_files(folder)) == 2
+    assert not (folder / "running.json").exists()
+
+
+def test_a_run_whose_claim_was_taken_stops_without_a_record(place, monkeypatch):
+    cell, settings, resources, folder = place
+    epochs = []
+
+    def taken_over(event):
+        if isinstance(event, EpochDone):
+            epochs.append(event.epoch)
+            path = folder / "running.json"
+            path.write_text(json.dumps(json.loads(path.read_bytes()) | {"token": "another's"}))
+            held[0].refresh()
+
+    held = []
+    original = __import__("heatdrift.train.worker", fromlist=["claim"]).claim
+    monkeypatch.setattr("heatdrift.train.worker.claim", lambda *a, **k: held.append(original(*a, **k)) or held[0])
+    assert train_task(Task(cell=cell), resources, settings, taken_over).status == "busy"
+    assert epochs == [1]
+    assert find_records(folder.parents[1]) == []
+    assert json.loads((folder / "running.json").read_bytes())["token"] == "another's"  # theirs, and left alone
+
+
+def test_a_worker_whose_parent_is_gone_ends_its_run(place):
+    cell, settings, resources, folder = place
+
+    def gone(_event):
+        raise BrokenPipeError
+
+    def gone_after_an_epoch(event):
+        if isinstance(event, EpochDone):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        train_task(Task(cell=cell), resources, settings, gone_after_an_epoch)
+    assert "command that started it ended" in read_record(folder / "record.json").error
+    assert not (folder / "running.json").exists()
+    with pytest.raises(BrokenPipeError):
+        train_task(Task(cell=cell, seen=1), resources, settings, gone)
+    assert not (folder / "running.json").exists()
