@@ -35,6 +35,14 @@ class Ddf(StrEnum):
     satterthwaite = "satterthwaite"
 
 
+class Intervals(StrEnum):
+    """Where the model's intervals come from."""
+
+    wald = "wald"
+    profile = "profile"
+    bootstrap = "bootstrap"
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     group = typer.Typer(no_args_is_help=True, help="Test what the runs say; every result has n, unit and method.")
@@ -53,6 +61,11 @@ def interaction(
         ),
     ] = "seed",
     ddf: Annotated[Ddf, typer.Option("--ddf", help="Degrees of freedom of the contrasts.")] = Ddf.kenward_roger,
+    intervals: Annotated[
+        Intervals, typer.Option("--intervals", help="t intervals, profile likelihood, or parametric bootstrap.")
+    ] = Intervals.wald,
+    bootstrap: BootstrapOption = 2000,
+    resampling_seed: ResamplingSeedOption = 0,
     conf_level: ConfOption = 0.95,
     *,
     chosen: Selection,
@@ -72,6 +85,9 @@ def interaction(
         lr_as=lr_as.value,
         random=random,
         ddf=ddf_name,
+        intervals=intervals.value,
+        bootstrap=bootstrap,
+        bootstrap_seed=resampling_seed,
         conf_level=conf_level,
     )
     show_json(result) if fmt is Format.json else show_interaction(result, fmt)

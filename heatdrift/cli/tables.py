@@ -40,12 +40,19 @@ def show_interaction(result: InteractionResult, fmt: Format) -> None:
     show_table(
         *_columns(result.contrasts), title=f"method contrasts, {result.conf_level:.0%} intervals, Holm over all rows"
     )
+    show_table(
+        *_columns(result.robust_contrasts),
+        title="the same, each against its own spread over seeds (no variance pooled)",
+    )
+    show_table(*_columns(result.marginal_means), title=f"marginal means, {result.conf_level:.0%} intervals")
     show_table(*_columns(result.fixed), title="fixed effects (treatment coding, Satterthwaite df)")
     show_table(*_columns(result.random), title="variance components" + (", SINGULAR fit" if result.singular else ""))
-    say(
-        f"ICC {result.icc:.3f}   R2 marginal {result.r2_marginal:.3f}   R2 conditional {result.r2_conditional:.3f}"
-        f"   singular: {'yes' if result.singular else 'no'}"
-    )
+    show_table(*_columns(result.variance_tests), title="restricted likelihood-ratio tests of variances")
+    if result.interval_method:
+        say(f"intervals: {result.interval_method}")
+    say(f"ICC {result.icc:.3f} ({result.icc_ci_low:.3f} to {result.icc_ci_high:.3f}: {result.icc_ci_method})")
+    say(f"R2 marginal {result.r2_marginal:.3f}   R2 conditional {result.r2_conditional:.3f}")
+    say(f"singular: {'yes' if result.singular else 'no'}")
     say("checks")
     for check in result.checks:
         say(f"  {'!' if check.flag else ' '} {check.name}: {check.sentence}")

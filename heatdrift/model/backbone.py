@@ -67,7 +67,9 @@ class Backbone:
             problem = f"prompt template {template!r} cannot be filled with a class name: {error}"
             raise ModelError(problem, hint="write one {} where the class name goes") from error
         tokens = self.tokenizer(prompts)
-        if len({tuple(row) for row in tokens.tolist()}) < len(set(prompts)) or len(set(prompts)) < len(set(class_names)):
+        if len({tuple(row) for row in tokens.tolist()}) < len(set(prompts)) or len(set(prompts)) < len(
+            set(class_names)
+        ):
             problem = f"different class names give the same prompt with template {template!r}"
             raise ModelError(problem, hint="write one {} in a template short enough for the text tower's context")
         parts = torch.split(tokens.to(next(self.clip.parameters()).device), 256)

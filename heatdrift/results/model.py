@@ -103,6 +103,22 @@ class Contrast(Result, frozen=True, kw_only=True):
     ci_high: float
 
 
+class MarginalMean(Result, frozen=True, kw_only=True):
+    """The model's mean of one cell (dataset x method x lr), as emmeans prints it; None = the factor does not vary.
+
+    The df are those of the contrasts, Kenward-Roger by default.
+    """
+
+    dataset: str | None
+    method: str | None
+    lr: float | None
+    mean: float
+    se: float
+    df: float
+    ci_low: float
+    ci_high: float
+
+
 class InteractionResult(Result, frozen=True, kw_only=True):
     """Mixed model of one metric against lr x method x dataset, with seed as a random effect.
 
@@ -136,6 +152,7 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     n_cells: int = 0
     balanced: bool = False
+    marginal_means: tuple[MarginalMean, ...] = ()
     method_effects: tuple[Contrast, ...] = ()
     likelihood_ratio: tuple[LikelihoodRatio, ...] = ()
     variance_tests: tuple[VarianceTest, ...] = ()

@@ -1,11 +1,11 @@
-"""Differences of methods in marginal means, with Holm's adjustment over the rows printed."""
+"""Marginal means, and differences of methods in them, with Holm's adjustment over the rows printed."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.results import Contrast, DdfMethod
+from heatdrift.results import Contrast, DdfMethod, MarginalMean
 from heatdrift.stats.design import Level
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import holm, t_p_value, t_quantile
@@ -25,6 +25,36 @@ def method_contrasts(model: InteractionModel, *, ddf: DdfMethod, conf_level: flo
 def method_effects(model: InteractionModel, *, conf_level: float) -> tuple[Contrast, ...]:
     """Differences of methods averaged over learning rates and data sets, tested at the seed level."""
     return _contrasts(model, [(None, None)], ddf="strata", conf_level=conf_level)
+
+
+def marginal_means(model: InteractionModel, *, ddf: DdfMethod, conf_level: float) -> tuple[MarginalMean, ...]:
+    """The model's mean of every cell, by data set, learning rate and method, with t intervals."""
+    factor = model.factor("method")
+    methods = factor.levels if factor else (None,)
+    found = []
+    for dataset, lr in _places(model):
+        for method in methods:
+            at = _levels(model, dataset=dataset, lr=lr, method=method)
+            estimate, se, df = model.compare(model.design.marginal(at), ddf)
+            half = t_quantile(conf_level, df) * se
+            found.append(
+                MarginalMean(
+                    dataset=None if dataset is None else str(dataset),
+                    method=None if method is None else str(method),
+                    lr=None if lr is None else float(lr),
+                    mean=estimate,
+                    se=se,
+                    df=df,
+                    ci_low=estimate - half,
+                    ci_high=estimate + half,
+                )
+            )
+    return tuple(found)
+
+
+def _levels(model: InteractionModel, **named: Level | None) -> dict[str, Level]:
+    """Keep the factors that vary in the model."""
+    return {name: level for name, level in named.items() if level is not None and model.factor(name)}
 
 
 def contrast_rows(model: InteractionModel) -> Floats:
@@ -48,11 +78,7 @@ def _rows(
     pairs = [(a, b) for i, b in enumerate(factor.levels) for a in factor.levels[i + 1 :]]
     rows = []
     for dataset, lr in places:
-        at = {
-            name: level
-            for name, level in (("dataset", dataset), ("lr", lr))
-            if level is not None and model.factor(name)
-        }
+        at = _levels(model, dataset=dataset, lr=lr)
         for a, b in pairs:
             row = model.design.marginal({**at, "method": a}) - model.design.marginal({**at, "method": b})
             rows.append((dataset, lr, a, b, row))

@@ -10,7 +10,7 @@ from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.metrics import run_column
 from heatdrift.results import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
 from heatdrift.stats.checks import assumption_checks, twin_check
-from heatdrift.stats.contrasts import method_contrasts, method_effects
+from heatdrift.stats.contrasts import marginal_means, method_contrasts, method_effects
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.findings import interaction_findings
 from heatdrift.stats.frame import largest_block, select_runs
@@ -113,6 +113,7 @@ def interaction(
         left_out=selection.left_out,
         n_dropped=selection.n_dropped,
         findings=interaction_findings(model, column, effects, conf_level),
+        marginal_means=marginal_means(model, ddf=ddf, conf_level=conf_level),
         method_effects=effects,
         likelihood_ratio=model.likelihood_ratios(),
         variance_tests=variance_tests(model),

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from heatdrift.stats.contrasts import method_contrasts
+from heatdrift.stats.contrasts import marginal_means, method_contrasts
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial, log_linear
 from heatdrift.stats.kenward_roger import kenward_roger
@@ -128,14 +128,16 @@ def errors(ref: dict[str, Any]) -> dict[str, float]:
         assert (ours.term, ours.df) == (re.sub("lr_[fc]", "lr", row["term"]), row["npar"])
         note("likelihood ratio", ours.chi2, row["LRT"])
         note("p", ours.p, row["Pr(Chi)"])
+    means = {
+        (m.dataset, m.method, m.lr): m
+        for m in (marginal_means(model, ddf="kenward_roger", conf_level=0.95) if "emmeans" in ref else ())
+    }
     for row in ref.get("emmeans", []):
-        at = {"method": row["method"], "lr": float(row["lr_f"])} | (
-            {"dataset": row["dataset"]} if "dataset" in row else {}
-        )
-        estimate, se, df = model.kenward_roger.contrast(model.design.marginal(at))
-        note("estimate", estimate, row["emmean"], max(abs(row["emmean"]), row["SE"]))
-        note("standard error", se, row["SE"])
-        note("df", df, row["df"])
+        ours = means[row.get("dataset"), row["method"], float(row["lr_f"])]
+        note("estimate", ours.mean, row["emmean"], max(abs(row["emmean"]), row["SE"]))
+        note("standard error", ours.se, row["SE"])
+        note("df", ours.df, row["df"])
+        note("interval", ours.ci_low, row["lower.CL"], max(abs(row["lower.CL"]), row["SE"]))
     if "contrasts" in ref:  # R printed contrasts for lr as a factor only
         for ours, row in zip(
             method_contrasts(model, ddf="kenward_roger", conf_level=0.95), ref["contrasts"], strict=True
