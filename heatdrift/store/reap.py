@@ -7,7 +7,7 @@ from typing import Final
 from heatdrift.records import Provenance, RunRecord
 from heatdrift.store.claims import CLAIM_FILE, STALE_AFTER_S, Running, is_live, read_claim, take_stale
 from heatdrift.store.files import remove_old_temporary
-from heatdrift.store.folder import cell_folders, count_attempts, write_record
+from heatdrift.store.folder import cell_folders, count_attempts, restore_record, write_record
 
 KILLED: Final = "its process ended before the run did (killed, interrupted or out of memory)"
 
@@ -39,7 +39,8 @@ def _reap(folder: Path, store_folder: Path, stale_after_s: float) -> RunRecord |
         return None
     running = take_stale(folder, stale_after_s=stale_after_s)
     remove_old_temporary(folder)
-    if running is None or count_attempts(folder) > running.attempts:  # damaged, or its record was written
+    if running is None or count_attempts(folder) > running.attempts:  # damaged, or it was killed as it wrote its record
+        restore_record(folder)
         return None
     record = killed_record(folder.parent.name, running)
     return record if record is not None and write_record(record, store_folder).new else None

@@ -12,7 +12,14 @@ from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
 from heatdrift.records import FINISHED, Cell, Provenance, RunRecord
 from heatdrift.store.claims import claim
-from heatdrift.store.folder import cell_folder, count_attempts, current_record, write_arrays, write_record
+from heatdrift.store.folder import (
+    cell_folder,
+    count_attempts,
+    current_record,
+    restore_record,
+    write_arrays,
+    write_record,
+)
 
 if TYPE_CHECKING:  # torch is imported in the worker process only
     from heatdrift.train.resources import Resources
@@ -124,6 +131,7 @@ def train_task(
     if held is None:
         return Ended(cell=cell, status="busy")
     with held, held.beating():
+        restore_record(folder)  # whoever had the cell before may have been killed between its attempt and its record
         if _finished_since(folder, task.seen):
             return Ended(cell=cell, status="busy")
         notify(Started(cell=cell))
