@@ -1,43 +1,30 @@
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+import report_inputs
 
 from heatdrift.report import ReportInput
 
 
-def _builders() -> ModuleType:
-    name = "report_inputs"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 @pytest.fixture(scope="session")
 def builders() -> ModuleType:
-    return _builders()
+    return report_inputs
 
 
 @pytest.fixture(scope="session")
 def study() -> ReportInput:
-    return _builders().simulated()
+    return report_inputs.simulated()
 
 
 @pytest.fixture(scope="session")
 def small() -> ReportInput:
     """One data set, two learning rates, two seeds: where a test draws a page of its own."""
-    return _builders().simulated(datasets=("textures",), lrs=(1e-5, 1e-4), seeds=2)
+    return report_inputs.simulated(datasets=("textures",), lrs=(1e-5, 1e-4), seeds=2)
 
 
 @pytest.fixture(scope="session")
 def reference() -> ReportInput:
-    found = _builders().reference()
+    found = report_inputs.reference()
     if found is None:
         pytest.skip("../shared/records/vitb16 is absent")
     return found

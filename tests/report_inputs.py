@@ -24,7 +24,7 @@ from heatdrift.results import (
     VarianceComponent,
 )
 
-RECORDS = Path(__file__).resolve().parents[4] / "shared" / "records" / "vitb16"
+RECORDS = Path(__file__).resolve().parents[2] / "shared" / "records" / "vitb16"
 N_LAYERS = 12
 
 
