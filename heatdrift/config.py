@@ -134,10 +134,10 @@ def decode_toml(text: bytes, kind: type[T], where: str) -> T:
         raise StudyError(f"{where}: not valid TOML: {error}", hint="mend the line named above") from None
 
 
-def _mend(message: str, kind: type) -> str | None:
+def _mend(message: str, kind: type) -> str:
     unknown = re.search(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
     if unknown is None:
-        return None
+        return "mend that value; README ('Your own study') shows every section"
     key, place = unknown.group(1), unknown.group(2) or ""
     section = next((s for s in (place.split(".")[-1], place.split(".")[0].split("[")[0]) if s in _SECTIONS), "")
     struct = _SECTIONS[section] if kind is StudySpec else kind

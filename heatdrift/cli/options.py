@@ -40,8 +40,8 @@ MetricsOption = Annotated[
     list[str] | None,
     typer.Option("--metric", help="Result column of runs (repeatable). Default: drift, retention and accuracy."),
 ]
-MethodAOption = Annotated[str, typer.Option("--method-a", help="Differences are method b minus method a.")]
-MethodBOption = Annotated[str, typer.Option("--method-b", help="Differences are method b minus method a.")]
+MethodAOption = Annotated[str, typer.Option("--method-a", help="Differences are method a minus method b.")]
+MethodBOption = Annotated[str, typer.Option("--method-b", help="Differences are method a minus method b.")]
 BootstrapOption = Annotated[int, typer.Option("--bootstrap", min=100, help="Number of resamples.")]
 ResamplingSeedOption = Annotated[
     int, typer.Option("--resampling-seed", min=0, help="Seed of resampling; the same seed gives the same numbers.")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from rich import box
@@ -13,6 +13,10 @@ from heatdrift.cli.options import Format
 
 if TYPE_CHECKING:
     import polars as pl
+
+_WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
+_GAP: Final = 3  # between two columns
+_ROW_NUMBER: Final = 8
 
 # A pipe has no width: give tables room there instead of folding every cell.
 out = Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -63,15 +67,55 @@ def show_rows(rows: Sequence[Mapping[str, object]], fmt: Format) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table for people: numbers to six significant digits, right-aligned; NULL as an empty field."""
+    """Print a table for people: numbers to six significant digits, right-aligned; NULL as an empty field.
+
+    A table wider than the terminal is printed in several blocks of whole columns, each row numbered in every block:
+    nothing is cut, and csv or json is one option away.
+    """
     filled = [list(row) for row in rows]
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for position, column in enumerate(columns):
-        numeric = all(isinstance(row[position], int | float | None) for row in filled)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
-    for row in filled:
-        table.add_row(*(_text(value) for value in row))
-    out.print(table)
+    numeric = [all(isinstance(row[i], int | float | None) for row in filled) for i in range(len(columns))]
+    texts = [[_text(value) for value in row] for row in filled]
+    widths = [
+        min(max([len(name), *(len(row[i]) for row in texts)]), _WIDEST_TEXT) + _GAP for i, name in enumerate(columns)
+    ]
+    blocks = _blocks(widths, out.width)
+    for number, block in enumerate(blocks):
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            title=None if number else title,
+            title_justify="left",
+            title_style="bold",
+            pad_edge=False,
+        )
+        if len(blocks) > 1:
+            table.add_column("row", justify="right", no_wrap=True)
+        for i in block:
+            justify: Literal["right", "left"] = "right" if numeric[i] else "left"
+            table.add_column(_escaped(columns[i]), justify=justify, no_wrap=numeric[i], overflow="fold")
+        for position, row in enumerate(texts, start=1):
+            lead = [str(position)] if len(blocks) > 1 else []
+            table.add_row(*lead, *(_escaped(row[i]) for i in block))
+        out.print(table)
+
+
+def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Pack columns, in order, into blocks that fit; a block has one column at least."""
+    blocks: list[list[int]] = [[]]
+    if sum(widths) <= room:
+        return [list(range(len(widths)))]
+    left = room - _ROW_NUMBER
+    for i, width in enumerate(widths):
+        if blocks[-1] and width > left:
+            blocks.append([])
+            left = room - _ROW_NUMBER
+        blocks[-1].append(i)
+        left -= width
+    return blocks
+
+
+def _escaped(text: str) -> str:
+    """Text without rich's markup."""
+    return text.replace("[", "\\[")
 
 
 def _text(value: object) -> str:
@@ -79,4 +123,4 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, float):
         return "" if value != value else f"{value:.6g}"
-    return str(value).replace("[", "\\[")
+    return str(value)

@@ -11,6 +11,7 @@ from heatdrift.cli.output import note, say
 from heatdrift.cli.workspace import Workspace
 from heatdrift.config import PROTOCOLS
 from heatdrift.errors import HeatdriftError, ReportError
+from heatdrift.metrics import run_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # models shown; the first is the question of the study
+PER_DATASET = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
 PAIR = ("delta_erf95_pct", "retention_pct")
 
 
@@ -49,12 +51,14 @@ def report(
 
     if not html:
         raise ReportError("no format chosen", hint="heatdrift report --html")
+    for name in metric or ():
+        run_column(name)
     work = Workspace.of(store)
     with open_current(work.store) as connection:
-        name = resolve_study(connection, study)
-        page = _gather(connection, name, work, tuple(metric or METRICS), conf_level)
+        chosen = resolve_study(connection, study)
+        page = _gather(connection, chosen, work, tuple(metric or METRICS), conf_level)
     target = out or Path("reports")
-    written = write_report(page, target if target.suffix == ".html" else target / f"{name}.html")
+    written = write_report(page, target if target.suffix == ".html" else target / f"{chosen}.html")
     say(f"{written} ({written.stat().st_size / 1e6:.2f} MB)")
 
 
@@ -75,9 +79,9 @@ def _gather(
     interactions = [
         result
         for metric in metrics
-        if (result := _attempted(partial(interaction, runs, metric=metric, conf_level=conf_level))) is not None
+        if (result := _attempted(metric, partial(interaction, runs, metric=metric, conf_level=conf_level))) is not None
     ]
-    pair = _attempted(lambda: correlation(runs, x=PAIR[0], y=PAIR[1], conf_level=conf_level))
+    pair = _attempted(" against ".join(PAIR), partial(correlation, runs, x=PAIR[0], y=PAIR[1], conf_level=conf_level))
     return ReportInput(
         study=study,
         description=". ".join(part for part in (plan.study.title, plan.study.description) if part) if plan else "",
@@ -96,11 +100,11 @@ def _gather(
     )
 
 
-def _attempted(compute: "Callable[[], T]") -> "T | None":
+def _attempted(what: str, compute: "Callable[[], T]") -> "T | None":
     try:
         return compute()
     except HeatdriftError as error:
-        note(f"left out of the report: {error.message}")
+        note(f"left out of the report: {what}: {error.message}")
         return None
 
 
@@ -138,21 +142,26 @@ def _protocol(runs: "pl.DataFrame") -> str:
 
 
 def _provenance(runs: "pl.DataFrame") -> "dict[str, list[tuple[str, str]]]":
-    """Distinct values of every provenance column: one value is shown, several are listed."""
+    """Distinct values of every provenance column; what differs between data sets is listed under each."""
 
-    def distinct(columns: "Sequence[str]") -> "list[tuple[str, str]]":
+    def distinct(frame: "pl.DataFrame", columns: "Sequence[str]") -> "list[tuple[str, str]]":
         found = []
         for column in columns:
-            values = runs[column].drop_nulls().unique().sort().to_list() if column in runs.columns else []
+            values = frame[column].drop_nulls().unique().sort().to_list() if column in frame.columns else []
             if values:
                 found.append((column, ", ".join(str(v) for v in values)))
         return found
 
+    targets = {
+        f"data set {dataset}": distinct(runs.filter(runs["dataset"] == dataset), PER_DATASET)
+        for dataset in runs["dataset"].drop_nulls().unique().sort()
+    }
     return {
-        "code": distinct(("commit", "dirty", "diff_sha256", "origin", "packages", "python")),
-        "machine": distinct(("platform", "host", "device", "threads", "precision")),
-        "inputs": distinct(("backbone", "backbone_sha256", "dataset", "data_sha256", "split_sha256", "data_seed")),
-        "evaluation": distinct(("transfer_set", "n_transfer", "template", "select_on", "n_val", "n_test", "n_probe")),
+        "code": distinct(runs, ("commit", "dirty", "diff_sha256", "origin", "packages", "python")),
+        "machine": distinct(runs, ("platform", "host", "device", "threads", "precision")),
+        "backbone": distinct(runs, ("backbone", "backbone_sha256", "preprocess")),
+        **targets,
+        "evaluation": distinct(runs, ("transfer_set", "n_transfer", "template", "select_on", "data_seed")),
         "time": _span(runs),
     }
 

@@ -146,8 +146,8 @@ def dose(
 
 def paired(
     metric: MetricsOption = None,
-    method_a: MethodAOption = "full_ft",
-    method_b: MethodBOption = "lora_r8",
+    method_a: MethodAOption = "lora_r8",
+    method_b: MethodBOption = "full_ft",
     conf_level: ConfOption = 0.95,
     *,
     chosen: Selection,
@@ -169,8 +169,8 @@ def layers(
         list[str] | None,
         typer.Option("--metric", help="Per-block probe, e.g. entropy (repeatable). Default: all that were measured."),
     ] = None,
-    method_a: MethodAOption = "full_ft",
-    method_b: MethodBOption = "lora_r8",
+    method_a: MethodAOption = "lora_r8",
+    method_b: MethodBOption = "full_ft",
     conf_level: ConfOption = 0.95,
     *,
     chosen: Selection,
@@ -235,8 +235,8 @@ def frontier(
 def power(
     metric: MetricOption = "retention_pct",
     seeds: Annotated[int, typer.Option("--seeds", min=2, help="Planned number of seeds.")] = 5,
-    method_a: MethodAOption = "full_ft",
-    method_b: MethodBOption = "lora_r8",
+    method_a: MethodAOption = "lora_r8",
+    method_b: MethodBOption = "full_ft",
     alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="Level of the test.")] = 0.05,
     target: Annotated[float, typer.Option("--power", min=0.51, max=0.999, help="Wanted power.")] = 0.8,
     conf_level: ConfOption = 0.95,

@@ -38,7 +38,8 @@ def show_interaction(result: InteractionResult, fmt: Format) -> None:
     tests = _columns(result.tests)
     show_table(*tests, title="tests of terms (headline: strata, the seed-level test)")
     show_table(
-        *_columns(result.contrasts), title=f"method contrasts, {result.conf_level:.0%} intervals, Holm over all rows"
+        *_columns(result.contrasts),
+        title=f"method contrasts method_a - method_b, {result.conf_level:.0%} intervals, Holm over all rows",
     )
     show_table(
         *_columns(result.robust_contrasts),
@@ -102,7 +103,7 @@ def show_paired(result: PairedResult, fmt: Format) -> None:
         _csv(result.rows)
         return
     _head(result)
-    title = f"{result.method_b} - {result.method_a}, over pairs as published (Holm over all rows)"
+    title = f"{result.method_a} - {result.method_b}, over pairs as published (Holm over all rows)"
     columns = "dataset metric unit n mean_a mean_b difference dz t t_p t_p_holm wilcoxon_p"
     show_table(*_columns(result.rows, columns), title=title)
     columns = "dataset metric seed_difference ci_low ci_high seed_t seed_df seed_p seed_p_holm n_seeds"
@@ -118,7 +119,7 @@ def show_layers(result: LayersResult, fmt: Format) -> None:
     _head(result)
     common = "unit estimate ci_low ci_high t df p p_bh p_by"
     places = {"method": "metric layer", "drift": "dataset method metric layer"}
-    titles = {"method": f"{result.method_b} - {result.method_a}", "drift": "mean drift against 0"}
+    titles = {"method": f"{result.method_a} - {result.method_b}", "drift": "mean drift against 0"}
     for test, place in places.items():
         rows = [row for row in result.rows if row.test == test]
         blocks = [row for row in rows if row.head is None]
@@ -166,7 +167,7 @@ def show_frontier(result: FrontierResult, fmt: Format) -> None:
     limits = "acc_ci_low acc_ci_high retention_ci_low retention_ci_high"
     show_table(*_columns(result.cells, f"{place} {limits}"), title=f"their {result.conf_level:.0%} intervals")
     matched = "dataset matched_on method_a method_b overlap_low overlap_high difference ci_low ci_high n_seeds"
-    title = "retention of method_b - method_a at equal accuracy or weight drift"
+    title = "retention of method_a - method_b at equal accuracy or weight drift"
     show_table(*_columns(result.matched, matched), title=title)
 
 
@@ -176,7 +177,7 @@ def show_power(result: PowerResult, fmt: Format) -> None:
         _csv(result.rows)
         return
     _head(result)
-    title = f"detectable {result.method_b} - {result.method_a} in {result.metric} [{result.unit}]"
+    title = f"detectable {result.method_a} - {result.method_b} in {result.metric} [{result.unit}]"
     show_table(*_columns(result.rows), title=f"{title}, power {result.power:g} at {result.alpha:g}")
 
 

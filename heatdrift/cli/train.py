@@ -89,7 +89,8 @@ def train(
     seen = {state.cell.cell_id: state.attempt for state in states}
     counts = _run(cells, seen, work, _settings(spec, work, folder, device, threads), jobs)
     ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do"
-    note(f"{ended}; stored in {work.store}; next: heatdrift report --html --study {spec.name}")
+    where = f" --store {store}" if store else ""
+    note(f"{ended}; stored in {work.store}; next: heatdrift report --html --study {spec.name}{where}")
     if counts.get("failed") or counts.get("diverged"):
         raise typer.Exit(3)
 

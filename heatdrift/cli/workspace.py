@@ -45,7 +45,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         if name is None:
             raise StudyError(
                 "no study named",
-                hint='heatdrift train --all --study demo (needs no download), or study = "FILE.toml" in heatdrift.toml',
+                hint='--study demo (needs no download), --study FILE.toml, or study = "FILE.toml" in heatdrift.toml',
             )
         return load_study(name)
 

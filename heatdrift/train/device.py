@@ -19,6 +19,6 @@ def resolve_device(wanted: str) -> str:
     try:
         torch.empty(1, device=wanted)
     except (RuntimeError, AssertionError) as error:
-        problem = f"device {wanted!r} cannot be used: {str(error).splitlines()[0]}"
+        problem = f"device {wanted!r} cannot be used: {str(error).splitlines()[0][:80]}"
         raise TrainError(problem, hint="--device cpu, or a torch built for your accelerator") from error
     return wanted
