@@ -68,13 +68,18 @@ class QueryError(StoreError):
 
 
 class UnknownNameError(HeatdriftError):
-    """A name (metric, study, data set, method, key) that does not exist; the nearest known one is offered."""
+    """A name (metric, study, data set, method, key) that does not exist; the nearest known one is offered.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str | None = None) -> None:
+    `nearest` is for names that are numbers, whose distance is not that of their spelling.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, where: str | None = None, nearest: str | None = None
+    ) -> None:
         self.kind = kind
         self.name = name
         self.known = tuple(sorted(known))
-        self.nearest = nearest_name(name, self.known)
+        self.nearest = nearest or nearest_name(name, self.known)
         place = f" in {where}" if where else ""
         hint = f"did you mean {self.nearest!r}? " if self.nearest else ""
         super().__init__(f"unknown {kind} {name!r}{place}", hint=f"{hint}known: {', '.join(self.known) or 'none'}")

@@ -145,36 +145,38 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
 
 
+def _drift(probe: str, *, last: bool = False) -> Column:
+    where = ", last block" if last else ""
+    name = f"delta_{probe}{'_last' if last else ''}_pct"
+    return Column(name=name, title=f"Δ {PROBE[probe].title}{where}", unit="% of base")
+
+
+def _plain(probe: str, *, last: bool = False) -> Column:
+    where = ", last block" if last else ""
+    name = f"{probe}{'_last' if last else ''}"
+    return Column(name=name, title=f"{PROBE[probe].title}{where}", unit=PROBE[probe].unit)
+
+
 def _columns() -> tuple[Column, ...]:
-    def drift(probe: str, *, last: bool = False) -> Column:
-        where = ", last block" if last else ""
-        name = f"delta_{probe}{'_last' if last else ''}_pct"
-        return Column(name=name, title=f"Δ {PROBE[probe].title}{where}", unit="% of base")
-
-    def plain(probe: str, *, last: bool = False) -> Column:
-        where = ", last block" if last else ""
-        name = f"{probe}{'_last' if last else ''}"
-        return Column(name=name, title=f"{PROBE[probe].title}{where}", unit=PROBE[probe].unit)
-
     return (
         Column(name="trainable_params", title="trainable parameters", unit="count"),
         Column(name="train_loss", title="training loss", unit="nats"),
         Column(name="val_acc_pct", title="validation accuracy", unit="%"),
         Column(name="test_acc_pct", title="test accuracy", unit="%"),
-        plain("entropy"),
-        drift("entropy"),
-        drift("entropy", last=True),
-        drift("erf95"),
-        drift("gini"),
-        drift("head_diversity"),
-        drift("rollout_entropy"),
-        drift("patch_entropy"),
-        plain("cka"),
-        plain("cka", last=True),
-        plain("cka_debiased"),
-        plain("embedding_drift"),
-        plain("weight_drift"),
-        plain("proj_drift"),
+        _plain("entropy"),
+        _drift("entropy"),
+        _drift("entropy", last=True),
+        _drift("erf95"),
+        _drift("gini"),
+        _drift("head_diversity"),
+        _drift("rollout_entropy"),
+        _drift("patch_entropy"),
+        _plain("cka"),
+        _plain("cka", last=True),
+        _plain("cka_debiased"),
+        _plain("embedding_drift"),
+        _plain("weight_drift"),
+        _plain("proj_drift"),
         Column(name="zero_shot_base_pct", title="zero-shot accuracy of the base", unit="%"),
         Column(name="zero_shot_pct", title="zero-shot accuracy", unit="%"),
         Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
@@ -182,8 +184,21 @@ def _columns() -> tuple[Column, ...]:
     )
 
 
+# the columns that `cells` averages and the report shows
 RUN_COLUMNS: Final[tuple[Column, ...]] = _columns()
-RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in RUN_COLUMNS}
+# what `runs` was given later; statistics can be asked about these too
+DETAIL_COLUMNS: Final[tuple[Column, ...]] = (
+    _drift("cls_self_mass"),
+    _drift("rollout_erf95"),
+    _drift("rollout_gini"),
+    _drift("erf95", last=True),
+    _drift("gini", last=True),
+    _drift("cls_self_mass", last=True),
+    _drift("head_diversity", last=True),
+    _drift("patch_entropy", last=True),
+    _plain("cka_debiased", last=True),
+)
+RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*RUN_COLUMNS, *DETAIL_COLUMNS)}
 
 
 def run_column(name: str) -> Column:

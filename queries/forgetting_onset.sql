@@ -1,6 +1,6 @@
 -- question: after how many epochs does tracked zero-shot retention first fall below a threshold?
 -- grain: one row per study, data set, method and learning rate
--- units: epochs; threshold in % of base
+-- units: epochs, among the runs that fell below (n_below); threshold in % of base
 -- param study = null: one study; null = all
 -- param below = 90: retention in % of base
 WITH first_below AS (
@@ -16,8 +16,8 @@ SELECT
   r.lr,
   count(*) AS n_runs,
   count(f.onset) AS n_below,
-  min(f.onset) AS earliest,
-  median(f.onset) AS median
+  min(f.onset) AS earliest_among_below,
+  median(f.onset) AS median_among_below
 FROM runs AS r
 LEFT JOIN first_below AS f USING (study, cell_id)
 WHERE r.status = 'done' AND r.study = coalesce($study, r.study)

@@ -22,12 +22,23 @@ StoredStudyOption = Annotated[
     str | None, typer.Option("--study", help="Study in the store; needed when the store holds several.")
 ]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="DuckDB file; records lie beside it. Default: runs/heatdrift.duckdb.")
+    Path | None,
+    typer.Option(
+        "--store",
+        help="DuckDB file; records lie in the same folder, which belongs to one store. Default: runs/heatdrift.duckdb.",
+    ),
 ]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of the images and weights that the study names by path.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
+ResultFormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        help="Output format; csv: the main table (interaction: contrasts, predictors: signals, frontier: cells).",
+    ),
+]
 BackboneOption = Annotated[str | None, typer.Option("--backbone", help="Only runs of this backbone.")]
 DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only this target data set (repeatable).")]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable).")]
@@ -35,10 +46,13 @@ LrOption = Annotated[list[float] | None, typer.Option("--lr", help="Only this le
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this training seed (repeatable).")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Train again what is finished (a new attempt).")]
 ConfOption = Annotated[float, typer.Option("--conf-level", help="Level of intervals.", min=0.5, max=0.999)]
-MetricOption = Annotated[str, typer.Option("--metric", help="Result column of runs.")]
+MetricOption = Annotated[str, typer.Option("--metric", help="Numeric result column of runs (docs/schema.md).")]
 MetricsOption = Annotated[
     list[str] | None,
-    typer.Option("--metric", help="Result column of runs (repeatable). Default: drift, retention and accuracy."),
+    typer.Option(
+        "--metric",
+        help="Numeric result column of runs (docs/schema.md; repeatable). Default: drift, retention and accuracy.",
+    ),
 ]
 MethodAOption = Annotated[str, typer.Option("--method-a", help="Differences are method a minus method b.")]
 MethodBOption = Annotated[str, typer.Option("--method-b", help="Differences are method a minus method b.")]

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +13,9 @@ from heatdrift.cli.options import (
     BackboneOption,
     DatasetOption,
     Format,
-    FormatOption,
     LrOption,
     MethodOption,
+    ResultFormatOption,
     SeedOption,
     StoredStudyOption,
     StoreOption,
@@ -60,7 +61,7 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     own = [p for p in inspect.signature(command).parameters.values() if p.name not in ("chosen", "fmt")]
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [inspect.Parameter(n, keyword, default=None, annotation=a) for n, a in _CHOICES.items()]
-    shared.append(inspect.Parameter("fmt", keyword, default=Format.table, annotation=FormatOption))
+    shared.append(inspect.Parameter("fmt", keyword, default=Format.table, annotation=ResultFormatOption))
 
     @functools.wraps(command)
     def with_choices(**options: Any) -> None:  # noqa: ANN401 (each option has its own type)
@@ -111,10 +112,19 @@ def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.Dat
         ("seed", chosen.seed),
     )
     for column, wanted in axes:
-        known = set(runs[column].to_list())
+        known = sorted(set(runs[column].to_list()))
         for value in wanted:
             if value not in known:
-                raise UnknownNameError(column, str(value), map(str, known), where=f"study {study}")
+                near = _nearest_lr(value, known) if isinstance(value, float) else None
+                raise UnknownNameError(column, str(value), map(str, known), where=f"study {study}", nearest=near)
         if wanted:
             runs = runs.filter(runs[column].is_in(list(wanted)))
     return runs
+
+
+def _nearest_lr(value: float, known: Sequence[float]) -> str | None:
+    """Learning rate at the least distance in log(lr): as text 0.001 resembles 0.1 more than 5e-05."""
+    positive = [lr for lr in known if lr > 0.0]
+    if value <= 0.0 or not positive:
+        return None
+    return str(min(positive, key=lambda lr: abs(math.log(lr / value))))

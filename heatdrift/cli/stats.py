@@ -45,7 +45,10 @@ class Intervals(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    group = typer.Typer(no_args_is_help=True, help="Test what the runs say; every result has n, unit and method.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Test what the runs say; every result has study, n, unit and method. Differences are method_a - method_b.",
+    )
     for command in COMMANDS:
         group.command(command.__name__)(chooses_runs(command))
     app.add_typer(group, name="stats")
@@ -94,8 +97,8 @@ def interaction(
 
 
 def correlation(
-    x: Annotated[str, typer.Option("--x", help="Result column of runs.")] = "delta_erf95_pct",
-    y: Annotated[str, typer.Option("--y", help="Result column of runs.")] = "retention_pct",
+    x: Annotated[str, typer.Option("--x", help="Numeric result column of runs (docs/schema.md).")] = "delta_erf95_pct",
+    y: Annotated[str, typer.Option("--y", help="Numeric result column of runs (docs/schema.md).")] = "retention_pct",
     bootstrap: BootstrapOption = 2000,
     resampling_seed: ResamplingSeedOption = 0,
     conf_level: ConfOption = 0.95,

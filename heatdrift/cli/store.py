@@ -153,22 +153,29 @@ def import_runs(
             report = import_mlflow(path, chosen, store_folder=folder, study=name)
         else:
             report = import_table(Path(path), chosen, store_folder=folder, study=name)
-    _show_import(report, kind, path, ingest(store).problems, study or "(as they were)", fmt)
+    _show_import(report, kind, path, ingest(store).problems, store, fmt)
 
 
 def _show_import(
-    report: "ImportReport", kind: ImportFormat, path: str, problems: "Sequence[Problem]", study: str, fmt: Format
+    report: "ImportReport", kind: ImportFormat, path: str, problems: "Sequence[Problem]", store: Path, fmt: Format
 ) -> None:
+    from heatdrift.store.hints import with_store
+
     for problem in (*report.problems, *problems):
         note(f"left out: {problem.path}: {problem.reason}")
     if fmt is Format.json:
         show_json(report)
     else:
-        left = f"{len(report.problems)} left out"
-        say(f"study {study}: {report.added} imported, {report.unchanged} there already, {left}")
+        counts = [f"{report.added} imported", f"{report.unchanged} there already"]
+        counts += [f"{report.doubled} repeated in the file"] if report.doubled else []
+        counts.append(f"{len(report.problems)} left out")
+        studies = f"study {', '.join(report.studies)}: " if report.studies else ""
+        say(f"{studies}{', '.join(counts)}")
+    if report.ignored:
+        note(f"ignored columns: {', '.join(report.ignored)} (--map OURS=THEIRS takes one in)")
     if report.repeated:
         note(f"{report.repeated} cells had other results already; all attempts are kept:")
-        note("heatdrift sql --name repeated_runs")
+        note(with_store("heatdrift sql --name repeated_runs", store))
     if report.problems and not report.added + report.unchanged:
         raise DataError(f"nothing at {path} is a {kind.value} run", hint="see the reasons above")
 

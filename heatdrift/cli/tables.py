@@ -23,6 +23,7 @@ from heatdrift.results import (
 # Of hundreds of heads the table shows those that differ, at most this many; JSON and CSV have all.
 SHOWN_HEADS: Final = 20
 _SUPPORTED: Final = 0.05
+_WIDE_MARGIN: Final = 10.0  # points of validation accuracy, offered where the chosen margin leaves one candidate
 
 
 def show_interaction(result: InteractionResult, fmt: Format) -> None:
@@ -81,8 +82,8 @@ def show_correlation(result: CorrelationResult, fmt: Format) -> None:
         f"{result.n_runs} runs, {result.n_dropped} left out"
     )
     _findings(result.findings)
-    how = f"{result.pooled.conf_level:.0%} interval: {result.pooled.ci_method}, B={result.bootstrap}"
-    show_table(("level", *fields), rows, title=f"{how}, seed {result.bootstrap_seed}")
+    title = f"{result.pooled.conf_level:.0%} interval: {result.pooled.ci_method}"
+    show_table(("level", *fields), rows, title=title)
 
 
 def show_dose(result: DoseResult, fmt: Format) -> None:
@@ -151,8 +152,15 @@ def show_predictors(result: PredictorsResult, fmt: Format) -> None:
             show_table(*_columns(ranked, scores), title=title)
     columns = "dataset signal picked retention_pct ci_low ci_high oracle random worst n_candidates"
     for rows_of, words in ((result.selection, "at the selected epoch"), (result.selection_epoch1, "after epoch 1")):
-        if rows_of:
-            show_table(*_columns(rows_of, columns), title=f"selection by the signal {words}: {result.metric}")
+        choices = [row for row in rows_of if row.n_candidates > 1]
+        if choices:
+            show_table(*_columns(choices, columns), title=f"selection by the signal {words}: {result.metric}")
+    alone = {row.dataset or result.datasets[0] for row in result.selection if row.n_candidates == 1}
+    if alone:
+        say(
+            f"no selection on {', '.join(sorted(alone))}: one cell lies within {result.margin:g} points of the best "
+            f"validation accuracy. A wider margin gives a choice: --margin {max(_WIDE_MARGIN, 2 * result.margin):g}"
+        )
 
 
 def show_frontier(result: FrontierResult, fmt: Format) -> None:
@@ -177,7 +185,7 @@ def show_power(result: PowerResult, fmt: Format) -> None:
         _csv(result.rows)
         return
     _head(result)
-    title = f"detectable {result.method_a} - {result.method_b} in {result.metric} [{result.unit}]"
+    title = f"detectable {result.method_a} - {result.method_b} in {result.metric} ({result.unit})"
     show_table(*_columns(result.rows), title=f"{title}, power {result.power:g} at {result.alpha:g}")
 
 

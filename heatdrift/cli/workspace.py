@@ -29,9 +29,16 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, store: Path | None) -> "Workspace":
-        """Read heatdrift.toml of the current folder and the environment; `store` is the command's option."""
+        """Read heatdrift.toml of the current folder and the environment; `store` is the command's option.
+
+        StoreError where the store is not there and its folder belongs to another one: before anything is trained.
+        """
         settings = load_settings(Path.cwd())
         chosen = store or (Path(settings.store) if settings.store else DEFAULT_STORE)
+        if not chosen.exists() and any(chosen.parent.glob("*.duckdb")):
+            from heatdrift.store.neighbours import refuse_second_store
+
+            refuse_second_store(chosen)
         return cls(settings=settings, store=chosen)
 
     @property

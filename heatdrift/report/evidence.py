@@ -5,7 +5,13 @@ from heatdrift.report.blocks import Block, Facts, Note, Section, Table, text_tab
 from heatdrift.report.caveats import selection_sentences, singular_caveats
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_figures import contrast_figure, contrast_table, correlation_figure, metric_title
+from heatdrift.report.result_figures import (
+    contrast_figure,
+    contrast_table,
+    correlation_figure,
+    means_table,
+    metric_title,
+)
 from heatdrift.report.study_data import DRIFT, PERFORMANCE, StudyData
 from heatdrift.results import InteractionResult, TermTest
 
@@ -94,6 +100,8 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
     if result.method_effects:
         caption = f"Difference of {name} between methods, averaged over learning rates and data sets, seed-level test"
         blocks.append(contrast_table(result, result.method_effects, caption))
+    if result.marginal_means:
+        blocks.append(means_table(result))
     components = [(c.group, wording.number(c.variance), wording.number(c.sd)) for c in result.random]
     blocks.append(
         text_table(f"Variance components of {name}", ("group", f"variance ({result.unit})²", "SD"), components)
@@ -126,16 +134,18 @@ def _tests(result: InteractionResult) -> Table:
         by_term.setdefault(test.term, {})[test.method] = f"{df}, p {_equals(test.p)}{_corrected(test)}"
     rows = [(term, *(found.get(m, wording.NOT_MEASURED) for m in DDF_ORDER)) for term, found in by_term.items()]
     caption = f"Tests of {metric_title(result.metric)}, type III. The seed-level test is the headline."
-    if any(_corrected(test) for test in result.tests):
-        caption += " GG: p with Greenhouse–Geisser's correction for unequal variances of the differences."
+    if any(test.p_box is not None for test in result.tests):
+        caption += " Box p is what a finding rests on: corrected for variances that differ between levels."
+    if any("GG p" in _corrected(test) for test in result.tests):
+        caption += " GG p: Greenhouse–Geisser's correction for unequal variances of the differences."
     return text_table(caption, ("term", *DDF_WORDS.values()), rows)
 
 
 def _corrected(test: TermTest) -> str:
-    """Return the p-value with Greenhouse-Geisser's correction where the test has one that differs from p."""
-    if test.p_gg is None or test.p_gg == test.p:
-        return ""
-    return f" (GG p {_equals(test.p_gg)})"
+    """Return Box's p-value, and Greenhouse-Geisser's, where the test has one that differs from p."""
+    found = {"Box p": test.p_box, "GG p": test.p_gg}
+    parts = [f"{name} {_equals(p)}" for name, p in found.items() if p is not None and p != test.p]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _equals(p: float) -> str:

@@ -1,6 +1,7 @@
 """Figures of what was tested: contrasts with their intervals, and a correlation with its groups and its pooled line."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -57,7 +58,7 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
     if rows["estimate"].count() == 0:
         return (Note(text="The contrasts of this model have no estimate.", tone="missing"),)
     low, high, _ = padded_domain(rows, point="estimate", low="ci_low", high="ci_high", base=0.0)
-    level = f"{wording.percent(result.conf_level)} interval"
+    level, twinned = f"{wording.percent(result.conf_level)} interval", bool(result.robust_contrasts)
     name = f"{figure_id}-rows"
     data.datasets[name] = rows
     title = f"Difference of {metric_title(result.metric)}"
@@ -72,7 +73,8 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
         figure_id=figure_id,
         title=f"{title} between methods at each learning rate",
         caption=f"Marginal means of the model, with {level}s that are not adjusted for the number of rows; the table "
-        "gives p-values with and without Holm's adjustment over all rows.",
+        "gives p-values with and without Holm's adjustment over all rows"
+        + (", and beside them the seed-level test of each row, which pools no variance." if twinned else "."),
         alternative=f"{title} between two methods with intervals, one row per learning rate. "
         "The values are in the table below.",
         panels=tuple(panels),
@@ -83,8 +85,10 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
 
 
 def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], caption: str) -> Table:
-    """Return differences of methods from a model, one row each."""
-    rows = [
+    """Return differences of methods from a model, one row each, beside their seed-level twins where there are any."""
+    twins = {(c.dataset, c.lr, c.method_a, c.method_b): c for c in result.robust_contrasts}
+    beside = [twins.get((c.dataset, c.lr, c.method_a, c.method_b)) for c in contrasts]
+    rows: list[tuple[str, ...]] = [
         (
             c.dataset or wording.NOT_MEASURED, contrast_label(c), wording.number(c.estimate), wording.number(c.se),
             wording.interval(c.ci_low, c.ci_high), wording.degrees(c.df), wording.number(c.t), wording.p_value(c.p),
@@ -93,7 +97,7 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
         for c in contrasts
     ]  # fmt: skip
     level = wording.percent(result.conf_level)
-    heads = (
+    heads: tuple[str, ...] = (
         "data set",
         "contrast",
         f"estimate ({result.unit})",
@@ -105,7 +109,37 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
         "p (Holm)",
         "df by",
     )
+    if any(beside):
+        heads += (f"seed-level {level} interval", "seed-level df", "seed-level p (Holm)")
+        rows = [(*row, *_seed_level(twin)) for row, twin in zip(rows, beside, strict=True)]
     return text_table(caption, heads, rows, text_columns=2)
+
+
+def _seed_level(twin: Contrast | None) -> tuple[str, str, str]:
+    """Return interval, df and p of the contrast tested against its own spread over seeds."""
+    if twin is None:
+        return (wording.NOT_MEASURED,) * 3
+    return wording.interval(twin.ci_low, twin.ci_high), wording.degrees(twin.df), wording.p_value(twin.p_holm)
+
+
+def means_table(result: InteractionResult) -> Table:
+    """Return the model's marginal mean of every cell, folded."""
+    rows = [
+        (
+            m.dataset or wording.NOT_MEASURED,
+            wording.NOT_MEASURED if m.method is None else method_title(m.method),
+            wording.learning_rate(m.lr),
+            wording.number(m.mean),
+            wording.number(m.se),
+            wording.interval(m.ci_low, m.ci_high),
+            wording.degrees(m.df),
+        )
+        for m in result.marginal_means
+    ]
+    level = wording.percent(result.conf_level)
+    heads = ("data set", "method", "learning rate", f"mean ({result.unit})", "SE", f"{level} interval", "df")
+    table = text_table(f"Marginal means of {metric_title(result.metric)}", heads, rows, text_columns=3)
+    return replace(table, folded=True)
 
 
 def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:

@@ -26,7 +26,10 @@ class Association(Result, frozen=True, kw_only=True):
 
 
 class CorrelationResult(Result, frozen=True, kw_only=True):
-    """Association of x and y: pooled, within data set, within group, repeated-measures and partial given lr."""
+    """Association of x and y: pooled, within data set, within group, repeated-measures and partial given lr.
+
+    ``selection`` names the levels of each factor among the runs used.
+    """
 
     x: str
     y: str
@@ -44,6 +47,10 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
     sign_reversal: bool
     findings: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    study: str | None = None
+    selection: Mapping[str, tuple[str | float, ...]] = {}
+    conf_level: float = float("nan")
+    method: str = ""
 
 
 class DoseRow(Result, frozen=True, kw_only=True):
@@ -85,6 +92,7 @@ class DoseResult(Result, frozen=True, kw_only=True):
     rows: tuple[DoseRow, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    study: str | None = None
 
 
 class PredictorRow(Result, frozen=True, kw_only=True):
@@ -155,3 +163,4 @@ class PredictorsResult(Result, frozen=True, kw_only=True):
     selection_epoch1: tuple[SelectionRow, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    study: str | None = None

@@ -6,7 +6,7 @@ from heatdrift.results.base import Result
 
 
 class PairedRow(Result, frozen=True, kw_only=True):
-    """method_b - method_a over runs that agree in data set, lr and seed; ``dataset`` None = over all data sets.
+    """method_a - method_b over runs that agree in data set, lr and seed; ``dataset`` None = over all data sets.
 
     ``n`` counts pairs; ``difference``, ``dz``, ``t`` and ``wilcoxon_p`` treat pairs as independent, as published.
     ``seed_difference`` weighs every (data set, lr) equally and is tested against its spread over seeds; the interval
@@ -54,12 +54,13 @@ class PairedResult(Result, frozen=True, kw_only=True):
     rows: tuple[PairedRow, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    study: str | None = None
 
 
 class LayerRow(Result, frozen=True, kw_only=True):
     """Seed-level test of one block (``head`` None: mean over its heads) and probe.
 
-    ``test`` "method": method_b - method_a, averaged over lr and data set (``dataset`` and ``method`` None). "drift":
+    ``test`` "method": method_a - method_b, averaged over lr and data set (``dataset`` and ``method`` None). "drift":
     mean drift of one group against 0. ``p_bh`` and ``p_by`` adjust over the ``family`` rows of the same test and
     metric, blocks and heads apart.
     """
@@ -100,6 +101,7 @@ class LayersResult(Result, frozen=True, kw_only=True):
     rows: tuple[LayerRow, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    study: str | None = None
 
 
 class FrontierCell(Result, frozen=True, kw_only=True):
@@ -125,7 +127,7 @@ class FrontierCell(Result, frozen=True, kw_only=True):
 
 
 class MatchedRow(Result, frozen=True, kw_only=True):
-    """Retention of method_b - method_a where both reach the same test accuracy or weight drift.
+    """Retention of method_a - method_b where both reach the same test accuracy or weight drift.
 
     Mean over the overlap of the two dose curves; NaN with a reason in ``note`` where they do not overlap.
     """
@@ -160,10 +162,11 @@ class FrontierResult(Result, frozen=True, kw_only=True):
     matched: tuple[MatchedRow, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    study: str | None = None
 
 
 class PowerRow(Result, frozen=True, kw_only=True):
-    """Smallest detectable |method_b - method_a| of a seed-level test with ``n_seeds`` seeds.
+    """Smallest detectable |method_a - method_b| of a seed-level test with ``n_seeds`` seeds.
 
     ``lr`` None = averaged over learning rates, ``dataset`` None = over data sets. ``sd`` is the study's SD of the
     contrast between seeds with ``sd_df`` degrees of freedom and its chi-square interval; ``ci_low`` and ``ci_high``
@@ -201,3 +204,4 @@ class PowerResult(Result, frozen=True, kw_only=True):
     rows: tuple[PowerRow, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    study: str | None = None

@@ -1,5 +1,6 @@
 """Results of the mixed model: fixed effects, variance components, tests, contrasts."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from heatdrift.results.base import Check, Result
@@ -126,6 +127,7 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     level (df_method strata; Holm over its own rows). ``n_cells`` counts the cells (dataset x method x lr) of the model.
     ``robust_contrasts`` are the twin of ``contrasts`` that pools no variance over cells: each is tested against its own
     spread over seeds. ``interval_method`` says how ``fixed``, ``contrasts`` and ``random`` got their intervals.
+    ``selection`` names the levels of each factor among the runs used.
     """
 
     metric: str
@@ -164,3 +166,6 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     interval_method: str = ""
     bootstrap: int | None = None
     bootstrap_seed: int | None = None
+    study: str | None = None
+    selection: Mapping[str, tuple[str | float, ...]] = {}
+    method: str = ""

@@ -17,6 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.probability import t_p_value
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
@@ -180,6 +182,26 @@ def permutation_p(
     if exact:
         return extreme / n_all, f"exact: all {n_all} arrangements of whole cells"
     return (extreme + 1) / (draws + 1), f"{draws} random arrangements of whole cells"
+
+
+def seed_level_p(table: CellTable, parts: Codes) -> float:
+    """Two-sided p of the mean over seeds of the correlation within a seed, by Student's t with S - 1 df.
+
+    The means of each part are removed within each seed, so neither a seed's own offset nor unequal variances of cells
+    can make a correlation that seeds agree on. NaN with fewer than two seeds that have a correlation, or no spread.
+    """
+    code = parts[table.cell] * (int(table.seed.max()) + 1) + table.seed
+    kept = np.unique(code, return_inverse=True)[1].ravel()
+    x, y = (v - (np.bincount(kept, weights=v) / np.bincount(kept))[kept] for v in map(_standard, (table.x, table.y)))
+    sxy, sxx, syy = (np.bincount(table.seed, weights=w).astype(float) for w in (x * y, x * x, y * y))
+    n = np.bincount(table.seed).astype(float)
+    r = _ratio(sxy, sxx, syy, n, n, n)  # values are at most 1 in size
+    r = r[~np.isnan(r)]
+    if r.size < 2:
+        return float("nan")
+    if float(np.ptp(r)) < _NO_VARIANCE:  # every seed has a perfect correlation, or none has spread to test against
+        return 0.0 if abs(float(r[0])) > 1.0 - _NO_VARIANCE else float("nan")
+    return t_p_value(float(r.mean() / r.std(ddof=1) * np.sqrt(r.size)), r.size - 1)
 
 
 def _residuals(table: CellTable, parts: Codes) -> CellTable:

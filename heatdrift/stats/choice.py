@@ -11,7 +11,7 @@ from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.metrics import run_column
 
 ALPHA: Final = 0.05
-PAIR: Final = ("full_ft", "lora_r8")  # method_a, method_b: differences are b - a
+PAIR: Final = ("lora_r8", "full_ft")  # method_a, method_b: every difference is a - b
 # What `paired` and `dose` report unless told otherwise: drift of support, forgetting, and what the training was for.
 DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", "test_acc_pct")
 
@@ -49,7 +49,7 @@ def check_pair(frame: pl.DataFrame, method_a: str, method_b: str) -> None:
     """
     if method_a == method_b:
         raise StatsError(
-            f"{method_a} cannot be compared with itself", hint="for example --method-a full_ft --method-b lora_r8"
+            f"{method_a} cannot be compared with itself", hint="for example --method-a lora_r8 --method-b full_ft"
         )
     known = sorted(set(frame["method"].to_list()))
     for name in (method_a, method_b):

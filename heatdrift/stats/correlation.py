@@ -14,8 +14,8 @@ import polars as pl
 from heatdrift.errors import StatsError
 from heatdrift.metrics import Column, run_column
 from heatdrift.results import Association, CorrelationResult
-from heatdrift.stats.cells import CellTable, bootstrap_interval, correlation_within, permutation_p
-from heatdrift.stats.frame import Selection, select_runs
+from heatdrift.stats.cells import CellTable, bootstrap_interval, correlation_within, permutation_p, seed_level_p
+from heatdrift.stats.frame import Selection, select_runs, study_name
 from heatdrift.stats.text import counted, number, p_text, percent, signed
 
 Codes = npt.NDArray[np.intp]
@@ -23,6 +23,10 @@ Codes = npt.NDArray[np.intp]
 ALPHA: Final = 0.05
 # A group speaks against the pooled sign only from this size on: around zero a sign means nothing.
 REVERSAL_SIZE: Final = 0.1
+_METHOD: Final = (
+    "Pearson and Spearman over runs; intervals by resampling cells (dataset x method x lr) within dataset x method, p "
+    "by permuting whole cells within groups; rmcorr: group means removed, partial: means of learning rates removed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def correlation(
     Raises
     ------
     UnknownNameError, StatsError
-        Unknown metric; x equal to y; no usable run; settings out of range.
+        Unknown metric; x equal to y; no usable run; x or y the same in all of several runs; settings out of range.
     """
     x_column, y_column = run_column(x), run_column(y)
     if x == y:
@@ -74,6 +78,13 @@ def correlation(
             hint="for example --bootstrap 2000",
         )
     selection = select_runs(runs, [x, y])
+    for option, metric in (("--x", x), ("--y", y)):
+        values = selection.frame[metric].to_numpy()
+        if values.size > 1 and np.ptp(values) == 0.0:
+            raise StatsError(
+                f"{metric} is {values[0]:g} in all {values.size} runs: there is nothing to correlate",
+                hint=f"choose another {option}",
+            )
     table, cells = _table(selection, x, y)
     settings = _Resampling(bootstrap=bootstrap, seed=seed, permutations=permutations, level=conf_level)
 
@@ -91,8 +102,13 @@ def correlation(
         rmcorr = _associate(table, table.group, table.group, "groups", settings)
     if np.ptp(table.lr) > 0:
         partial = _associate(table, table.lr, table.lr, "learning rates", settings)
+    seed_p = seed_level_p(table, np.zeros(table.n_cells, dtype=np.intp)), seed_level_p(table, table.group)
     reversal = _sign_reversal(pooled, [*([rmcorr] if rmcorr else []), *by_group.values()])
     return CorrelationResult(
+        study=study_name(runs),
+        selection=selection.described(),
+        conf_level=conf_level,
+        method=_METHOD,
         x=x,
         y=y,
         x_unit=x_column.unit,
@@ -107,7 +123,7 @@ def correlation(
         rmcorr=rmcorr,
         partial=partial,
         sign_reversal=reversal,
-        findings=_findings(x_column, y_column, pooled, rmcorr, by_group, reversal=reversal),
+        findings=_findings(x_column, y_column, pooled, rmcorr, by_group, seed_p, reversal=reversal),
         left_out=selection.left_out,
     )
 
@@ -179,26 +195,31 @@ def _findings(
     pooled: Association,
     rmcorr: Association | None,
     by_group: dict[str, Association],
+    seed_p: tuple[float, float],
     *,
     reversal: bool,
 ) -> tuple[str, ...]:
-    """Sentences for what interval and permutation both support; a reversal is told whenever there is one."""
+    """Sentences for what interval, permutation and seeds all support; a reversal is told whenever there is one.
+
+    Neither of the first two is enough: the interval takes the seeds at hand for given, and cells may change places only
+    if their variances are equal (docs/calibration_commands.md). ``seed_p``: `seed_level_p`, pooled and within groups.
+    """
     sentences = []
     where = f"Pooled over {len(by_group)} groups" if len(by_group) > 1 else f"In {next(iter(by_group))}"
-    if _supported(pooled):
+    if _supported(pooled, seed_p[0]):
         sentences.append(
             f"{where}, higher {x.title} goes with {_direction(pooled)} {y.title}: "
-            f"{'pooled ' if len(by_group) > 1 else ''}r = {_evidence(pooled)}."
+            f"{'pooled ' if len(by_group) > 1 else ''}r = {_evidence(pooled, seed_p[0])}."
             + (
                 " A pooled r mixes differences between groups with what happens within them."
                 if len(by_group) > 1
                 else ""
             )
         )
-    if rmcorr is not None and _supported(rmcorr):
+    if rmcorr is not None and _supported(rmcorr, seed_p[1]):
         sentences.append(
             f"Within groups (their means removed), higher {x.title} goes with {_direction(rmcorr)} {y.title}: "
-            f"r = {_evidence(rmcorr)}."
+            f"r = {_evidence(rmcorr, seed_p[1])}."
         )
     if reversal:
         shown = ", ".join(f"{name} {signed(a.pearson)}" for name, a in by_group.items())
@@ -209,18 +230,18 @@ def _findings(
     return tuple(sentences)
 
 
-def _supported(association: Association) -> bool:
+def _supported(association: Association, seed_p: float) -> bool:
     excludes_zero = association.ci_low > 0 or association.ci_high < 0
-    return bool(excludes_zero and association.p_permutation < ALPHA)
+    return bool(excludes_zero and association.p_permutation < ALPHA and seed_p < ALPHA)
 
 
 def _direction(association: Association) -> str:
     return "higher" if association.pearson > 0 else "lower"
 
 
-def _evidence(association: Association) -> str:
+def _evidence(association: Association, seed_p: float) -> str:
     return (
         f"{number(association.pearson)} ({percent(association.conf_level)} CI {number(association.ci_low)} to "
         f"{number(association.ci_high)} by resampling {counted(association.n_cells, 'cell')}; permutation "
-        f"{p_text(association.p_permutation)}; {counted(association.n, 'run')})"
+        f"{p_text(association.p_permutation)}; seed-level {p_text(seed_p)}; {counted(association.n, 'run')})"
     )

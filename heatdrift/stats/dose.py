@@ -4,6 +4,7 @@ Spearman's rho over runs with an exact permutation of learning rates within seed
 learning rate with a seed-level interval, because a rank correlation of a dozen runs has no interval worth printing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,10 +18,10 @@ from heatdrift.metrics import run_column
 from heatdrift.results import DoseResult, DoseRow
 from heatdrift.stats.choice import ALPHA, check_level, codes, measured_metrics, shown_dataset
 from heatdrift.stats.clustered import seed_contrast
-from heatdrift.stats.frame import Selection, select_runs
+from heatdrift.stats.frame import Selection, select_runs, study_name
 from heatdrift.stats.probability import holm
 from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
-from heatdrift.stats.trend import spearman, spearman_p, within_seed_test
+from heatdrift.stats.trend import seed_trend_p, spearman, spearman_p, within_seed_test
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,6 +60,9 @@ def dose(
     sentences = list(left_out)
     rows: list[DoseRow] = []
     used, datasets = 0, set[str]()
+    # The permutation also rejects when only the variance grows with the learning rate, and not the mean
+    # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too.
+    contradicted = set[tuple[str, str | None, str]]()
     for metric in chosen:
         selection = select_runs(runs, [metric])
         sentences += selection.left_out
@@ -70,16 +74,23 @@ def dose(
                 continue
             row = _row(group, metric, conf_level, permutations, seed)
             rows.append(replace(row, dataset=dataset, method=method))
+            if seed_trend_p(group["lr"].to_numpy(), group[metric].to_numpy(), codes(group, "seed")) >= ALPHA:
+                contradicted.add((metric, dataset, method))
             datasets.add(dataset)
         used = max(used, sum(r.n for r in rows if r.metric == metric))
     if not rows:
         raise StatsError("no group has runs at two learning rates, so there is no trend", hint="train more --lr values")
     adjusted = holm([r.p_exact for r in rows])
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
-    findings = [_sentence(row, len(rows), conf_level) for row in rows if row.p_exact_holm < ALPHA]
+    findings = [
+        _sentence(row, len(rows), conf_level)
+        for row in rows
+        if row.p_exact_holm < ALPHA and (row.metric, row.dataset, row.method) not in contradicted
+    ]
     findings += _out_of_reach(rows)
     known = tuple(sorted(datasets))
     return DoseResult(
+        study=study_name(runs),
         datasets=known,
         n_runs=used,
         n_dropped=runs.height - used,
@@ -142,10 +153,12 @@ def _out_of_reach(rows: list[DoseRow]) -> list[str]:
     tested = sum(not np.isnan(row.p_exact) for row in rows)
     if not smallest * tested >= ALPHA:
         return []
+    per_metric = min(Counter(row.metric for row in rows if not np.isnan(row.p_exact)).values())
+    one_metric_helps = smallest * per_metric < ALPHA
     return [
         f"No trend can be supported here, whatever the data: so few learning rates and seeds allow no exact p below "
         f"{number(smallest)}, and Holm over {counted(tested, 'row')} makes that {number(min(smallest * tested, 1.0))}. "
-        + ("Ask about one metric with --metric, or train more seeds." if tested > 2 else "Train more seeds.")
+        + ("Ask about one metric with --metric, or train more seeds." if one_metric_helps else "Train more seeds.")
     ]
 
 

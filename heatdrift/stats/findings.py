@@ -5,13 +5,13 @@ seed-level p, with Box's correction and adjusted by Holm over all terms, is belo
 runs; they do not say why.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from heatdrift.metrics import Column
-from heatdrift.results import Contrast
+from heatdrift.results import Check, Contrast
 from heatdrift.stats.design import Factor, Level
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import holm
@@ -25,12 +25,16 @@ _DIFFERENCE_UNITS: Final = {"%": "points", "% of base": "points"}
 
 
 def interaction_findings(
-    model: InteractionModel, column: Column, effects: tuple[Contrast, ...], conf_level: float
+    model: InteractionModel,
+    column: Column,
+    effects: tuple[Contrast, ...],
+    conf_level: float,
+    checks: Sequence[Check] = (),
 ) -> tuple[str, ...]:
-    """One or two sentences per supported term, main effects first."""
+    """One or two sentences per supported term, main effects first; of `checks` they quote the lack of fit."""
     tests = model.seed_tests
     adjusted = dict(zip(tests, holm([t.p_box for t in tests.values()]).tolist(), strict=True))
-    writer = _Writer(model, column, tests, adjusted, conf_level)
+    writer = _Writer(model, column, tests, adjusted, conf_level, _on_curve(model, checks))
     sentences: list[str] = []
     for term in model.design.terms:
         if not adjusted[term] < ALPHA:
@@ -47,6 +51,20 @@ def interaction_findings(
     return tuple(sentences)
 
 
+def _on_curve(model: InteractionModel, checks: Sequence[Check]) -> str:
+    """Words for values that are read off a fitted line or curve in log10(lr); empty where each lr has its own mean."""
+    factor = model.factor("lr")
+    if factor is None or len(factor.labels) >= len(factor.levels) - 1:
+        return ""
+    words = f", on the fitted {'line' if len(factor.labels) == 1 else 'curve'}"
+    for check in checks:
+        if check.name == "lack_of_fit" and check.flag:
+            values = [check.values[name] for name in ("p_box", "p_kenward_roger")]
+            p = next(float(v) for v in values if isinstance(v, float) and v < ALPHA)
+            words += f", which does not fit (lack-of-fit {p_text(p)})"
+    return words
+
+
 class _Writer:
     def __init__(
         self,
@@ -55,6 +73,7 @@ class _Writer:
         tests: Mapping[str, SeedTest],
         adjusted: Mapping[str, float],
         conf_level: float,
+        on_curve: str,
     ) -> None:
         self.model = model
         self.column = column
@@ -62,11 +81,12 @@ class _Writer:
         self.tests = tests
         self.adjusted = adjusted
         self.conf_level = conf_level
+        self.on_curve = on_curve
 
     def main_effect(self, name: str) -> str:
         factor = self._factor(name)
         test = self.tests[name]
-        over = self._averaged_over(name)
+        over = self._averaged_over(name) + (self.on_curve if name == "lr" else "")
         if test.df_num > 1:
             low, high = self._extremes(factor)
             return (
@@ -84,7 +104,9 @@ class _Writer:
         first, second = factor.levels
         return (
             f"{self.title} is {'higher' if test.estimate > 0 else 'lower'} {self._place(name, second)} than "
-            f"{self._place(name, first)}{over}: difference {self._difference(test.estimate)} {evidence}."
+            f"{self._place(name, first)}{over}: difference {self._difference(test.estimate)} {evidence}"
+            + (self._sign_turns(first, second) if name == "method" else "")
+            + "."
         )
 
     def method_pairs(self, effects: tuple[Contrast, ...]) -> list[str]:
@@ -93,10 +115,27 @@ class _Writer:
             f"{self._averaged_over('method')} is {self._difference(c.estimate)} "
             f"({percent(self.conf_level)} CI {signed(c.ci_low)} to {signed(c.ci_high)}; "
             f"seed-level t({number(c.df)}) = {signed(c.t)}, "
-            f"Holm over {counted(len(effects), 'pair')} {p_text(c.p_holm)})."
+            f"Holm over {counted(len(effects), 'pair')} {p_text(c.p_holm)})"
+            f"{self._sign_turns(c.method_b, c.method_a)}."
             for c in effects
             if c.p_holm < ALPHA
         ]
+
+    def _gaps(self, base: Level, adapted: Level, other: Factor) -> list[float]:
+        """Mean with `adapted` minus mean with `base` at each level of another factor."""
+        return [
+            self._mean({"method": adapted, other.name: level}) - self._mean({"method": base, other.name: level})
+            for level in other.levels
+        ]
+
+    def _sign_turns(self, base: Level, adapted: Level) -> str:
+        """Say so where an average over learning rates or data sets hides differences of both signs."""
+        turning = []
+        for other in (f for f in self.model.design.factors if f.name != "method"):
+            gaps = self._gaps(base, adapted, other)
+            if min(gaps) < 0.0 < max(gaps):
+                turning.append(f"{'at' if other.name == 'lr' else 'on'} every {_WORDS[other.name]}")
+        return f"; its sign is not the same {' and '.join(turning)}" if turning else ""
 
     def two_way(self, first: str, second: str) -> str:
         term = f"{first}:{second}"
@@ -108,18 +147,13 @@ class _Writer:
             )
         other = self._factor(second if first == "method" else first)
         base, adapted = method.levels
-        gaps = [
-            (
-                level,
-                self._mean({"method": adapted, other.name: level}) - self._mean({"method": base, other.name: level}),
-            )
-            for level in other.levels
-        ]
+        gaps = list(zip(other.levels, self._gaps(base, adapted, other), strict=True))
         shown = ", ".join(f"{self._difference(gap)} {self._place(other.name, level)}" for level, gap in gaps)
         turns = "; the estimates change sign" if min(g for _, g in gaps) < 0 < max(g for _, g in gaps) else ""
         return (
             f"The difference {method_title(str(adapted))} minus {method_title(str(base))} in {self.column.title} "
-            f"depends on the {_WORDS[other.name]}{self._averaged_over('method', other.name)}: {shown} "
+            f"depends on the {_WORDS[other.name]}{self._averaged_over('method', other.name)}"
+            f"{self.on_curve if other.name == 'lr' else ''}: {shown} "
             f"({self._evidence(term)}){turns}."
         )
 

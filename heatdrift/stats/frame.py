@@ -37,12 +37,22 @@ class Selection:
     left_out: tuple[str, ...]
     n_dropped: int
 
+    def described(self) -> dict[str, tuple[str | float, ...]]:
+        """Levels of every factor among the usable runs, as a result states them."""
+        return {factor: tuple(self.levels(factor)) for factor in FACTORS}
+
     def levels(self, factor: str) -> list[str] | list[float] | list[int]:
         """Distinct levels of a factor in model order: numbers ascending, names alphabetical, full_ft first."""
         found = self.frame[factor].unique().to_list()
         if factor == "method":
             return sorted(found, key=lambda name: (name != "full_ft", name))
         return sorted(found)
+
+
+def study_name(runs: pl.DataFrame) -> str | None:
+    """Name of the one study of the runs; None where the frame does not say."""
+    names = runs["study"].drop_nulls().unique().to_list() if "study" in runs.columns else []
+    return str(names[0]) if len(names) == 1 else None
 
 
 def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:

@@ -15,7 +15,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.results import FrontierCell, FrontierResult, MatchedRow
 from heatdrift.stats.choice import check_level, shown_dataset
-from heatdrift.stats.frame import FACTORS, select_runs
+from heatdrift.stats.frame import FACTORS, select_runs, study_name
 from heatdrift.stats.frontier_findings import frontier_findings
 from heatdrift.stats.matching import Curves, matched_difference
 from heatdrift.stats.probability import t_quantile
@@ -31,7 +31,7 @@ _METHOD: Final = (
     "cells: means over seeds with seed-level t intervals; on the front when no other cell of the data set is at "
     "least as "
     "good in test accuracy and retention and better in one; front_share: the same in resamples of whole seeds, "
-    "B = {bootstrap}, seed {seed}. matched: retention of method_b - method_a, interpolated on the rising part of "
+    "B = {bootstrap}, seed {seed}. matched: retention of method_a - method_b, interpolated on the rising part of "
     "the dose curves (weight drift in log10), mean over their overlap, delete-one-seed jackknife with t"
 )
 
@@ -66,8 +66,9 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
         for other in present[1:]:
             for variable in (ACCURACY, DRIFT):
                 on: MatchedOn = "test_acc_pct" if variable == ACCURACY else "weight_drift"
-                matched.append(_matched(here, shown, on, (present[0], other), conf_level))
+                matched.append(_matched(here, shown, on, (other, present[0]), conf_level))
     return FrontierResult(
+        study=study_name(runs),
         unit=run_column(OUTCOME).unit,
         datasets=datasets,
         n_runs=table.height,

@@ -50,9 +50,9 @@ def _matched(row: MatchedRow, dataset: str, level: float) -> str:
     a, b = method_title(row.method_a), method_title(row.method_b)
     title = run_column(row.matched_on).title
     if np.isnan(row.difference):
-        return f"On {dataset} {b} and {a} cannot be compared at equal {title}: {row.note}."
+        return f"On {dataset} {a} and {b} cannot be compared at equal {title}: {row.note}."
     place = (
-        f"At equal {title} ({number(row.overlap_low)} to {number(row.overlap_high)}) on {dataset}, {b} minus {a} in "
+        f"At equal {title} ({number(row.overlap_low)} to {number(row.overlap_high)}) on {dataset}, {a} minus {b} in "
         f"retention is {signed(row.difference)} points"
     )
     if np.isnan(row.se):

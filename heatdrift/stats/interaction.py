@@ -13,7 +13,7 @@ from heatdrift.stats.checks import assumption_checks, twin_check
 from heatdrift.stats.contrasts import marginal_means, method_contrasts, method_effects
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.findings import interaction_findings
-from heatdrift.stats.frame import largest_block, select_runs
+from heatdrift.stats.frame import largest_block, select_runs, study_name
 from heatdrift.stats.intervals import IntervalKind, with_intervals
 from heatdrift.stats.model import InteractionModel, build_model
 from heatdrift.stats.probability import t_p_value
@@ -21,6 +21,10 @@ from heatdrift.stats.sensitivity import sensitivity_checks
 from heatdrift.stats.variance_tests import variance_tests
 
 _RESIDUAL: Final = "Residual"
+_METHOD: Final = (
+    "linear mixed model by REML, type III tests; headline: seed-level tests of terms (strata), findings by p_box with "
+    "Holm over terms; contrasts method_a - method_b: df {ddf}, intervals {intervals}, Holm over rows"
+)
 
 
 def interaction(
@@ -88,7 +92,11 @@ def interaction(
     total = explained + grouped + fit.residual_variance
     fixed_part = " * ".join(f.name for f in model.design.factors)
     random_part = " + ".join(f"(1 | {g.name})" for g in model.groupings)
+    checks = (*assumption_checks(model, tests), twin_check(shown.contrasts, robust), *sensitivity_checks(model))
     return InteractionResult(
+        study=study_name(runs),
+        selection=selection.described(),
+        method=_METHOD.format(ddf=ddf, intervals=intervals),
         metric=metric,
         unit=column.unit,
         n_runs=model.y.size,
@@ -109,10 +117,10 @@ def interaction(
         fixed=shown.fixed,
         tests=tests,
         contrasts=shown.contrasts,
-        checks=(*assumption_checks(model, tests), twin_check(shown.contrasts, robust), *sensitivity_checks(model)),
+        checks=checks,
         left_out=selection.left_out,
         n_dropped=selection.n_dropped,
-        findings=interaction_findings(model, column, effects, conf_level),
+        findings=interaction_findings(model, column, effects, conf_level, checks),
         marginal_means=marginal_means(model, ddf=ddf, conf_level=conf_level),
         method_effects=effects,
         likelihood_ratio=model.likelihood_ratios(),

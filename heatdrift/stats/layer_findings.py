@@ -24,7 +24,7 @@ def layer_findings(
         drift = "the drift of " if PROBE[metric].has_base else ""
         found = [row for row in members if row.p_bh < alpha]
         if test == "method":
-            what = f"{method_title(method_b)} and {method_title(method_a)} differ in {drift}{title}{over},"
+            what = f"{method_title(method_a)} and {method_title(method_b)} differ in {drift}{title}{over},"
         else:
             place = f"{method_title(str(method))} on {dataset or datasets[0]}"
             what = f"The mean drift of {title} with {place}{over}, is not 0"

@@ -19,7 +19,7 @@ from heatdrift.metrics import PROBE, PROBES
 from heatdrift.results import LayerRow, LayersResult
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, codes, shown_dataset
 from heatdrift.stats.clustered import SeedContrast, cell_indicators, seed_contrast
-from heatdrift.stats.frame import FACTORS, largest_block, select_runs
+from heatdrift.stats.frame import FACTORS, largest_block, select_runs, study_name
 from heatdrift.stats.layer_findings import layer_findings
 from heatdrift.stats.text import counted, difference_unit
 
@@ -30,7 +30,7 @@ _METHOD: Final = (
     "one response per block, head and probe, taken at the selected epoch: drift in % of base where the probe has a "
     "base "
     "value, else the value. Cell means, seed-level t tests (CR2, Satterthwaite df; balanced: df = S - 1). Test "
-    "'method': {b} - {a}, equal weight to every lr and data set; 'drift': mean of a group against 0. p_bh, p_by: "
+    "'method': {a} - {b}, equal weight to every lr and data set; 'drift': mean of a group against 0. p_bh, p_by: "
     "Benjamini-Hochberg and -Yekutieli over all rows of the same test and metric, blocks and heads apart"
 )
 
@@ -60,7 +60,7 @@ def layers(
     runs : rows of the view ``runs`` of one study, protocol and backbone. blocks, heads : rows of the views ``layers``
         and ``heads`` of (at least) these runs; heads may be absent or empty.
     metrics : per-block probes ('entropy', or its drift 'delta_entropy_pct'); None = all that were measured.
-    method_a, method_b : differences are b - a. Where all runs have one method, only drift is tested.
+    method_a, method_b : differences are a - b. Where all runs have one method, only drift is tested.
 
     Raises
     ------
@@ -110,6 +110,7 @@ def layers(
             rows += _rows("drift", shown, method, with_base, contrast, conf_level, with_base.values[:, here])
     rows = _adjusted(rows)
     return LayersResult(
+        study=study_name(runs),
         metrics=tuple(dict.fromkeys(metric for metric, _, _ in responses.keys)),
         method_a=method_a,
         method_b=method_b,
@@ -190,11 +191,11 @@ def _refuse_unmeasured(asked: Sequence[str], responses: _Responses) -> None:
 
 
 def _method_contrast(frame: pl.DataFrame, method_a: str, method_b: str) -> SeedContrast:
-    """Weights of b - a, with equal weight to every (data set, lr)."""
+    """Weights of a - b, with equal weight to every (data set, lr)."""
     cell = codes(frame, "dataset", "method", "lr")
     first = np.unique(cell, return_index=True)[1]
     method = frame["method"].to_numpy()[first]
-    row = (method == method_b) / np.sum(method == method_b) - (method == method_a) / np.sum(method == method_a)
+    row = (method == method_a) / np.sum(method == method_a) - (method == method_b) / np.sum(method == method_b)
     return seed_contrast(cell_indicators(cell), codes(frame, "seed"), row, within=True)
 
 

@@ -40,7 +40,7 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Mean difference b - a over the overlap [low, high], with a jackknife over seeds; NaN where there is none."""
+    """Mean difference a - b over the overlap [low, high], with a jackknife over seeds; NaN where there is none."""
 
     low: float
     high: float
@@ -82,4 +82,4 @@ def _difference(a: Curves, b: Curves) -> tuple[float, float, float]:
         return (float("nan"),) * 3
     points = np.linspace(low, high, POINTS)
     (xa, ya), (xb, yb) = curves
-    return float(low), float(high), float(np.mean(np.interp(points, xb, yb) - np.interp(points, xa, ya)))
+    return float(low), float(high), float(np.mean(np.interp(points, xa, ya) - np.interp(points, xb, yb)))

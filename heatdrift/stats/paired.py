@@ -17,7 +17,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.results import PairedResult, PairedRow
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, measured_metrics
-from heatdrift.stats.frame import select_runs
+from heatdrift.stats.frame import select_runs, study_name
 from heatdrift.stats.pairs import method_pairs, seed_level_difference
 from heatdrift.stats.probability import holm, t_p_value
 from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
@@ -25,7 +25,7 @@ from heatdrift.stats.text import counted, difference_unit, method_title, number,
 Floats = npt.NDArray[np.float64]
 
 _METHOD: Final = (
-    "differences {b} - {a} over runs of identical data set, lr and seed. t, dz and Wilcoxon treat pairs as "
+    "differences {a} - {b} over runs of identical data set, lr and seed. t, dz and Wilcoxon treat pairs as "
     "independent, "
     "as published (Holm over all rows). seed_t: seed-level, every (data set, lr) with equal weight, spread over seeds, "
     "CR2 and Satterthwaite df (in balanced data a one-sample t on per-seed means, df = S - 1); its interval is "
@@ -47,7 +47,7 @@ def paired(
     ----------
     runs : rows of the view ``runs`` of one study, protocol and backbone.
     metrics : result columns; None = those of ``choice.DEFAULT_METRICS`` that were measured.
-    method_a, method_b : differences are b - a.
+    method_a, method_b : differences are a - b.
 
     Raises
     ------
@@ -83,6 +83,7 @@ def paired(
                 sentences.append(single)
     rows = _adjusted(rows)
     return PairedResult(
+        study=study_name(runs),
         method_a=method_a,
         method_b=method_b,
         datasets=tuple(sorted(datasets)),
@@ -198,7 +199,7 @@ class _Sentences:
     def _difference(self, row: PairedRow, family: int) -> str:
         title = run_column(row.metric).title
         return (
-            f"{self.b} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.a} "
+            f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} "
             f"{self._place(row)}, "
             f"averaged over learning rates: difference {with_unit(signed(row.seed_difference), row.unit)} "
             f"({percent(self.level)} CI {signed(row.ci_low)} to {signed(row.ci_high)}; seed-level "
@@ -223,6 +224,6 @@ class _Sentences:
                 "test asks about the average over exactly these, the paired test takes them for noise."
             )
         return (
-            f"The two tests of {self.b} minus {self.a} in {title} {self._place(row)} disagree at 5 %: "
+            f"The two tests of {self.a} minus {self.b} in {title} {self._place(row)} disagree at 5 %: "
             f"over pairs {over_pairs}; over seeds {over_seeds}. {reading}"
         )

@@ -12,13 +12,13 @@ KEY: Final = ("dataset", "lr", "seed")
 
 
 def method_pairs(frame: pl.DataFrame, metric: str, method_a: str, method_b: str) -> pl.DataFrame:
-    """One row per (dataset, lr, seed) that both methods have, sorted by it, with columns a, b and d = b - a."""
+    """One row per (dataset, lr, seed) that both methods have, sorted by it, with columns a, b and d = a - b."""
     sides = [
         frame.filter(pl.col("method") == name).select(*KEY, pl.col(metric).alias(side))
         for name, side in ((method_a, "a"), (method_b, "b"))
     ]
     pairs = sides[0].join(sides[1], on=KEY, how="inner")
-    return pairs.with_columns((pl.col("b") - pl.col("a")).alias("d")).sort(KEY)
+    return pairs.with_columns((pl.col("a") - pl.col("b")).alias("d")).sort(KEY)
 
 
 def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:

@@ -15,7 +15,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.results import PowerResult, PowerRow
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, shown_dataset
-from heatdrift.stats.frame import select_runs
+from heatdrift.stats.frame import select_runs, study_name
 from heatdrift.stats.pairs import method_pairs, seed_level_difference
 from heatdrift.stats.probability import t_quantile
 from heatdrift.stats.text import counted, difference_unit, method_title, number, percent, with_unit
@@ -24,7 +24,7 @@ TARGET: Final = 0.8
 _OTHER_TAIL: Final = 5.0  # noncentrality from which on the other tail is below 3e-7
 OTHER_SEEDS: Final = (3, 5, 8, 10, 15, 20)
 _METHOD: Final = (
-    "two-sided seed-level t test of {b} - {a} at {alpha:g}, df = S - 1, power {power:g} by the noncentral t. sd: "
+    "two-sided seed-level t test of {a} - {b} at {alpha:g}, df = S - 1, power {power:g} by the noncentral t. sd: "
     "between "
     "seeds, of the difference averaged over lr and data set (lr null) or at one lr (Holm not counted), from the "
     "runs at hand; sd_ci: chi-square; ci_low, ci_high: detectable effect at its ends"
@@ -86,6 +86,7 @@ def power(
         )
     used = 2 * pairs.height
     return PowerResult(
+        study=study_name(runs),
         metric=metric,
         unit=difference_unit(column.unit),
         method_a=method_a,
@@ -184,8 +185,8 @@ def _findings(
     asked = overall[seeds]
     single = [row for row in rows if row.lr is not None and row.n_seeds == seeds]
     sentences = [
-        f"With {counted(seeds, 'seed')} a seed-level test finds a difference {method_title(method_b)} minus "
-        f"{method_title(method_a)} in {column.title}, averaged over learning rates and data sets, with "
+        f"With {counted(seeds, 'seed')} a seed-level test finds a difference {method_title(method_a)} minus "
+        f"{method_title(method_b)} in {column.title}, averaged over learning rates and data sets, with "
         f"{percent(target)} power when it is at least {with_unit(number(asked.detectable), unit)} "
         f"(SD between seeds {number(asked.sd)} from {counted(observed, 'seed')}; at the ends of the SD's "
         f"{percent(level)} interval {number(asked.ci_low)} to {number(asked.ci_high)})."

@@ -17,7 +17,7 @@ from heatdrift.metrics import run_column
 from heatdrift.results import PredictorRow, PredictorsResult
 from heatdrift.stats.cell_choice import select_cells
 from heatdrift.stats.choice import check_level, codes
-from heatdrift.stats.frame import FACTORS, select_runs
+from heatdrift.stats.frame import FACTORS, select_runs, study_name
 from heatdrift.stats.predictor_findings import predictor_findings
 from heatdrift.stats.ranking import cell_scores, interval
 from heatdrift.stats.signals import SIGNALS, Signal
@@ -89,6 +89,7 @@ def predictors(
     picked, notes = select_cells(final, margin=margin, level=conf_level)
     picked_early, _ = select_cells(early, margin=margin, level=conf_level)
     return PredictorsResult(
+        study=study_name(runs),
         metric=OUTCOME,
         unit=run_column(OUTCOME).unit,
         datasets=datasets,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from heatdrift.stats.cells import average_ranks
+from heatdrift.stats.cells import CellTable, average_ranks, seed_level_p
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -40,6 +40,18 @@ def spearman_p(rho: float, n: int) -> float:
         return 0.0
     t = rho * np.sqrt((n - 2) / ((1.0 - rho) * (1.0 + rho)))
     return float(2.0 * special.stdtr(n - 2, -abs(t)))
+
+
+def seed_trend_p(lr: Floats, y: Floats, seeds: Codes) -> float:
+    """Two-sided p of the mean over seeds of the correlation of `y` with the rank of `lr`; see `seed_level_p`.
+
+    NaN with one seed, and where seeds have fewer than three learning rates: two points always correlate perfectly.
+    """
+    ranks = average_ranks(lr)
+    levels = np.unique(lr, return_inverse=True)[1].ravel().astype(np.intp)
+    one = np.zeros(int(levels.max()) + 1, dtype=np.intp)
+    table = CellTable(x=ranks, y=y, cell=levels, seed=seeds, group=one, lr=np.arange(one.size))
+    return seed_level_p(table, one)
 
 
 @dataclass(frozen=True, slots=True)

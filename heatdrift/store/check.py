@@ -28,6 +28,7 @@ from heatdrift.store.folder import (
     read_arrays,
     read_bytes,
 )
+from heatdrift.store.hints import with_store
 from heatdrift.store.parts import LONG_VIEWS, PARTS, find_parts, part_damage
 from heatdrift.store.rows import result_sha256
 
@@ -97,7 +98,8 @@ def check_store(store: Path) -> CheckReport:
         findings.append(Finding(kind="not loaded", where=str(store), what="there is no database", todo=_REBUILD))
     elif not findings:
         raise StoreError(f"there is no store at {store}", hint="heatdrift train --all, or name one with --store")
-    return CheckReport(records=cells.records, attempts=cells.attempts, runs=n_runs, findings=tuple(findings))
+    todo = tuple(msgspec.structs.replace(f, todo=with_store(f.todo, store)) for f in findings)
+    return CheckReport(records=cells.records, attempts=cells.attempts, runs=n_runs, findings=todo)
 
 
 def _files(store_folder: Path, cells: _Cells) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ the old database whole; the records stay the truth, and `rebuild` makes the data
 
 import contextlib
 import glob
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -26,6 +27,7 @@ from heatdrift.store.reap import reap
 from heatdrift.store.rows import Rows
 from heatdrift.store.scan import CellKey, Found, Problem, Scan
 
+_LOG: Final = logging.getLogger(__name__)  # without a handler, warnings go to stderr as they are
 _BATCH: Final = 2_000_000  # values held in memory between two inserts
 RUN_TABLES: Final = ("raw.run", "raw.epoch", "raw.layer", "raw.head", "raw.transfer", "raw.robustness")
 
@@ -70,8 +72,12 @@ def rebuild(store: Path) -> IngestReport:
     Raises
     ------
     StoreError
-        There are no records, while the database holds runs: they would be lost. Or as `ingest`.
+        There are no records, and no database either or one whose runs would be lost. Or as `ingest`.
     """
+    if not store.exists() and not has_runs(store.parent):
+        raise StoreError(
+            f"{store.parent} has no records to make {store} from", hint="name the file beside the records with --store"
+        )
     with _ingest_lock(store):
         aside = False
         try:
@@ -88,14 +94,17 @@ def rebuild(store: Path) -> IngestReport:
 
 
 def open_current(store: Path) -> duckdb.DuckDBPyConnection:
-    """Open a store for reading; one that is missing while records exist is built, one of an old schema is migrated."""
+    """Open a store for reading; one that is missing while records exist is built, one of an old schema is migrated.
+
+    That one was built is logged as a warning: it may be that its name was mistyped.
+    """
     if store.exists():
         with attach(store, read_only=True) as connection:
             outdated = checked_version(connection, store) < latest_version()
         if outdated:
             ingest(store)
     elif has_runs(store.parent):
-        ingest(store)
+        _LOG.warning("made %s from %d records", store, ingest(store).added)
     return open_store(store, read_only=True)
 
 

@@ -23,6 +23,7 @@ _PACKAGE: Final = Path(__file__).parents[1]
 _FOLDERS: Final = (_PACKAGE / "queries", _PACKAGE.parent / "queries")  # installed wheel; checkout
 _FIELD: Final = re.compile(r"--\s*(question|grain|units)\s*:\s*(.+)")
 _PARAM: Final = re.compile(r"--\s*param\s+(\w+)\s*=\s*(\S+)\s*:\s*(.+)")
+_VIEW: Final = re.compile(r"\bof the view (\w+)")
 
 
 class QueryParameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +95,22 @@ def named_query(name: str) -> NamedQuery:
 
 
 def run_query(store: Path, name: str, parameters: Mapping[str, Parameter] | None = None) -> pl.DataFrame:
-    """Run a named question; parameters that are not given take the default of its header."""
+    """Run a named question; parameters that are not given take the default of its header.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such question, or `metric` is none that the view it selects from has rows of.
+    QueryError
+        A parameter that the question does not have, or of another type.
+    """
     query = named_query(name)
+    for parameter in query.parameters:
+        view = _VIEW.search(parameter.meaning)
+        given = (parameters or {}).get(parameter.name)
+        if parameter.name == "metric" and view and given is not None:
+            known = run_sql(store, f"SELECT DISTINCT metric FROM {view[1]}")["metric"].to_list()
+            if known and given not in known:
+                raise UnknownNameError("metric", str(given), known, where=f"the view {view[1]} of the store")
     defaults: dict[str, Parameter] = {p.name: p.default for p in query.parameters}
     return run_sql(store, query.sql, defaults | dict(parameters or {}))

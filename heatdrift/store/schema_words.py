@@ -34,7 +34,11 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "cell_id"): Words(
         "", "hash of all that decides the result; the same cell has the same id in every study", "never"
     ),
-    ("", "protocol"): Words("", "how the data were split and the epoch selected: leakfree or preprint", "never"),
+    ("", "protocol"): Words(
+        "",
+        "how the data were split and the epoch selected: leakfree; imported runs: as their source says",
+        "never",
+    ),
     ("", "backbone"): Words("", "pretrained model: open_clip name and tag, or the name of one given by paths", "never"),
     ("", "dataset"): Words("", "target data set", "never"),
     ("", "method"): Words("", "what was trained: full_ft, lora_r8, ...", "never"),
@@ -49,7 +53,9 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "selected_epoch"): Words(
         "count", "earliest epoch of highest validation accuracy", "the run did not get that far"
     ),
-    ("", "select_on"): Words("", "split that selects the epoch: val, or test (protocol preprint)", _UNKNOWN),
+    ("", "select_on"): Words(
+        "", "split that selects the epoch: val; test only for imported runs of the protocol preprint", _UNKNOWN
+    ),
     ("", "batch_size"): Words("images", "images per step", _UNKNOWN),
     ("", "weight_decay"): Words("1", "AdamW weight decay on all trained parameters", _UNKNOWN),
     ("", "warmup_fraction"): Words("fraction", "part of all steps with rising learning rate", _UNKNOWN),

@@ -5,6 +5,7 @@ the statement's kind comes first only to give a clear message.
 """
 
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ import duckdb
 import msgspec
 import polars as pl
 
-from heatdrift.errors import QueryError
+from heatdrift.errors import QueryError, nearest_name
 from heatdrift.store.files import write_bytes
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import VIEWS
@@ -29,6 +30,7 @@ _LOCKS: Final = (
     "SET python_enable_replacements = false",  # else a Python variable's name is a table
     "SET lock_configuration = true",
 )
+_MISSING_TABLE: Final = re.compile(r'(?P<what>Table with name (?P<name>\S+) does not exist!) Did you mean "[^"]*"\?')
 _HINT: Final = f"heatdrift sql --list shows the named questions, docs/schema.md the columns; views: {', '.join(VIEWS)}"
 
 
@@ -121,4 +123,10 @@ def parse_parameter(text: str) -> Parameter:
 def _explained(cause: duckdb.Error) -> QueryError:
     """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with."""
     text = str(cause).split("\n\nLINE ", maxsplit=1)[0].split("\nLINE ", maxsplit=1)[0]
-    return QueryError(" ".join(text.split()), hint=_HINT)
+    return QueryError(_MISSING_TABLE.sub(_missing_table, " ".join(text.split())), hint=_HINT)
+
+
+def _missing_table(found: re.Match[str]) -> str:
+    """Offer the nearest view: DuckDB offers the tables behind the views and its own catalogue."""
+    nearest = nearest_name(found["name"], VIEWS)
+    return found["what"] + (f' Did you mean "{nearest}"?' if nearest else "")

@@ -66,7 +66,7 @@ def test_the_unit_of_a_metric_moves_effects_and_no_test():
 
 def test_swapping_the_methods_swaps_the_sign():
     one = stats.paired(STUDY.runs, metrics=["retention_pct"]).rows
-    other = stats.paired(STUDY.runs, metrics=["retention_pct"], method_a="lora_r8", method_b="full_ft").rows
+    other = stats.paired(STUDY.runs, metrics=["retention_pct"], method_a="full_ft", method_b="lora_r8").rows
     for a, b in zip(one, other, strict=True):
         assert (b.difference, b.seed_t, b.seed_p) == (
             pytest.approx(-a.difference),

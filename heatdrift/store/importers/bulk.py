@@ -13,6 +13,7 @@ from typing import Final
 
 import duckdb
 import msgspec
+import polars as pl
 
 from heatdrift.errors import DataError
 from heatdrift.store.connect import attach, quoted
@@ -63,7 +64,7 @@ def import_bulk(path: Path, store_folder: Path, study: str | None = None) -> Imp
     with source.open() as connection:
         n_runs = _count(connection, f"SELECT count(*) FROM {source.relation('runs')}", path)
         if target.exists():
-            return ImportReport(added=0, unchanged=n_runs)
+            return ImportReport(added=0, unchanged=n_runs, studies=_studies(target))
         making = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
         try:
             making.mkdir(parents=True)
@@ -81,7 +82,7 @@ def import_bulk(path: Path, store_folder: Path, study: str | None = None) -> Imp
             raise cannot_write(target, cause) from cause
         finally:
             shutil.rmtree(making, ignore_errors=True)
-    return ImportReport(added=n_runs, unchanged=0)
+    return ImportReport(added=n_runs, unchanged=0, studies=_studies(target))
 
 
 class _Source:
@@ -221,6 +222,11 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int
 
 def _ident(name: str) -> str:
     return f'"{name}"'  # `commit` is a word of SQL
+
+
+def _studies(part: Path) -> tuple[str, ...]:
+    found = pl.scan_parquet(part / "runs.parquet").select(pl.col("study").unique().sort()).collect()
+    return tuple(found["study"].to_list())
 
 
 def _first_line(cause: BaseException) -> str:

@@ -55,13 +55,21 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """Return our columns of one row of theirs; what is absent, empty or not a number is left out."""
         ours: dict[str, object] = dict(self.constants)
         for name in TARGETS:
-            entry = self.columns.get(name, name if name not in self.constants else "")
-            column = entry if isinstance(entry, Column) else Column(column=entry)
+            column = self._source(name)
             value = row.get(column.column)
             if value is None or value == "" or value != value:
                 continue
             ours[name] = _number(value, name) * column.factor if column.factor != 1.0 else value
         return ours
+
+    def _source(self, name: str) -> Column:
+        entry = self.columns.get(name, name if name not in self.constants else "")
+        return entry if isinstance(entry, Column) else Column(column=entry)
+
+    def ignored(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `columns` that none of ours is taken from, in their order."""
+        used = {self._source(name).column for name in TARGETS}
+        return tuple(column for column in columns if column not in used)
 
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the mapped columns that `columns` lacks."""

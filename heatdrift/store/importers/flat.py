@@ -57,8 +57,9 @@ def import_flat(
         `study` cannot be a folder name, or the store folder cannot be written.
     """
     cell_folder(store_folder, study, "check")
-    added = unchanged = repeated = 0
+    added = unchanged = doubled = repeated = 0
     problems = []
+    seen = set[tuple[Path, int]]()
     for run in runs:
         try:
             record = flat_record([columns.apply(row) for row in run.rows], study=study, origin=origin)
@@ -71,10 +72,20 @@ def import_flat(
         except (HeatdriftError, ValueError) as error:
             problems.append(Problem(path=source, reason=f"{run.label}: {error}"))
             continue
+        again = (written.path, written.attempt) in seen
+        seen.add((written.path, written.attempt))
         added += written.new
-        unchanged += not written.new
+        doubled += again
+        unchanged += not written.new and not again
         repeated += written.new and written.attempt > 1
-    return ImportReport(added=added, unchanged=unchanged, repeated=repeated, problems=tuple(problems))
+    return ImportReport(
+        added=added,
+        unchanged=unchanged,
+        doubled=doubled,
+        repeated=repeated,
+        problems=tuple(problems),
+        studies=(study,) if seen else (),
+    )
 
 
 def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str) -> RunRecord:

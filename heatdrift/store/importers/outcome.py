@@ -22,13 +22,19 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     added, unchanged : runs written as a new attempt or part; runs that the store folder already had.
+    doubled : runs that the source held a second time; they are not among the unchanged.
     repeated : of the added, those whose cell had another attempt with other results (all are kept).
     problems : files or rows that were refused, with the reason.
     mismatches : stated values that could not be reproduced (the measurements are imported, the stated values are not).
+    studies : names that the runs have in the store, in alphabetical order.
+    ignored : columns of the source that no column of ours takes.
     """
 
     added: int
     unchanged: int
+    doubled: int = 0
     repeated: int = 0
     problems: tuple[Problem, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
+    studies: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()

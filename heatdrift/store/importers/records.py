@@ -45,11 +45,13 @@ def import_heatdrift(path: Path, store_folder: Path, study: str | None = None) -
         )
     added = unchanged = repeated = 0
     problems: list[Problem] = []
+    studies = set[str]()
     for folder in cells:
         new, earlier = False, 0
         for record in _attempts(folder, problems):
             renamed = record if study is None else msgspec.structs.replace(record, study=study)
             written = write_record(renamed, store_folder)
+            studies.add(renamed.study)
             earlier += not written.new
             if written.new:
                 repeated += not new and written.attempt > 1 and not earlier
@@ -57,7 +59,13 @@ def import_heatdrift(path: Path, store_folder: Path, study: str | None = None) -
                 _copy_arrays(folder, written.path.parent)
         added += new
         unchanged += bool(earlier) and not new
-    return ImportReport(added=added, unchanged=unchanged, repeated=repeated, problems=tuple(problems))
+    return ImportReport(
+        added=added,
+        unchanged=unchanged,
+        repeated=repeated,
+        problems=tuple(problems),
+        studies=tuple(sorted(studies)),
+    )
 
 
 def _attempts(folder: Path, problems: list[Problem]) -> list[RunRecord]:

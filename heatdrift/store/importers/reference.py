@@ -76,7 +76,12 @@ def import_reference(path: Path, store_folder: Path, study: str) -> ImportReport
             unchanged += 1
         mismatches.extend(_mismatches(run, file))
     return ImportReport(
-        added=added, unchanged=unchanged, repeated=repeated, problems=tuple(problems), mismatches=tuple(mismatches)
+        added=added,
+        unchanged=unchanged,
+        repeated=repeated,
+        problems=tuple(problems),
+        mismatches=tuple(mismatches),
+        studies=(study,) if added + unchanged else (),
     )
 
 

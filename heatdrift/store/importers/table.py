@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from heatdrift.errors import DataError, HeatdriftError
@@ -38,7 +39,8 @@ def import_table(path: Path, columns: ColumnMap, *, store_folder: Path, study: s
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
     runs = _runs(frame.rows(named=True), columns)
-    return import_flat(runs, columns, source=path, store_folder=store_folder, study=study, origin="table")
+    report = import_flat(runs, columns, source=path, store_folder=store_folder, study=study, origin="table")
+    return msgspec.structs.replace(report, ignored=columns.ignored(frame.columns))
 
 
 def _read(path: Path) -> pl.DataFrame:

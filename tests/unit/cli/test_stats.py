@@ -4,14 +4,17 @@ import csv
 import gzip
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from heatdrift.cli.main import app
 from heatdrift.cli.stats import COMMANDS
 from heatdrift.errors import HeatdriftError
+from heatdrift.metrics import RUN_COLUMN
 
 ARCHIVE = Path(__file__).parents[2] / "archives" / "schema0001.duckdb.gz"
 # values of the archive are formulas: what a method changes does not vary between seeds, except where noted
@@ -76,8 +79,8 @@ def test_the_selection_reaches_the_statistics(store):
 def test_repeated_metrics_and_other_methods(store):
     found = json.loads(
         answer(
-            store, "paired", "--metric", "cka", "--metric", "retention_pct", "--method-a", "lora_r8", "--method-b",
-            "full_ft", "--format", "json",
+            store, "paired", "--metric", "cka", "--metric", "retention_pct", "--method-a", "full_ft", "--method-b",
+            "lora_r8", "--format", "json",
         )
     )  # fmt: skip
     assert {r["metric"] for r in found["rows"]} == {"cka", "retention_pct"}
@@ -107,3 +110,44 @@ def test_what_the_user_can_mend(store, arguments, words):
 def test_numbers_out_of_range_are_refused_by_the_option(store):
     for arguments in (("power", "--seeds", 1), ("predictors", "--margin", -1), ("frontier", "--bootstrap", 5)):
         assert call(store, *arguments).exit_code == 2
+
+
+def test_a_learning_rate_is_compared_by_its_size_not_its_spelling(store):
+    with closing(duckdb.connect(str(store), read_only=True)) as connection:
+        lrs = [row[0] for row in connection.execute("select distinct lr from runs").fetchall()]
+    assert max(lrs) < 3e-3
+    result = call(store, "dose", *ASKED["dose"], "--lr", "3e-3")
+    assert isinstance(result.exception, HeatdriftError)
+    assert result.exception.nearest == str(max(lrs))
+    assert f"did you mean '{max(lrs)}'" in result.exception.hint
+
+
+def test_statistics_can_be_asked_about_columns_that_the_view_has(store):
+    with closing(duckdb.connect(str(store), read_only=True)) as connection:
+        view = {row[0] for row in connection.execute("describe runs").fetchall()}
+    drifts = {name for name in view if name.startswith("delta_") and name.endswith("_pct")}
+    assert drifts | {"cka_debiased_last"} <= set(RUN_COLUMN) <= view
+
+
+def test_every_result_names_its_study(store):
+    for name, arguments in ASKED.items():
+        if name not in ("interaction", "power"):
+            found = json.loads(answer(store, name, *arguments, "--format", "json"))
+            assert found["study"], name
+            assert found["method"], name
+            assert found["conf_level"] == 0.95, name
+
+
+def test_titles_name_the_direction_and_the_unit_once(store):
+    assert "lora_r8 - full_ft, over pairs" in answer(store, "paired", *ASKED["paired"])
+    shown = answer(store, "correlation", *ASKED["correlation"])
+    assert shown.count("seed 0") == 1
+
+
+def test_a_selection_among_one_candidate_is_not_shown_but_a_wider_margin_is_offered(store):
+    narrow = ("predictors", *ASKED["predictors"], "--margin", 0)
+    found = json.loads(answer(store, *narrow, "--format", "json"))
+    assert {row["n_candidates"] for row in found["selection"]} == {1}
+    shown = answer(store, *narrow)
+    assert "selection by the signal" not in shown
+    assert "--margin 10" in shown

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from heatdrift.cli.main import app
-from heatdrift.errors import DataError, QueryError
+from heatdrift.errors import DataError, QueryError, StoreError
 
 
 def call(*arguments):
@@ -19,7 +19,7 @@ def store(trained, tmp_path):
     """A copy of two really trained runs under this test's folder, made by import."""
     result = call("import", trained, "--format", "heatdrift", "--store", tmp_path / "runs" / "heatdrift.duckdb")
     assert result.exit_code == 0, result.output
-    assert "2 imported, 0 there already, 0 left out" in result.stdout
+    assert "study tiny: 2 imported, 0 there already, 0 left out" in result.stdout
     return tmp_path / "runs" / "heatdrift.duckdb"
 
 
@@ -57,7 +57,7 @@ def test_check_exits_2_when_something_is_wrong(store):
     path.write_text("{")
     result = call("store", "check", "--store", store, "--format", "json")
     assert result.exit_code == 2
-    assert json.loads(result.stdout)["findings"][0]["todo"] == "heatdrift store check --mend"
+    assert json.loads(result.stdout)["findings"][0]["todo"] == f"heatdrift store check --mend --store {store}"
     assert call("store", "check", "--mend", "--store", store).exit_code == 0
 
 
@@ -67,3 +67,22 @@ def test_a_table_needs_a_map(tmp_path):
     result = call("import", tmp_path / "t.csv", "--format", "table", "--map", "backbone=model", "--store", store)
     assert isinstance(result.exception, DataError)
     assert "no value for dataset, method, lr" in result.stderr
+
+
+def test_a_second_store_in_the_folder_is_refused_before_anything_is_done(store, tmp_path):
+    second = store.with_name("other.duckdb")
+    result = call("import", tmp_path / "nothing", "--format", "heatdrift", "--store", second)
+    assert isinstance(result.exception, StoreError)
+    assert str(store) in result.exception.message
+    assert str(store) in result.exception.hint
+
+
+def test_a_table_import_says_what_it_ignored_and_what_stood_twice(tmp_path):
+    row = "m/w,shapes,full_ft,1e-5,7,50,blue"
+    head = "backbone,dataset,method,lr,seed,val_acc_pct,colour"
+    (tmp_path / "runs.csv").write_text("\n".join((head, row, row, row.replace(",7,", ",11,"))) + "\n")
+    arguments = ("import", tmp_path / "runs.csv", "--format", "table", "--store", tmp_path / "s" / "h.duckdb")
+    first, again = call(*arguments), call(*arguments)
+    assert "study imported: 2 imported, 0 there already, 1 repeated in the file, 0 left out" in first.stdout
+    assert "study imported: 0 imported, 2 there already, 1 repeated in the file, 0 left out" in again.stdout
+    assert "ignored columns: colour" in first.stderr

@@ -17,7 +17,7 @@ from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.inputs import HEADS, LAYERS
 from heatdrift.report.page import page_scripts, page_sections
 from heatdrift.report.study_data import MAX_POINTS, prepare
-from heatdrift.results import LikelihoodRatio
+from heatdrift.results import LikelihoodRatio, MarginalMean
 
 MIB_2_5 = 2_500_000
 MARKUP = "<script>alert(1)</script>\"'&<b>"
@@ -139,14 +139,42 @@ def test_the_page_says_on_which_split_the_epoch_was_selected(study):
 def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
     result = study.interactions[0]
     effect = msgspec.structs.replace(result.contrasts[0], dataset=None, lr=None, df_method="strata")
-    tests = (msgspec.structs.replace(result.tests[0], epsilon=0.5, p_gg=0.07), *result.tests[1:])
+    tests = (msgspec.structs.replace(result.tests[0], epsilon=0.5, p_gg=0.07, p_box=0.004), *result.tests[1:])
     ratio = LikelihoodRatio(term="method:lr", chi2=12.5, df=3, p=0.006)
     fuller = msgspec.structs.replace(result, method_effects=(effect,), tests=tests, likelihood_ratio=(ratio,))
     inp = replace(study, interactions=(fuller,), correlations=())
     tables = {t.caption.split(" ")[0]: t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table)}
     assert tables["Difference"].rows[0][1] == "LoRA r=8 − Full FT, all learning rates"
-    assert "(GG p = .070)" in tables["Tests"].rows[0][1]
+    assert tables["Tests"].rows[0][1].endswith("p = .003 (Box p = .004, GG p = .070)")
+    assert "a finding rests on" in tables["Tests"].caption
     assert tables["Likelihood-ratio"].rows == (("method:lr", "12.5", "3", ".006"),)
+
+
+def test_seed_level_contrasts_stand_beside_those_of_the_model(study):
+    result = study.interactions[0]
+    robust = tuple(
+        msgspec.structs.replace(c, df=4.0, df_method="strata", ci_low=-1.5, ci_high=2.5, p_holm=0.25)
+        for c in result.contrasts[1:]
+    )
+    fuller = msgspec.structs.replace(result, robust_contrasts=robust)
+    inp = replace(study, interactions=(fuller,), correlations=())
+    (figure,) = blocks([evidence.models(inp, prepare(inp))], "models", Figure)
+    assert figure.table.head[-3:] == ("seed-level 95 % interval", "seed-level df", "seed-level p (Holm)")
+    assert figure.table.rows[0][-3:] == ("–", "–", "–")  # no twin of this row
+    assert figure.table.rows[1][-3:] == ("[−1.50, 2.50]", "4", ".250")
+
+
+def test_marginal_means_are_a_folded_table(study):
+    mean = MarginalMean(
+        dataset="shapes", method="full_ft", lr=1e-5, mean=12.5, se=1.0, df=4.0, ci_low=9.0, ci_high=16.0
+    )
+    fuller = msgspec.structs.replace(study.interactions[0], marginal_means=(mean,))
+    inp = replace(study, interactions=(fuller,), correlations=())
+    (table,) = (
+        t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table) if t.caption.startswith("Marginal")
+    )
+    assert table.folded
+    assert table.rows == (("shapes", "Full FT", "1e-5", "12.5", "1.00", "[9.00, 16.0]", "4"),)
 
 
 def test_user_strings_cannot_become_markup(builders):

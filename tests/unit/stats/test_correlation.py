@@ -165,3 +165,10 @@ def test_bootstrap_keeps_the_cells_of_each_group():
 def test_ranks_average_ties():
     values = np.array([3.0, 1.0, 3.0, 2.0])
     np.testing.assert_array_equal(average_ranks(values), stats.rankdata(values))
+
+
+def test_a_metric_that_is_the_same_everywhere_is_refused(make_runs):
+    runs = make_runs().with_columns(pl.lit(3.0).alias("cka"))
+    with pytest.raises(StatsError, match="cka is 3 in all 80 runs") as found:
+        correlation(runs, x="cka", y="retention_pct")
+    assert found.value.hint == "choose another --x"

@@ -154,3 +154,10 @@ def test_bad_questions(runs):
         dose(runs, permutations=0)
     with pytest.raises(StatsError, match="finite"):
         dose(runs.with_columns(pl.lit(float("inf")).alias("cka")), metrics=["cka"])
+
+
+def test_one_metric_is_advised_only_where_it_helps():
+    one_seed = simulated_study(seeds=(7,)).runs  # 3 learning rates of one seed: no p below 2 / 6
+    (sentence,) = dose(one_seed, metrics=["retention_pct", "cka"]).findings
+    assert sentence.endswith(". Train more seeds.")
+    assert "--metric" not in sentence

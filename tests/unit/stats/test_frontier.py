@@ -80,7 +80,7 @@ def test_matching_interpolates_on_the_overlap_only():
     a, b = curve([0.0, 10.0], [0.0, 10.0]), curve([5.0, 15.0], [25.0, 35.0])
     found = matched_difference(a, b)
     assert (found.low, found.high) == (5.0, 10.0)
-    assert found.difference == pytest.approx(20.0)
+    assert found.difference == pytest.approx(-20.0)  # a - b
     assert found.se == pytest.approx(0.0, abs=1e-12)
 
 
@@ -101,7 +101,7 @@ def test_the_jackknife_is_the_seed_level_interval_where_the_statistic_is_linear(
     x = np.tile(np.array([[0.0], [10.0]]), 5)
     y = [rng.normal(size=(2, 5)) for _ in range(2)]
     found = matched_difference(Curves(x, y[0]), Curves(x, y[1]))
-    per_seed = (y[1] - y[0]).mean(axis=0)
+    per_seed = (y[0] - y[1]).mean(axis=0)
     interval = stats.ttest_1samp(per_seed, 0).confidence_interval(0.95)
     assert found.difference == pytest.approx(per_seed.mean())
     assert found.interval(0.95) == (pytest.approx(interval.low), pytest.approx(interval.high))

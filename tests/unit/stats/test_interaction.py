@@ -307,3 +307,35 @@ def test_leaving_out_a_place_averages_the_others(make_runs):
     ]
     assert check.values["method estimate_min"] == pytest.approx(min(without))
     assert check.values["method estimate_max"] == pytest.approx(max(without))
+
+
+def test_the_headline_sentence_of_method_says_when_its_sign_turns(make_runs):
+    lora = pl.col("method") == "lora_r8"
+    turned = pl.when(lora).then(pl.when(pl.col("lr") == 5e-5).then(-0.5).otherwise(5.0)).otherwise(0.0)
+    result = interaction(make_runs().with_columns(pl.col(METRIC) + turned), metric=METRIC)
+    (headline,) = (s for s in result.findings if "is higher with LoRA" in s)
+    assert headline.endswith("; its sign is not the same at every learning rate.")
+    steady = interaction(make_runs(method_effect=3.0), metric=METRIC)
+    assert any("is higher with LoRA" in s for s in steady.findings)
+    assert not any("its sign" in s for s in steady.findings)
+
+
+def test_values_read_off_a_line_say_so_and_whether_it_fits(make_runs):
+    bent = make_runs().with_columns(pl.col(METRIC) + 5.0 * (pl.col("lr") - 1e-5).abs() / 1e-5)
+    line = interaction(bent, metric=METRIC, lr_as="linear")
+    (sentence,) = (s for s in line.findings if "with the learning rate" in s)
+    assert ", on the fitted line, which does not fit (lack-of-fit p " in sentence
+    straight = interaction(make_runs(), metric=METRIC, lr_as="linear")
+    (sentence,) = (s for s in straight.findings if "with the learning rate" in s)
+    assert ", on the fitted line: " in sentence
+    curve = interaction(make_runs(), metric=METRIC, lr_as="poly")
+    assert any(", on the fitted curve: lowest" in s for s in curve.findings)
+    assert not any("fitted" in s for s in interaction(bent, metric=METRIC).findings)
+
+
+def test_a_result_names_its_study_and_the_levels_it_used(make_runs):
+    result = interaction(make_runs(seeds=(7, 11, 19)), metric=METRIC)
+    assert result.study == "s"
+    assert result.selection["method"] == ("full_ft", "lora_r8")
+    assert result.selection["seed"] == (7, 11, 19)
+    assert "Kenward" in result.method or "kenward_roger" in result.method

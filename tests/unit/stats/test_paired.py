@@ -37,6 +37,7 @@ def test_rows_are_scipy_on_the_pairs_and_on_seed_means(runs):
         interval = over_seeds.confidence_interval(0.95)
         assert row.n == d.size
         assert row.difference == pytest.approx(d.mean())
+        assert row.mean_a - row.mean_b == pytest.approx(d.mean())
         assert row.mean_lora_r8 - row.mean_full_ft == pytest.approx(d.mean())
         assert row.dz == pytest.approx(d.mean() / d.std(ddof=1))
         assert (row.t, row.t_p) == (pytest.approx(over_pairs.statistic), pytest.approx(over_pairs.pvalue))
@@ -136,9 +137,9 @@ def test_identical_methods_give_no_number(runs):
 
 def test_other_methods_do_not_borrow_the_names_of_the_default_ones(runs):
     renamed = runs.with_columns(pl.col("method").replace("lora_r8", "last_block"))
-    row = paired(renamed, metrics=["retention_pct"], method_b="last_block").rows[-1]
+    row = paired(renamed, metrics=["retention_pct"], method_a="last_block").rows[-1]
     assert (row.mean_full_ft, row.mean_lora_r8) == (None, None)
-    assert row.mean_b - row.mean_a == pytest.approx(row.difference)
+    assert row.mean_a - row.mean_b == pytest.approx(row.difference)
 
 
 def test_default_metrics_are_the_measured_ones(runs):
@@ -153,7 +154,7 @@ def test_bad_questions(runs):
     with pytest.raises(UnknownNameError, match="unknown method 'lora'"):
         paired(runs, method_b="lora")
     with pytest.raises(StatsError, match="with itself"):
-        paired(runs, method_b="full_ft")
+        paired(runs, method_b="lora_r8")
     with pytest.raises(StatsError, match="no finished runs"):
         paired(runs.with_columns(pl.lit("failed").alias("status")))
     with pytest.raises(StatsError, match="has a partner"):

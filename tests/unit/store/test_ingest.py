@@ -15,6 +15,7 @@ from heatdrift.store import connect, ingest, migrate
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import write_record
 from heatdrift.store.ingest import open_current, rebuild
+from heatdrift.store.neighbours import refuse_second_store
 from heatdrift.store.read import VIEWS, read_view, resolve_study, studies
 
 
@@ -441,3 +442,33 @@ def test_writing_to_a_store_that_this_process_reads_is_a_clear_error(store):
     with open_store(store), pytest.raises(StoreError, match="open in this process") as caught:
         open_store(store, read_only=False)
     assert not isinstance(caught.value, NotAStoreError)
+
+
+def test_a_second_database_in_one_folder_is_refused(make_record, tmp_path):
+    write_record(make_record(seed=7), tmp_path)
+    ingest.ingest(tmp_path / "a.duckdb")
+    with pytest.raises(StoreError, match=r"a\.duckdb"):
+        refuse_second_store(tmp_path / "b.duckdb")
+    refuse_second_store(tmp_path / "a.duckdb")
+    refuse_second_store(tmp_path / "elsewhere" / "b.duckdb")
+
+
+def test_another_programs_database_beside_the_store_does_not_matter(tmp_path):
+    duckdb.connect(tmp_path / "theirs.duckdb").close()
+    (tmp_path / "text.duckdb").write_text("no database")
+    refuse_second_store(tmp_path / "a.duckdb")
+
+
+def test_a_reader_that_makes_the_database_says_so(make_record, tmp_path, caplog):
+    write_record(make_record(seed=7), tmp_path)
+    for _ in range(2):
+        open_current(tmp_path / "a.duckdb").close()
+    assert [r.getMessage() for r in caplog.records] == [f"made {tmp_path / 'a.duckdb'} from 1 records"]
+
+
+def test_a_rebuild_without_records_makes_nothing(tmp_path):
+    with pytest.raises(StoreError, match="no records"):
+        rebuild(tmp_path / "none" / "heatdrift.duckdb")
+    with pytest.raises(StoreError, match="no records"):
+        rebuild(tmp_path / "heatdrift.duckdb")
+    assert not list(tmp_path.iterdir())

@@ -177,3 +177,23 @@ def test_questions_are_found_in_a_wheel_and_in_a_checkout(tmp_path, monkeypatch)
         "-- question: q?\n-- grain: g\n-- units: u\n-- param k = 3: a number\nSELECT $k"
     )
     assert list_queries()[0].parameters[0].default == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "offered"), [("run", '"runs"'), ("epoch", '"epochs"'), ("cell", '"cells"'), ("zzqq", None)]
+)
+def test_a_missing_table_offers_the_nearest_view_and_no_table_behind_it(store, table, offered):
+    with pytest.raises(QueryError) as caught:
+        run_sql(store, f"select * from {table}")
+    assert "raw." not in caught.value.message
+    assert "pg_" not in caught.value.message
+    if offered:
+        assert f"Did you mean {offered}?" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["layer_drift", "head_extremes"])
+def test_a_metric_that_the_view_lacks_is_named(store, name):
+    with pytest.raises(UnknownNameError, match="entropi") as caught:
+        run_query(store, name, {"metric": "entropi"})
+    assert caught.value.nearest == "entropy"
+    assert run_query(store, name, {"metric": "entropy"}).height
