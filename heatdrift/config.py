@@ -23,6 +23,10 @@ PROTOCOLS: Final[dict[str, str]] = {  # name -> what it does, for plans and page
         "Protocol leakfree: class-balanced, disjoint train, validation and probe sets are carved from the train split "
         "by the data seed; validation accuracy selects the epoch; the test split is read once, at the selected epoch."
     ),
+    "preprint": (
+        "Protocol preprint: the whole train split trains; the provided test split is the validation split, selects the "
+        "epoch and holds the probe set, so accuracies are selected on test and there is no untouched test accuracy."
+    ),
 }
 
 
@@ -61,6 +65,7 @@ class TransferSpec(Strict, frozen=True, kw_only=True):
     n_images: int | None = None
     track: int | None = None
     template: str = "a photo of a {}."
+    class_names: str | None = None
 
 
 class TrainSpec(Strict, frozen=True, kw_only=True):

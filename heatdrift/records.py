@@ -17,6 +17,7 @@ from heatdrift.methods import Method
 RECORD_FORMAT: Final = 1
 Status = Literal["done", "diverged", "failed"]
 FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
+_LATER: Final = ("probe_images", "class_names")
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,11 +25,15 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SplitSizes(Strict, frozen=True, kw_only=True):
-    """Images per class of the disjoint train, validation and probe sets; None = all that the split has."""
+    """Images per class of the disjoint train, validation and probe sets; None = all that the split has.
+
+    ``probe_images`` counts probe images in all, spread over the classes as evenly as they go (protocol ``preprint``).
+    """
 
     train: int | None = None
     val: int | None = None
     probe: int | None = None
+    probe_images: int | None = None
 
 
 class Recipe(Strict, frozen=True, kw_only=True):
@@ -62,7 +67,8 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
     """One zero-shot evaluation: which images, how many, with which prompt.
 
     ``n_images`` = None means all; otherwise a class-balanced subset drawn by the data seed. ``track`` images (None = no
-    tracking) are evaluated after every epoch, the whole set once, at the selected epoch.
+    tracking) are evaluated after every epoch, the whole set once, at the selected epoch. ``class_names`` names a
+    versioned list of ``data/class_names.py``; None = the names that the source has.
     """
 
     name: str
@@ -70,6 +76,7 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
     n_images: int | None = None
     track: int | None = None
     template: str = "a photo of a {}."
+    class_names: str | None = None
 
 
 class Cell(Strict, frozen=True, kw_only=True):
@@ -104,8 +111,17 @@ class Cell(Strict, frozen=True, kw_only=True):
 
     @property
     def cell_id(self) -> str:
-        """Content hash of all fields; the ``c1-`` prefix changes if the way of hashing ever does."""
-        return "c1-" + hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+        """Content hash of all fields; the ``c1-`` prefix changes if the way of hashing ever does.
+
+        A field that came later (``_LATER``) is left out where it is None, which means what was done before it came: old
+        cells keep their ids.
+        """
+        content = msgspec.to_builtins(self)
+        for part in (content["recipe"] and content["recipe"]["sizes"], *content["transfer"]):
+            for name in _LATER:
+                if part and part.get(name, ...) is None:
+                    del part[name]
+        return "c1-" + hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
     @property
     def group(self) -> str:
@@ -157,6 +173,7 @@ class Preprocess(Strict, frozen=True, kw_only=True):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
+    antialias: bool = True
 
 
 class AdapterChecks(Strict, frozen=True, kw_only=True):
@@ -181,8 +198,31 @@ class AdapterChecks(Strict, frozen=True, kw_only=True):
         return self.off_max_diff <= 1e-5
 
 
+class SourceRecord(Strict, frozen=True, kw_only=True):
+    """What was really read under the name of a source of images or weights.
+
+    Attributes
+    ----------
+    source : as the study file says it, such as ``parquet:PATH`` or ``hf:OWNER/NAME/SPLIT``.
+    sha256 : hash of the content that was read (a cell's identity may rest on a published name and revision instead).
+    revision : commit that a name on a hub resolved to; None for what has none.
+    n_images : images read; None for weights.
+    skipped : pictures that did not decode and were left out on purpose (``--skip-unreadable``), by name.
+    """
+
+    source: str
+    sha256: str
+    revision: str | None = None
+    n_images: int | None = None
+    skipped: tuple[str, ...] = ()
+
+
 class Provenance(Strict, frozen=True, kw_only=True):
-    """Where a run's numbers come from; None = the source did not keep it."""
+    """Where a run's numbers come from; None = the source did not keep it.
+
+    ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
+    transfer sets by name.
+    """
 
     commit: str | None = None
     dirty: bool | None = None
@@ -197,6 +237,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     split_sha256: str | None = None
     class_names: Mapping[str, tuple[str, ...]] = {}
     preprocess: Preprocess | None = None
+    sources: Mapping[str, SourceRecord] = {}
     source: str | None = None
 
 

@@ -1,7 +1,8 @@
-"""Class-balanced, seeded, disjoint splits, and class-balanced subsets."""
+"""The splits of each protocol, seeded and hashed, and class-balanced subsets."""
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,19 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """Positions into the train source, sorted within each split: train, validation and probe are disjoint."""
+    """Positions of the images of each set, sorted within each.
+
+    Attributes
+    ----------
+    train : positions into the train source.
+    val, probe : positions into the source `held_out`; disjoint from each other and from `train` if that is "train".
+        If it is "test" (protocol ``preprint``), validation is the whole test split and the probe set lies in it.
+    """
 
     train: Indices
     val: Indices
     probe: Indices
+    held_out: Literal["train", "test"] = "train"
 
     @property
     def sha256(self) -> str:
@@ -59,6 +68,43 @@ def leakfree_splits(labels: Indices, sizes: SplitSizes, *, data_seed: int, sourc
             part.append(piece)
     val, probe, train = (np.sort(np.concatenate(part)) for part in parts)
     return Splits(train=train, val=val, probe=probe)
+
+
+def preprint_splits(
+    train_labels: Indices, test_labels: Indices, sizes: SplitSizes, *, data_seed: int, source: str
+) -> Splits:
+    """Take both splits whole, as the preprint did: it validates, and so selects the epoch, on the test split.
+
+    The probe set is ``sizes.probe_images`` test images: as many per class as divide evenly, the rest drawn from what
+    remains. No image is left that selection has not seen, so there is no test accuracy under this protocol.
+
+    Raises
+    ------
+    DataError : probe_images is missing, or more than the test split (or one of its classes) has.
+    """
+    wanted = sizes.probe_images
+    if wanted is None or not 0 < wanted <= len(test_labels):
+        problem = f"{source}: probe_images is {wanted}, the test split has {len(test_labels)} images"
+        raise DataError(problem, hint="sizes = { probe_images = 200 } in the study file")
+    classes = np.unique(test_labels)
+    each = wanted // len(classes)
+    generator = np.random.Generator(np.random.PCG64([data_seed, 3]))
+    even: list[Indices] = []
+    for label in classes:
+        members = np.flatnonzero(test_labels == label)
+        if len(members) < each:
+            problem = f"{source}: class {label} has {len(members)} test images, an even probe set needs {each}"
+            raise DataError(problem, hint="lower probe_images in the study file")
+        even.append(generator.permutation(members)[:each])
+    chosen = np.concatenate(even)
+    left = np.setdiff1d(np.arange(len(test_labels)), chosen)
+    rest = generator.permutation(left)[: wanted - len(chosen)]
+    return Splits(
+        train=np.arange(len(train_labels)),
+        val=np.arange(len(test_labels)),
+        probe=np.sort(np.concatenate([chosen, rest])),
+        held_out="test",
+    )
 
 
 def balanced_subset(labels: Indices, n: int | None, *, data_seed: int, source: str) -> Indices:

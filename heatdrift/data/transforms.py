@@ -23,8 +23,8 @@ def crops(images: LabelledImages, positions: NDArray[np.int64], preprocess: Prep
     ------
     DataError : a picture does not decode (named).
     """
-    size = preprocess.size
-    transform = Compose([Resize(size, InterpolationMode(preprocess.interpolation), antialias=True), CenterCrop(size)])
+    size, interpolation = preprocess.size, InterpolationMode(preprocess.interpolation)
+    transform = Compose([Resize(size, interpolation, antialias=preprocess.antialias), CenterCrop(size)])
     out = np.empty((len(positions), 3, size, size), dtype=np.uint8)
     for row, position in enumerate(positions.tolist()):
         out[row] = np.asarray(transform(images.read(position))).transpose(2, 0, 1)

@@ -59,6 +59,7 @@ def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
         warmup_fraction=train.warmup_fraction,
         clip_norm=train.clip_norm,
         precision=train.precision,
+        select_on="test" if study.protocol == "preprint" else "val",
     )
 
 
@@ -69,6 +70,7 @@ def _transfer_plan(name: str, spec: TransferSpec, source_hash: SourceHash) -> Tr
         n_images=spec.n_images,
         track=spec.track,
         template=spec.template,
+        class_names=spec.class_names,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from heatdrift.config import PROTOCOLS, StudySpec, decode_toml
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import method
+from heatdrift.records import SplitSizes
 
 
 def builtin_studies() -> tuple[str, ...]:
@@ -42,6 +43,8 @@ def check_study(study: StudySpec, where: str) -> None:
         raise UnknownNameError("protocol", study.protocol, PROTOCOLS, where=where)
     if study.train.epochs < 1 or study.train.batch_size < 1:
         raise StudyError(f"{where}: [train] epochs and batch_size must be >= 1", hint="mend [train]")
+    for name, dataset in study.datasets.items():
+        _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
     for grid in study.grids:
         for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):
             if not values:
@@ -56,3 +59,16 @@ def check_study(study: StudySpec, where: str) -> None:
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="mend [grid] lr")
+
+
+def _check_sizes(protocol: str, sizes: SplitSizes, where: str) -> None:
+    """Each protocol carves other sets; a size that it would ignore is refused."""
+    per_class = (sizes.train, sizes.val, sizes.probe)
+    if protocol == "preprint" and (sizes.probe_images is None or any(n is not None for n in per_class)):
+        problem = f"{where} protocol preprint uses both splits whole and needs probe_images alone"
+        raise StudyError(problem, hint="sizes = { probe_images = 200 }")
+    if protocol == "leakfree" and (sizes.probe_images is not None or any(n is None or n < 1 for n in per_class)):
+        problem = (
+            f"{where} protocol leakfree needs train, val and probe, each >= 1 image per class, and no probe_images"
+        )
+        raise StudyError(problem, hint="sizes = { train = 12, val = 3, probe = 4 }")

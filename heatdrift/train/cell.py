@@ -103,7 +103,7 @@ def run_cell(
         total_params=_total_params(resources, model),
         n_train=len(data.train),
         n_val=len(data.val),
-        n_test=len(data.test),
+        n_test=None if data.test is None else len(data.test),
         n_probe=len(data.probe),
         epochs=tuple(history),
         provenance=msgspec.structs.replace(
@@ -114,6 +114,7 @@ def run_cell(
             split_sha256=data.split_sha256,
             class_names={cell.dataset: data.class_names, **{t.plan.name: t.class_names for t in transfers}},
             preprocess=resources.backbone.preprocess,
+            sources=resources.sources_of(cell.dataset, (plan.name for plan in cell.transfer)),
         ),
         started_at=started,
     )
@@ -131,7 +132,7 @@ def run_cell(
         status=status,
         error=error,
         selected_epoch=selected.epoch,
-        test_acc_pct=accuracy_pct(model.logits, data.test, resources.normalise),
+        test_acc_pct=None if data.test is None else accuracy_pct(model.logits, data.test, resources.normalise),
         transfer=tuple(
             TransferRecord(
                 transfer_set=t.plan.name,

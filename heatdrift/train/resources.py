@@ -5,7 +5,7 @@ the same for all cells of a data set.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
-from heatdrift.data.splits import balanced_subset, leakfree_splits
+from heatdrift.data.splits import Splits, balanced_subset, leakfree_splits, preprint_splits
 from heatdrift.data.transforms import crops
+from heatdrift.errors import DataError
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import zero_shot_hits
-from heatdrift.records import TransferPlan
+from heatdrift.records import SourceRecord, TransferPlan
 from heatdrift.train.loop import Normaliser, PixelSet
 
 GALLERY_IMAGES = 6
@@ -33,14 +34,15 @@ GALLERY_IMAGES = 6
 class TargetData:
     """One target data set, split and cropped, and how the base looks on its probe set.
 
-    ``probe_positions`` are positions of the probe images in the train source; ``gallery_sha256`` hashes of the crops of
-    the first ones, whose maps are kept.
+    ``test`` is None where the protocol leaves no untouched test images. ``probe_positions`` are positions of the probe
+    images in the source that they come from; ``gallery_sha256`` hashes of the crops of the first ones, whose maps are
+    kept.
     """
 
     train: PixelSet
     val: PixelSet
     probe: PixelSet
-    test: PixelSet
+    test: PixelSet | None
     class_names: tuple[str, ...]
     split_sha256: str
     probe_positions: NDArray[np.int64]
@@ -77,9 +79,11 @@ class Resources:
     backbone_spec: BackboneSpec
     datasets: Mapping[str, DatasetSpec]
     transfers: Mapping[str, TransferSpec]
+    protocol: str
     data_seed: int
     folder: Path
     device: torch.device
+    sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
@@ -91,6 +95,7 @@ class Resources:
             backbone_spec=study.backbone,
             datasets=study.datasets,
             transfers=study.transfer,
+            protocol=study.protocol,
             data_seed=study.train.data_seed,
             folder=folder,
             device=device,
@@ -100,7 +105,9 @@ class Resources:
     def backbone(self) -> Backbone:
         """The pretrained model."""
         if self._backbone is None:
-            self._backbone = load_backbone(self.backbone_spec, self.folder, self.device)
+            spec = self.backbone_spec
+            self._backbone = load_backbone(spec, self.folder, self.device)
+            self.sources["backbone"] = SourceRecord(source=spec.weights or spec.name, sha256=self._backbone.sha256)
         return self._backbone
 
     @property
@@ -111,7 +118,7 @@ class Resources:
     def target(self, name: str) -> TargetData:
         """Splits, crops and base measurements of a target data set."""
         if name not in self._targets:
-            self._targets[name] = self._load_target(self.datasets[name])
+            self._targets[name] = self._load_target(name, self.datasets[name])
         return self._targets[name]
 
     def transfer(self, plan: TransferPlan) -> TransferData:
@@ -124,18 +131,27 @@ class Resources:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
         return measure(tower, self.normalise.batches(pixels, size=50), observed, keep=keep)
 
-    def _load_target(self, spec: DatasetSpec) -> TargetData:
-        source, test = (self._open(part) for part in (spec.train, spec.test))
-        splits = leakfree_splits(source.labels, spec.sizes, data_seed=self.data_seed, source=source.source)
+    def sources_of(self, dataset: str, transfers: Iterable[str]) -> dict[str, SourceRecord]:
+        """What was read for a cell: backbone, both splits of its data set, its transfer sets."""
+        wanted = ("backbone", f"{dataset}/train", f"{dataset}/test", *transfers)
+        return {name: self.sources[name] for name in wanted}
+
+    def _load_target(self, name: str, spec: DatasetSpec) -> TargetData:
+        source, test = self._open(f"{name}/train", spec.train), self._open(f"{name}/test", spec.test)
+        if source.class_names != test.class_names:
+            problem = f"data set {name!r}: {source.source} and {test.source} do not have the same classes"
+            raise DataError(problem, hint="give two splits of one data set")
+        splits = self._splits(source, test, spec)
+        held_out = test if splits.held_out == "test" else source
         # One image of each of the first classes leads the probe set, so that the gallery shows different things.
-        first = np.unique(source.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]
+        first = np.unique(held_out.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]
         probe = np.concatenate([splits.probe[first], np.delete(splits.probe, first)])
-        pixels = self._pixels(source, probe)
+        pixels = self._pixels(held_out, probe)
         return TargetData(
             train=self._pixels(source, splits.train),
-            val=self._pixels(source, splits.val),
+            val=self._pixels(held_out, splits.val),
             probe=pixels,
-            test=self._pixels(test, np.arange(len(test))),
+            test=None if splits.held_out == "test" else self._pixels(test, np.arange(len(test))),
             class_names=source.class_names,
             split_sha256=splits.sha256,
             probe_positions=probe,
@@ -144,8 +160,13 @@ class Resources:
             base=self.measure(self.backbone.visual, pixels, keep=len(first)),
         )
 
+    def _splits(self, source: LabelledImages, test: LabelledImages, spec: DatasetSpec) -> Splits:
+        if self.protocol == "preprint":
+            return preprint_splits(source.labels, test.labels, spec.sizes, data_seed=self.data_seed, source=test.source)
+        return leakfree_splits(source.labels, spec.sizes, data_seed=self.data_seed, source=source.source)
+
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
-        images = self._open(spec.test)
+        images = self._open(plan.name, spec.test)
         chosen = balanced_subset(images.labels, plan.n_images, data_seed=self.data_seed, source=images.source)
         pixels = self._pixels(images, chosen)
         track = np.empty(0, dtype=np.int64)
@@ -157,8 +178,11 @@ class Resources:
             plan=plan, pixels=pixels, text=text, class_names=images.class_names, track=track, base_hits=hits
         )
 
-    def _open(self, source: SourceSpec | str) -> LabelledImages:
-        return open_source(SourceSpec(source=source) if isinstance(source, str) else source, self.folder)
+    def _open(self, name: str, source: SourceSpec | str) -> LabelledImages:
+        spec = SourceSpec(source=source) if isinstance(source, str) else source
+        images = open_source(spec, self.folder)
+        self.sources[name] = SourceRecord(source=spec.source, sha256=images.sha256, n_images=len(images))
+        return images
 
     def _pixels(self, images: LabelledImages, positions: NDArray[np.int64]) -> PixelSet:
         return PixelSet(

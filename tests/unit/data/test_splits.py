@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatdrift.data.splits import balanced_subset, leakfree_splits
+from heatdrift.data.splits import balanced_subset, leakfree_splits, preprint_splits
 from heatdrift.errors import DataError
 from heatdrift.records import SplitSizes
 
@@ -58,3 +58,35 @@ def test_a_subset_larger_than_the_set_or_a_class_is_refused():
 
 def test_none_means_all():
     assert np.array_equal(balanced_subset(LABELS, None, data_seed=0, source="x"), np.arange(60))
+
+
+def preprint(n, test_labels, *, data_seed=1):
+    return preprint_splits(LABELS, test_labels, SplitSizes(probe_images=n), data_seed=data_seed, source="x")
+
+
+@given(st.integers(1, 40), st.integers(0, 2**31))
+def test_the_preprint_takes_both_splits_whole_and_probes_on_test_images(n, data_seed):
+    test_labels = np.repeat(np.arange(5), 8)
+    splits = preprint(n, test_labels, data_seed=data_seed)
+    assert splits.held_out == "test"
+    assert np.array_equal(splits.train, np.arange(len(LABELS)))
+    assert np.array_equal(splits.val, np.arange(len(test_labels)))
+    assert len(splits.probe) == len(np.unique(splits.probe)) == n
+    assert np.bincount(test_labels[splits.probe], minlength=5).min() >= n // 5
+
+
+def test_the_remainder_of_a_preprint_probe_set_may_fall_on_one_class():
+    """200 images over 37 classes: 5 each, and 15 drawn from all that remain, as the preprint says."""
+    test_labels = np.concatenate([np.repeat(np.arange(4), 2), np.full(92, 4)])
+    counts = np.bincount(test_labels[preprint(14, test_labels).probe])
+    assert counts.tolist() == [2, 2, 2, 2, 6]
+
+
+def test_a_preprint_probe_set_that_cannot_be_had_is_refused():
+    test_labels = np.repeat(np.arange(5), 8)
+    with pytest.raises(DataError, match="probe_images is 41, the test split has 40"):
+        preprint(41, test_labels)
+    with pytest.raises(DataError, match="probe_images is None"):
+        preprint(None, test_labels)
+    with pytest.raises(DataError, match="class 1 has 1 test images, an even probe set needs 2"):
+        preprint(4, np.array([0, 0, 0, 1]))

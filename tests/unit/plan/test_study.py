@@ -111,3 +111,21 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path):
     with pytest.raises(UnknownNameError) as caught:
         load_study("dmeo")
     assert caught.value.nearest == "demo"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sizes", "message"),
+    [
+        ("leakfree", "train = 2, val = 1", "leakfree needs train, val and probe"),
+        ("leakfree", "train = 2, val = 0, probe = 1", "leakfree needs train, val and probe"),
+        ("leakfree", "train = 2, val = 1, probe = 1, probe_images = 9", "leakfree needs train, val and probe"),
+        ("preprint", "train = 2, val = 1, probe = 1", "preprint uses both splits whole"),
+        ("preprint", "probe_images = 9, probe = 1", "preprint uses both splits whole"),
+    ],
+)
+def test_sizes_that_the_protocol_would_ignore_are_refused(tmp_path, protocol, sizes, message):
+    path = tmp_path / "three.toml"
+    text = STUDY.format(extra="", dataset="terrain", method="full_ft", lr="1e-4").replace("leakfree", protocol)
+    path.write_text(text.replace("train = 2, val = 1, probe = 1", sizes))
+    with pytest.raises(StudyError, match=message):
+        load_study(str(path))

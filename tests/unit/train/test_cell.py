@@ -8,7 +8,7 @@ import torch
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.errors import DataError, ModelError
 from heatdrift.plan.study import load_study
-from heatdrift.records import Provenance
+from heatdrift.records import Provenance, SplitSizes
 from heatdrift.train import cell as cell_module
 from heatdrift.train.cell import run_cell
 from heatdrift.train.resources import Resources
@@ -163,3 +163,27 @@ def test_missing_images_and_weights_stop_with_a_reason(study, cells, tiny_inputs
         (tmp_path / image_file.name).symlink_to(image_file)
     with pytest.raises(ModelError, match="there is no file"):
         run(cell, Resources.of(study, tmp_path, torch.device("cpu")))
+
+
+def test_the_record_names_what_was_read(cells, resources):
+    record = run(cells["stripes", "full_ft", 1e-2, 1], resources).record
+    sources = record.provenance.sources
+    assert set(sources) == {"backbone", "stripes/train", "stripes/test", "other"}
+    assert sources["backbone"].sha256 == record.cell.backbone_sha256
+    assert sources["other"].sha256 == record.cell.transfer[0].data_sha256
+    assert sources["stripes/test"].n_images == record.n_test
+
+
+def test_under_preprint_the_test_split_validates_and_no_test_accuracy_is_left(study, tiny_inputs):
+    datasets = {
+        name: msgspec.structs.replace(spec, sizes=SplitSizes(probe_images=7)) for name, spec in study.datasets.items()
+    }
+    preprint = msgspec.structs.replace(study, protocol="preprint", datasets=datasets)
+    cell = planned_cells(preprint, tiny_inputs)[0]
+    assert cell.recipe.select_on == "test"
+    record = run(cell, Resources.of(preprint, tiny_inputs, torch.device("cpu"))).record
+    assert record.status == "done"
+    assert (record.test_acc_pct, record.n_test) == (None, None)
+    assert record.n_probe == 7
+    assert record.n_val == record.provenance.sources["stripes/test"].n_images == 18
+    assert record.n_train == record.provenance.sources["stripes/train"].n_images
