@@ -221,7 +221,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     """Where a run's numbers come from; None = the source did not keep it.
 
     ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
-    transfer sets by name.
+    transfer sets by name. ``resumed_after``: epochs after which a killed process's run went on from its checkpoint.
     """
 
     commit: str | None = None
@@ -238,6 +238,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     class_names: Mapping[str, tuple[str, ...]] = {}
     preprocess: Preprocess | None = None
     sources: Mapping[str, SourceRecord] = {}
+    resumed_after: tuple[int, ...] = ()
     source: str | None = None
 
 

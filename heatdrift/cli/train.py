@@ -1,8 +1,10 @@
 """``heatdrift train`` and ``heatdrift pretrain``."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from heatdrift.cli.options import (
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
     from heatdrift.train.worker import WorkerSettings
 
 
+class Keep(StrEnum):
+    """Weights that can be kept."""
+
+    checkpoint = "checkpoint"
+    adapters = "adapters"
+    merged = "merged"
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("train")(train)
@@ -53,6 +63,13 @@ def train(
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
     force: ForceOption = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
+    checkpoint: Annotated[
+        bool,
+        typer.Option(help="Write each cell's state after every epoch, so that a killed run goes on where it was."),
+    ] = True,
+    keep: Annotated[
+        list[Keep] | None, typer.Option("--keep", help="Keep this beside the record of each cell (repeatable).")
+    ] = None,
     fmt: FormatOption = Format.table,
 ) -> None:
     """Train and measure the cells of a study; exit 3 if one failed or diverged.
@@ -87,7 +104,12 @@ def train(
     work.keep_plan(spec, planned)
     note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
     seen = {state.cell.cell_id: state.attempt for state in states}
-    counts = _run(cells, seen, work, _settings(spec, work, folder, device, threads), jobs)
+    settings = msgspec.structs.replace(
+        _settings(spec, work, folder, device, threads),
+        checkpoints=checkpoint,
+        keep=tuple(item.value for item in keep or ()),
+    )
+    counts = _run(cells, seen, work, settings, jobs)
     ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do"
     where = f" --store {store}" if store else ""
     note(f"{ended}; stored in {work.store}; next: heatdrift report --html --study {spec.name}{where}")

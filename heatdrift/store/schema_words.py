@@ -63,6 +63,7 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "train_per_class"): Words("images", "training images per class", "all of the split, or not balanced"),
     ("", "val_per_class"): Words("images", "validation images per class", "all of the split, or not balanced"),
     ("", "probe_per_class"): Words("images", "probe images per class", "all of the split, or not balanced"),
+    ("", "probe_images"): Words("images", "probe images in all (protocol preprint)", "they are counted per class"),
     ("", "data_seed"): Words("", "seed of splits and transfer subsets", _UNKNOWN),
     ("", "requested_precision"): Words("", "arithmetic asked for in training", _UNKNOWN),
     # results of a run
@@ -116,6 +117,10 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ),
     ("", "class_names"): Words("JSON", "data set -> class names as in the prompts", _UNKNOWN),
     ("", "preprocess"): Words("JSON", "data set -> preprocessing in words", _UNKNOWN),
+    ("", "sources"): Words(
+        "JSON", "what was read: content hash, revision, number of images, skipped pictures", _UNKNOWN
+    ),
+    ("", "resumed_after"): Words("JSON", "epochs after which a killed run went on from its checkpoint", "never killed"),
     ("", "source"): Words("", "where an imported record came from", "heatdrift trained it"),
     ("", "record_sha256"): Words("", "hash of the bytes of record.json", "never"),
     # epochs

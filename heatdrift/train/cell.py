@@ -8,28 +8,25 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from heatdrift.errors import ProbeError, TrainError
+from heatdrift.errors import TrainError
 from heatdrift.model import lora
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.probes.collector import Measured
-from heatdrift.probes.compare import probe_values
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_hits
-from heatdrift.probes.weights import projection_drift, weight_drift
 from heatdrift.provenance import utc_now
 from heatdrift.records import (
     AdapterChecks,
     Cell,
-    EpochRecord,
     Provenance,
-    Recipe,
     RunRecord,
     Status,
     TransferRecord,
 )
-from heatdrift.train.loop import Optimisation, PixelSet, accuracy_pct, steps_per_epoch, train_epoch
+from heatdrift.train.checkpoint import Checkpoint
+from heatdrift.train.course import run_course
+from heatdrift.train.loop import PixelSet, accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
 
@@ -53,28 +50,20 @@ class CellOutcome:
     gallery: Arrays
 
 
-@dataclass(slots=True, kw_only=True)
-class _Selected:
-    """State of the earliest epoch with the highest validation accuracy so far."""
-
-    epoch: int
-    val_acc_pct: float
-    state: dict[str, Tensor]
-    measured: Measured
-
-
 def run_cell(
     cell: Cell,
     *,
     study: str,
     resources: Resources,
     provenance: Provenance,
+    checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[int], None] = lambda _epoch: None,
 ) -> CellOutcome:
     """Train and measure one cell.
 
     A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
-    it; adapters that had no part in the result end it as ``failed``. Nothing is written: the caller stores the outcome.
+    it; adapters that had no part in the result end it as ``failed``. Nothing is written but the `checkpoint`, from
+    which a killed run goes on to the same numbers: the caller stores the outcome.
 
     Raises
     ------
@@ -93,7 +82,8 @@ def run_cell(
         classifier_seed=derived_seed(cell.seed, "classifier"),
         adapter_seed=derived_seed(cell.seed, "adapters"),
     )
-    history, selected, problem = _train(cell, recipe, model, data, transfers, resources, on_epoch)
+    course = run_course(cell, recipe, model, data, transfers, resources, checkpoint=checkpoint, on_epoch=on_epoch)
+    selected = course.selected
     common = RunRecord(
         study=study,
         cell_id=cell.cell_id,
@@ -105,7 +95,7 @@ def run_cell(
         n_val=len(data.val),
         n_test=None if data.test is None else len(data.test),
         n_probe=len(data.probe),
-        epochs=tuple(history),
+        epochs=tuple(course.history),
         provenance=msgspec.structs.replace(
             provenance,
             device=str(resources.device),
@@ -115,13 +105,13 @@ def run_cell(
             class_names={cell.dataset: data.class_names, **{t.plan.name: t.class_names for t in transfers}},
             preprocess=resources.backbone.preprocess,
             sources=resources.sources_of(cell.dataset, (plan.name for plan in cell.transfer)),
+            resumed_after=tuple(course.resumed_after),
         ),
         started_at=started,
     )
-    if problem is not None or selected is None:
-        record = msgspec.structs.replace(
-            common, error=problem, finished_at=utc_now(), wall_s=time.perf_counter() - clock
-        )
+    if course.problem is not None or selected is None:
+        wall_s = course.earlier_s + time.perf_counter() - clock
+        record = msgspec.structs.replace(common, error=course.problem, finished_at=utc_now(), wall_s=wall_s)
         return CellOutcome(record=record, hits={}, gallery={})
     model.restore(selected.state)
     checks = _adapter_checks(model, data, selected.measured, resources)
@@ -144,73 +134,9 @@ def run_cell(
         ),
         checks=checks,
         finished_at=utc_now(),
-        wall_s=time.perf_counter() - clock,
+        wall_s=course.earlier_s + time.perf_counter() - clock,
     )
     return CellOutcome(record=record, hits=hits, gallery=_gallery(data, selected.measured))
-
-
-def _train(
-    cell: Cell,
-    recipe: Recipe,
-    model: AdaptedModel,
-    data: TargetData,
-    transfers: list[TransferData],
-    resources: Resources,
-    on_epoch: Callable[[int], None],
-) -> tuple[list[EpochRecord], _Selected | None, str | None]:
-    """Train all epochs, measuring after each; a run that diverged has a shorter history and says where."""
-    parameters = model.trained()
-    run = Optimisation(
-        optimizer=torch.optim.AdamW(parameters, lr=cell.lr, betas=(0.9, 0.999), weight_decay=recipe.weight_decay),
-        peak_lr=cell.lr,
-        total_steps=recipe.epochs * steps_per_epoch(len(data.train), recipe.batch_size),
-        warmup_fraction=recipe.warmup_fraction,
-        clip_norm=recipe.clip_norm,
-        batch_size=recipe.batch_size,
-        bfloat16=recipe.precision == "bfloat16",
-        order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
-        flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
-    )
-    torch.manual_seed(derived_seed(cell.seed, "dropout"))
-    tracked = transfers[0] if transfers and len(transfers[0].track) else None
-    track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
-    history = [_epoch_record(0, data.base, data.base, model, resources, track=track)]
-    selected: _Selected | None = None
-    for epoch in range(1, recipe.epochs + 1):
-        model.train_mode(on=True)
-        result = train_epoch(model.logits, parameters, data.train, resources.normalise, run)
-        model.train_mode(on=False)
-        if result.diverged:
-            return history, selected, f"loss or gradient not finite in epoch {epoch}"
-        val = accuracy_pct(model.logits, data.val, resources.normalise)
-        try:
-            measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
-        except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
-            return history, selected, f"not measurable after epoch {epoch}: {error.message}"
-        track = None if tracked is None else hit_pct(_hits(model, tracked.tracked, tracked, resources))
-        record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
-        history.append(
-            msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)
-        )
-        if selected is None or val > selected.val_acc_pct:
-            selected = _Selected(epoch=epoch, val_acc_pct=val, state=model.trained_state(), measured=measured)
-        on_epoch(epoch)
-    return history, selected, None
-
-
-def _epoch_record(
-    epoch: int, base: Measured, measured: Measured, model: AdaptedModel, resources: Resources, *, track: float | None
-) -> EpochRecord:
-    reference = resources.backbone.visual
-    values = probe_values(
-        base,
-        measured,
-        weight=weight_drift(reference, model.visual, lora.adapter_updates(model.visual)),
-        projection=projection_drift(reference, model.visual),
-    )
-    return EpochRecord(
-        epoch=epoch, track_zero_shot_pct=track, means=values.means, layers=values.layers, heads=values.heads
-    )
 
 
 def _adapter_checks(

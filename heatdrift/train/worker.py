@@ -81,6 +81,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     threads: int
     provenance: Provenance
+    checkpoints: bool = True
+    keep: tuple[Literal["checkpoint", "adapters", "merged"], ...] = ()
 
 
 def work(pipe: Connection, settings: WorkerSettings) -> None:
@@ -124,9 +126,12 @@ def train_task(
         Something that no cell of this study can get past; the claim is given back.
     """
     from heatdrift.train.cell import run_cell
+    from heatdrift.train.checkpoint import FILE, Checkpoint, resume_key
 
     cell, store_folder, study = task.cell, Path(settings.store_folder), settings.study.name
     folder = cell_folder(store_folder, study, cell.cell_id)
+    key = resume_key(cell, settings.provenance, device=settings.device, threads=settings.threads)
+    checkpoint = Checkpoint(folder / FILE, key) if settings.checkpoints else None
     held = claim(folder, cell, attempts=count_attempts(folder))
     if held is None:
         return Ended(cell=cell, status="busy")
@@ -143,7 +148,12 @@ def train_task(
 
         try:
             outcome = run_cell(
-                cell, study=study, resources=resources, provenance=settings.provenance, on_epoch=on_epoch
+                cell,
+                study=study,
+                resources=resources,
+                provenance=settings.provenance,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
             )
         except HeatdriftError:
             raise
@@ -160,6 +170,8 @@ def train_task(
             write_arrays(folder, "hits", outcome.hits)
             write_arrays(folder, "gallery", outcome.gallery)
         write_record(outcome.record, store_folder)
+        if checkpoint and "checkpoint" not in settings.keep:
+            checkpoint.remove()
     record = outcome.record
     return Ended(cell=cell, status=record.status, error=record.error, wall_s=record.wall_s or 0.0)
 

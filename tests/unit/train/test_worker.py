@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 import torch
 
@@ -80,3 +81,19 @@ def test_a_worker_whose_parent_is_gone_ends_its_run(place):
     with pytest.raises(BrokenPipeError):
         train_task(Task(cell=cell, seen=1), resources, settings, gone)
     assert not (folder / "running.json").exists()
+
+
+def test_the_checkpoint_is_there_while_a_cell_trains_and_gone_when_it_ends(place):
+    cell, settings, resources, folder = place
+    seen = []
+
+    def look(event):
+        if isinstance(event, EpochDone):
+            seen.append((folder / "checkpoint.pt").exists())
+
+    train_task(Task(cell=cell), resources, settings, look)
+    assert seen == [False, True]
+    assert not (folder / "checkpoint.pt").exists()
+    keeping = msgspec.structs.replace(settings, keep=("checkpoint",))
+    train_task(Task(cell=cell, seen=1), resources, keeping, look)
+    assert (folder / "checkpoint.pt").exists()
