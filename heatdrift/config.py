@@ -43,10 +43,14 @@ class BackboneSpec(Strict, frozen=True, kw_only=True):
 
 
 class SourceSpec(Strict, frozen=True, kw_only=True):
-    """Where labelled images come from: ``lab:NAME/SPLIT`` or ``parquet:PATH``, and the hash that they must have."""
+    """Where labelled images come from (docs/data.md lists the kinds), and what they must be.
+
+    ``sha256`` is the hash of their content, ``n_images`` their number; opening refuses anything else.
+    """
 
     source: str
     sha256: str | None = None
+    n_images: int | None = None
 
 
 class DatasetSpec(Strict, frozen=True, kw_only=True):

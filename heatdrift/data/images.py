@@ -1,14 +1,21 @@
 """LabelledImages: what every source of images becomes."""
 
+import dataclasses
+import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from heatdrift.data.files import FileEntry
 from heatdrift.errors import DataError
+
+SHOWN: Final = 3  # names listed in a message before it says how many more there are
+_SIXTEEN_BITS: Final = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +25,15 @@ class LabelledImages:
     Attributes
     ----------
     source : the source string, for messages.
-    sha256 : content hash of the source.
+    sha256 : content hash of what was really read; it differs when pictures were skipped.
     labels : (n,) int64, in [0, len(class_names)).
     class_names : readable words for prompts and pages.
     read : position -> picture; raises DataError naming the picture when it does not decode.
+    name : position -> what the picture is called within its source.
+    source_names : class names as the source writes them; empty when it has none.
+    revision : commit that a name on a hub resolved to; None for what has none.
+    files : the files behind the images, hashed; empty for drawn ones.
+    skipped : names of pictures that do not decode and were left out on request.
     """
 
     source: str
@@ -29,6 +41,11 @@ class LabelledImages:
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     read: Callable[[int], Image.Image]
+    name: Callable[[int], str] = "picture {}".format
+    source_names: tuple[str, ...] = ()
+    revision: str | None = None
+    files: tuple[FileEntry, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,18 +69,72 @@ def check_labels(labels: NDArray[np.int64], n_classes: int, source: str) -> None
 
 
 def decode_image(data: bytes, where: str) -> Image.Image:
-    """Decode one encoded picture to 8-bit RGB (grey, palette, CMYK and alpha are converted).
+    """Decode one encoded picture to 8-bit RGB.
+
+    Grey, palette and CMYK are converted, alpha is dropped, 16-bit grey is scaled to 8 bits (Pillow's own conversion
+    would clip it at 255), of an animation the first frame is taken. Orientation tags are ignored, as open_clip does.
 
     Raises
     ------
-    DataError : empty, truncated, or not a picture; `where` names it.
+    DataError : empty, truncated, not a picture, or of 32-bit samples, whose range nobody knows; `where` names it.
     """
     try:
         with Image.open(io.BytesIO(data)) as picture:
+            if picture.mode in _SIXTEEN_BITS:
+                return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+            if picture.mode in ("I", "F"):
+                raise DataError(f"{where} has 32-bit samples of unknown range", hint="save it with 8 bits per channel")
+            if picture.mode == "P" and "transparency" in picture.info:
+                return picture.convert("RGBA").convert("RGB")
             return picture.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         problem = f"{where} does not decode as an image ({len(data)} bytes): {type(error).__name__}"
-        raise DataError(problem, hint="replace the picture or remove its row from the source") from error
+        hint = "replace the picture or remove it from the source, or leave such ones out with --skip-unreadable"
+        raise DataError(problem, hint=hint) from error
+
+
+def unreadable(images: LabelledImages, report: Callable[[int], None] = lambda _done: None) -> tuple[int, ...]:
+    """Decode every picture once; return the positions of those that do not decode."""
+    bad = []
+    for position in range(len(images)):
+        try:
+            images.read(position)
+        except DataError:
+            bad.append(position)
+        report(position + 1)
+    return tuple(bad)
+
+
+def without(images: LabelledImages, positions: Iterable[int]) -> LabelledImages:
+    """Leave pictures out, before anything is split: they are listed in `skipped`, and the content hash changes.
+
+    Raises
+    ------
+    DataError : a class would be empty.
+    """
+    left_out = sorted(positions)
+    if not left_out:
+        return images
+    kept = np.setdiff1d(np.arange(len(images)), left_out)
+    names = tuple(images.name(position) for position in left_out)
+    labels = images.labels[kept]
+    check_labels(labels, len(images.class_names), f"{images.source} without {listed(names)}")
+    digest = hashlib.sha256("\n".join((images.sha256, "skipped", *names)).encode())
+    return dataclasses.replace(
+        images,
+        sha256=digest.hexdigest(),
+        labels=labels,
+        read=lambda position: images.read(int(kept[position])),
+        name=lambda position: images.name(int(kept[position])),
+        skipped=names,
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """First names and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(every[:SHOWN]) + more
 
 
 def readable(name: str) -> str:

@@ -1,72 +1,205 @@
-"""``parquet:PATH``: one file with columns image (bytes, or the hub's struct of bytes and path), label, label_name."""
+"""``parquet:PATH``: one file, or the shards that a pattern names, with a column of pictures and one of labels.
 
-import hashlib
+Pictures are bytes, or the hub's struct of bytes and path. Class names come from a column label_name, or from the
+ClassLabel that the hub's `datasets` library writes into the schema.
+"""
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image
 
+from heatdrift.data.files import WHERE_DATA_LIES, content_sha256, entries, relative_name
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
 from heatdrift.errors import DataError
 
-_NEEDED = ("image", "label")
+IMAGE_COLUMNS: Final = ("image", "img")  # in order of preference
+LABEL_COLUMNS: Final = ("label", "labels", "fine_label")
+NAME_COLUMN: Final = "label_name"
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes; DataError if it is not there."""
-    if not path.is_file():
-        hint = "give the folder with --data-dir, data_dir in heatdrift.toml, or HEATDRIFT_DATA"
-        raise DataError(f"there is no file {path}", hint=hint)
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What is known of a file's columns beyond their types: which hold pictures, and the class names of labels."""
+
+    images: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def open_parquet(path: Path, source: str) -> LabelledImages:
-    """Read labels and encoded pictures of one Parquet file; pictures are decoded on demand.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shard:
+    path: Path
+    images: pa.ChunkedArray
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    row_names: Sequence[str] | None
+
+
+def shard_paths(place: str, folder: Path) -> tuple[Path, ...]:
+    """Return the file `place`, or the files that it matches as a pattern, sorted; relative ones lie in `folder`.
+
+    Raises
+    ------
+    DataError : nothing is there.
+    """
+    if (folder / place).is_file():
+        return (folder / place,)
+    matches = sorted(glob.glob(place, root_dir=folder))  # noqa: PTH207  Path.glob takes no absolute pattern
+    files = tuple(folder / name for name in matches if (folder / name).is_file())
+    if not files:
+        raise DataError(f"there is no file {folder / place}", hint=WHERE_DATA_LIES)
+    return files
+
+
+def parquet_sha256(place: str, folder: Path) -> str:
+    """Content hash of a ``parquet:`` source: of the bytes of one file, or over all shards."""
+    paths = shard_paths(place, folder)
+    return content_sha256(entries(paths, _common_folder(paths)))
+
+
+def _common_folder(paths: Sequence[Path]) -> Path:
+    """The folder that names are relative to, so that moving a source changes nothing."""
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def open_parquet(place: str, folder: Path) -> LabelledImages:
+    """Read labels and encoded pictures of one or several Parquet files; pictures are decoded on demand.
 
     Raises
     ------
     DataError : no such file, truncated or not Parquet, a column missing, a label out of range.
     """
-    sha256 = file_sha256(path)
+    paths = shard_paths(place, folder)
+    return read_shards(paths, root=_common_folder(paths), source=f"parquet:{place}")
+
+
+def read_shards(
+    paths: Sequence[Path], *, root: Path, source: str, card: Features | None = None, revision: str | None = None
+) -> LabelledImages:
+    """Read shards in the given order as one source; `card` says what the files themselves do not.
+
+    Raises
+    ------
+    DataError : as :func:`open_parquet`; shards whose class names differ.
+    """
+    files = entries(paths, root)
+    shards = [_read_shard(path, card) for path in paths]
+    labels = np.concatenate([shard.labels for shard in shards])
+    where = str(paths[0]) if len(paths) == 1 else source
+    names = _class_names(shards, labels, where)
+    shown = names or tuple(f"class {i}" for i in range(int(labels.max(initial=-1)) + 1))
+    check_labels(labels, len(shown), where)
+    starts = np.cumsum([0, *(len(shard.labels) for shard in shards)])
+
+    def locate(position: int) -> tuple[_Shard, int]:
+        number = int(np.searchsorted(starts, position, side="right")) - 1
+        return shards[number], position - int(starts[number])
+
+    def name(position: int) -> str:
+        shard, row = locate(position)
+        return f"{relative_name(shard.path, root)} row {row}"
+
+    def read(position: int) -> Image.Image:
+        shard, row = locate(position)
+        value = shard.images[row].as_py()
+        data = value.get("bytes") if isinstance(value, dict) else value
+        return decode_image(data or b"", f"{shard.path} row {row}")
+
+    return LabelledImages(
+        source=source,
+        sha256=content_sha256(files),
+        labels=labels,
+        class_names=tuple(readable(name) for name in shown),
+        read=read,
+        name=name,
+        source_names=names,
+        revision=revision,
+        files=files,
+    )
+
+
+def _read_shard(path: Path, card: Features | None) -> _Shard:
     try:
-        table = pq.read_table(path)
+        schema = pq.read_schema(path)
+        features = _schema_features(schema) or card or Features()
+        image = _column(features.images, IMAGE_COLUMNS, schema, path)
+        label = _column(tuple(features.labels), LABEL_COLUMNS, schema, path)
+        wanted = [image, label] + [NAME_COLUMN] * (NAME_COLUMN in schema.names)
+        table = pq.read_table(path, columns=wanted)
     except (pa.ArrowException, OSError) as error:
         problem = f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}"
         raise DataError(problem, hint="it may be truncated: copy or download it again") from error
-    missing = [name for name in _NEEDED if name not in table.column_names]
-    if missing:
-        have = ", ".join(table.column_names)
-        problem = f"{path} has no column {missing[0]!r} (it has {have})"
-        raise DataError(problem, hint="columns needed: image, label; label_name for zero-shot prompts")
-    if table["label"].null_count or not pa.types.is_integer(table["label"].type):
-        raise DataError(
-            f"{path}: column label must hold whole numbers and no NULL", hint="mend the labels of the source"
+    numbers = table[label]
+    if numbers.null_count or not pa.types.is_integer(numbers.type):
+        problem = f"{path}: column {label} must hold whole numbers and no NULL"
+        raise DataError(problem, hint="mend the labels of the source")
+    kind = table[image].type
+    if not (pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        problem = f"{path}: column {image} holds {kind}, not encoded pictures"
+        raise DataError(problem, hint="it must hold the bytes of JPEG or PNG files, or the hub's struct of them")
+    return _Shard(
+        path=path,
+        images=table[image],
+        labels=numbers.to_numpy().astype(np.int64),
+        names=features.labels.get(label, ()),
+        row_names=table[NAME_COLUMN].to_pylist() if NAME_COLUMN in table.column_names else None,
+    )
+
+
+def _schema_features(schema: pa.Schema) -> Features | None:
+    """What the hub's `datasets` library wrote into the schema; None if it wrote nothing."""
+    written = (schema.metadata or {}).get(b"huggingface")
+    if written is None:
+        return None
+    try:
+        features = msgspec.json.decode(written)["info"]["features"]
+        kinds = {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+        return Features(
+            images=tuple(name for name, feature in kinds.items() if feature.get("_type") == "Image"),
+            labels={
+                name: tuple(map(str, feature.get("names", ())))
+                for name, feature in kinds.items()
+                if feature.get("_type") == "ClassLabel"
+            },
         )
-    labels = table["label"].to_numpy().astype(np.int64)
-    names = _class_names(table, labels, path)
-    check_labels(labels, len(names), str(path))
-    images = table["image"]
-    encoded = pa.types.is_struct(images.type)
-    cells = images.combine_chunks()
-    payload = cells.field("bytes") if encoded else cells
-
-    def read(position: int) -> Image.Image:
-        data = payload[position].as_py()
-        return decode_image(data or b"", f"{path} row {position}")
-
-    return LabelledImages(source=source, sha256=sha256, labels=labels, class_names=names, read=read)
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return None  # another program's note under the same key
 
 
-def _class_names(table: pa.Table, labels: np.ndarray, path: Path) -> tuple[str, ...]:
-    if "label_name" not in table.column_names:
-        return tuple(f"class {i}" for i in range(int(labels.max()) + 1))
+def _column(declared: Sequence[str], usual: Sequence[str], schema: pa.Schema, path: Path) -> str:
+    """The column with a usual name, else the only declared one."""
+    among = [name for name in declared if name in schema.names] or schema.names
+    chosen = next((name for name in usual if name in among), None)
+    if chosen is None and declared and len(among) == 1:
+        chosen = among[0]
+    if chosen is None:
+        problem = f"{path} has no column {usual[0]!r} (it has {', '.join(schema.names)})"
+        raise DataError(problem, hint="columns needed: image, label; label_name for zero-shot prompts")
+    return str(chosen)
+
+
+def _class_names(shards: Sequence[_Shard], labels: NDArray[np.int64], where: str) -> tuple[str, ...]:
+    """Class names as the source writes them; empty if it has none."""
+    declared = {shard.names for shard in shards if shard.names}
+    if len(declared) > 1:
+        raise DataError(f"{where}: shards declare different class names", hint="give shards of one data set")
+    if declared:
+        return declared.pop()
+    if any(shard.row_names is None for shard in shards):
+        return ()
+    written = [name for shard in shards for name in shard.row_names or ()]
     names: dict[int, str] = {}
-    for label, name in zip(labels.tolist(), table["label_name"].to_pylist(), strict=True):
+    for label, name in zip(labels.tolist(), written, strict=True):
         if names.setdefault(label, name) != name:
-            problem = f"{path}: label {label} has two names, {names[label]!r} and {name!r}"
+            problem = f"{where}: label {label} has two names, {names[label]!r} and {name!r}"
             raise DataError(problem, hint="mend label_name in the source")
-    known = range(max(names) + 1)
-    return tuple(readable(names.get(label, f"class {label}")) for label in known)
+    return tuple(str(names.get(label, f"class {label}")) for label in range(max(names, default=-1) + 1))

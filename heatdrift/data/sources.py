@@ -3,25 +3,72 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image
 
 from heatdrift.config import SourceSpec
-from heatdrift.data import lab, parquet
-from heatdrift.data.images import LabelledImages, check_labels
+from heatdrift.data import lab
+from heatdrift.data.download import Report
+from heatdrift.data.folder import check_folder, folder_sha256, open_folder
+from heatdrift.data.hub import check_hub, fetch_hub, hub_identity, open_hub
+from heatdrift.data.images import LabelledImages, check_labels, listed, unreadable, without
+from heatdrift.data.manifest import (
+    check_manifest,
+    make_manifest,
+    manifest_path,
+    read_manifest,
+    write_manifest,
+)
+from heatdrift.data.parquet import open_parquet, parquet_sha256, shard_paths
+from heatdrift.data.vision import check_vision, fetch_vision, open_vision, vision_identity
 from heatdrift.errors import DataError, UnknownNameError
 
 
-@dataclass(frozen=True, slots=True)
+def _nothing_to_fetch(_place: str, _folder: Path, _report: Report) -> None:
+    """Local sources are there or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """How one kind of source is opened and hashed; both take the part after the colon and the data folder."""
+    """One kind of source; its functions take the part after the colon and the data folder.
 
-    open: Callable[[str, Path], LabelledImages]
+    Attributes
+    ----------
+    open : images; its third argument is the revision that a manifest names, if any.
+    sha256 : identity of the source for a cell: of the content if it is local, of the reference if it is fetched.
+    check : raises DataError when something is missing; cheap, hashes and decodes nothing.
+    fetch : downloads what is missing.
+    drawn : made by heatdrift's own code, so there is nothing to fetch, verify or list.
+    """
+
+    open: Callable[[str, Path, str | None], LabelledImages]
     sha256: Callable[[str, Path], str]
+    check: Callable[[str, Path], object]
+    fetch: Callable[[str, Path, Report], None] = _nothing_to_fetch
+    drawn: bool = False
 
 
-def _open_lab(place: str, _folder: Path) -> LabelledImages:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What became of one source.
+
+    Attributes
+    ----------
+    state : "drawn" (needs no files), "verified" (is what its manifest says) or "listed" (the manifest is new).
+    detail : a remark for people, such as why the manifest could not be written.
+    """
+
+    state: Literal["drawn", "verified", "listed"]
+    n_images: int | None = None
+    n_classes: int | None = None
+    sha256: str | None = None
+    revision: str | None = None
+    unreadable: tuple[str, ...] = ()
+    detail: str = ""
+
+
+def _open_lab(place: str, _folder: Path, _revision: str | None) -> LabelledImages:
     name, split = _lab_parts(place)
     drawn = lab.draw_set(name, split)
     check_labels(drawn.labels, len(drawn.class_names), f"lab:{place}")
@@ -39,11 +86,24 @@ def _lab_parts(place: str) -> tuple[str, str]:
     return name, split or "test"
 
 
+def _lab_sha256(place: str, _folder: Path) -> str:
+    return lab.set_sha256(*_lab_parts(place))
+
+
 SCHEMES: Final[dict[str, Scheme]] = {
-    "lab": Scheme(open=_open_lab, sha256=lambda place, _folder: lab.set_sha256(*_lab_parts(place))),
+    "lab": Scheme(open=_open_lab, sha256=_lab_sha256, check=_lab_sha256, drawn=True),
     "parquet": Scheme(
-        open=lambda place, folder: parquet.open_parquet(folder / place, f"parquet:{place}"),
-        sha256=lambda place, folder: parquet.file_sha256(folder / place),
+        open=lambda place, folder, _revision: open_parquet(place, folder), sha256=parquet_sha256, check=shard_paths
+    ),
+    "folder": Scheme(
+        open=lambda place, folder, _revision: open_folder(place, folder), sha256=folder_sha256, check=check_folder
+    ),
+    "hf": Scheme(open=open_hub, sha256=hub_identity, check=check_hub, fetch=fetch_hub),
+    "torchvision": Scheme(
+        open=lambda place, folder, _revision: open_vision(place, folder),
+        sha256=vision_identity,
+        check=check_vision,
+        fetch=fetch_vision,
     ),
 }
 
@@ -56,24 +116,102 @@ def _scheme(source: str) -> tuple[Scheme, str]:
 
 
 def source_sha256(spec: SourceSpec, folder: Path) -> str:
-    """Hash that identifies the source: as the study file pins it, else computed from what lies in `folder`."""
-    if spec.sha256 is not None:
-        _scheme(spec.source)
-        return spec.sha256
+    """Hash that identifies the source: as the study file pins it, else as its kind identifies itself.
+
+    Local sources hash their content. A source that is fetched hashes its reference, so that `plan` works before `fetch`
+    and gives the same afterwards; the content that was read is recorded with every run.
+    """
     scheme, place = _scheme(spec.source)
-    return scheme.sha256(place, folder)
+    return spec.sha256 if spec.sha256 is not None else scheme.sha256(place, folder)
 
 
-def open_source(spec: SourceSpec, folder: Path) -> LabelledImages:
-    """Open the images of a source and verify its pinned hash.
+def missing_source(spec: SourceSpec, folder: Path) -> DataError | None:
+    """Return the error that opening would raise because something is not there; None if all is. Hashes nothing."""
+    scheme, place = _scheme(spec.source)
+    try:
+        scheme.check(place, folder)
+    except DataError as error:
+        return error
+    return None
+
+
+def open_source(spec: SourceSpec, folder: Path, *, skip_unreadable: bool = False) -> LabelledImages:
+    """Open the images of a source and verify them: against the study file's pinned hash, else against the manifest.
+
+    With `skip_unreadable`, pictures that do not decode are left out before anything is split, listed in `skipped`, and
+    the content hash differs from that of the whole source.
 
     Raises
     ------
-    DataError : missing, damaged, or another content than the study file pins.
+    DataError : missing, damaged, another content or number of images than the study file or the manifest says, or (if
+        the manifest knows of some) pictures that do not decode.
     """
+    images, known = _verified(spec, folder)
+    if skip_unreadable:
+        if known is None:
+            return without(images, unreadable(images))
+        names = set(known)
+        return without(images, [position for position in range(len(images)) if images.name(position) in names])
+    if known:
+        problem = f"{spec.source}: {len(known)} pictures do not decode: {listed(known)}"
+        raise DataError(problem, hint="replace them, or leave them out with --skip-unreadable (recorded with each run)")
+    return images
+
+
+def _verified(spec: SourceSpec, folder: Path) -> tuple[LabelledImages, tuple[str, ...] | None]:
+    """Images as they should be, and the names of those that the manifest knows not to decode (None: not known)."""
     scheme, place = _scheme(spec.source)
-    images = scheme.open(place, folder)
+    manifest = None if scheme.drawn else read_manifest(spec.source, folder)
+    images = scheme.open(place, folder, manifest.revision if manifest else None)
     if spec.sha256 is not None and images.sha256 != spec.sha256:
         problem = f"{spec.source} has sha256 {images.sha256[:12]}..., the study file says {spec.sha256[:12]}..."
         raise DataError(problem, hint="use the file that the study names, or pin the new hash on purpose")
-    return images
+    if spec.n_images is not None and len(images) != spec.n_images:
+        problem = f"{spec.source} has {len(images)} images, the study file says {spec.n_images}"
+        raise DataError(problem, hint="check that the source is complete, or mend n_images in the study file")
+    if manifest is not None and spec.sha256 is None:
+        check_manifest(manifest, images, folder)
+    same = manifest is not None and manifest.sha256 == images.sha256
+    return images, manifest.unreadable if manifest is not None and same else None
+
+
+def fetch_source(spec: SourceSpec, folder: Path, report: Report) -> Fetched:
+    """Download what is missing, verify it, decode every picture once and write the manifest.
+
+    Doing it again downloads and decodes nothing: what the manifest says is compared with the files.
+
+    Raises
+    ------
+    DataError : as :func:`open_source`, or the download fails.
+    """
+    scheme, place = _scheme(spec.source)
+    if scheme.drawn:
+        scheme.check(place, folder)
+        return Fetched(state="drawn")
+    scheme.fetch(place, folder, report)
+    images, known = _verified(spec, folder)
+    if known is not None:
+        return _fetched("verified", images, known, "")
+    bad = unreadable(images, lambda done: report(f"decoding {spec.source}", done, len(images)))
+    names = tuple(images.name(position) for position in bad)
+    try:
+        write_manifest(make_manifest(images, names), folder)
+        detail = ""
+    except OSError as error:
+        where = manifest_path(spec.source, folder)
+        detail = f"manifest {where} not written: {error.strerror or error}"
+    return _fetched("listed", images, names, detail)
+
+
+def _fetched(
+    state: Literal["verified", "listed"], images: LabelledImages, unreadable: tuple[str, ...], detail: str
+) -> Fetched:
+    return Fetched(
+        state=state,
+        n_images=len(images),
+        n_classes=len(images.class_names),
+        sha256=images.sha256,
+        revision=images.revision,
+        unreadable=unreadable,
+        detail=detail,
+    )

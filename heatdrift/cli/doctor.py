@@ -1,0 +1,242 @@
+"""``heatdrift doctor``: is this machine ready, and if not, what to do."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Final, Literal
+
+import typer
+
+from heatdrift.cli.fetch import sources_of
+from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
+from heatdrift.cli.output import note, show_rows
+from heatdrift.cli.workspace import Workspace
+from heatdrift.config import StudySpec
+from heatdrift.errors import HeatdriftError
+
+State = Literal["ok", "warn", "missing"]
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+LOW_DISK_BYTES: Final = 5 * 10**9  # weights and images of the published study take about this much
+NO_DISK_BYTES: Final = 2 * 10**8
+GIGABYTE: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line: what was looked at, how it is, and what to do about it."""
+
+    check: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    study: StudyOption = None,
+    store: StoreOption = None,
+    data_dir: DataDirOption = None,
+    fmt: FormatOption = Format.table,
+) -> None:
+    """Check device, precision, packages, weights, data, store and disk; exit 2 if something needed is not there.
+
+    With a study (or one in heatdrift.toml) its weights and data are looked for; nothing is downloaded or hashed.
+
+    Example: `heatdrift doctor --study mini`
+    """
+    checks = list(_checks(study, store, data_dir))
+    show_rows([asdict(check) for check in checks], fmt)
+    missing = [check.check for check in checks if check.state == "missing"]
+    note("ready" if not missing else f"not ready: {', '.join(missing)}")
+    if missing:
+        raise typer.Exit(2)
+
+
+def _checks(study: str | None, store: Path | None, data_dir: Path | None) -> Iterator[Check]:
+    yield from packages()
+    yield from _safely("device", device)
+    try:
+        work = Workspace.of(store)
+    except HeatdriftError as error:
+        yield _broken("settings", error)
+        return
+    yield store_state(work.store)
+    yield disk("disk of the store", work.store_folder)
+    yield browser()
+    name = study or work.settings.study
+    if name is None:
+        yield Check(
+            check="study", state="ok", found="none named", advice="--study NAME checks its weights and data too"
+        )
+        return
+    try:
+        spec = work.study(study)
+    except HeatdriftError as error:
+        yield _broken("study", error)
+        return
+    folder = work.data_folder(spec, study, data_dir)
+    yield disk("disk of the data", folder)
+    yield from inputs(spec, folder, name)
+
+
+def packages() -> Iterator[Check]:
+    """Python, and every package that heatdrift needs, at a version that its own requirements allow."""
+    from packaging.requirements import Requirement
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Check(check="python", state="ok", found=python)
+    wrong, versions = [], []
+    for line in requires("heatdrift") or ():
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is not installed")
+            continue
+        versions.append(f"{requirement.name} {found}")
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append(f"{requirement.name} {found}, needed {requirement.specifier}")
+    if wrong:
+        advice = f"{sys.executable} -m pip install --upgrade heatdrift"
+        yield Check(check="packages", state="missing", found="; ".join(wrong), advice=advice)
+    else:
+        yield Check(check="packages", state="ok", found=", ".join(versions))
+
+
+def device() -> Iterator[Check]:
+    """What trains, with how many threads, and whether bfloat16 is arithmetic there and not emulation."""
+    import torch
+
+    from heatdrift.train.device import resolve_device
+
+    chosen = resolve_device("auto")
+    if chosen == "cuda":
+        gpu = torch.cuda.get_device_properties(0)
+        what = f"cuda: {gpu.name}, {gpu.total_memory / GIGABYTE:.0f} GB"
+        yield Check(check="device", state="ok", found=what)
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        advice = "enough for demo and mini; the CLIP studies want a GPU" if chosen == "cpu" else ""
+        yield Check(check="device", state="warn" if advice else "ok", found=chosen, advice=advice)
+        native = chosen == "mps" or _cpu_has_bf16()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = f"{cores} cores, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}"
+    yield Check(check="threads", state="ok", found=found)
+    slow = "" if native else 'bfloat16 is slow here: keep precision = "float32"'
+    both = "float32" + (", bfloat16" if native else "; bfloat16 is emulated")
+    yield Check(check="precision", state="ok", found=both, advice=slow)
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the kernel lists bfloat16 instructions; False where nobody can tell."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+
+
+def store_state(store: Path) -> Check:
+    """Whether the database opens and what is in it; a store that is not there yet is no fault."""
+    if not store.exists():
+        advice = "the first heatdrift train makes it"
+        return Check(check="store", state="ok", found=f"{store} is not there yet", advice=advice)
+    from heatdrift.store.connect import open_store
+
+    try:
+        with open_store(store) as connection:
+            row = connection.execute("select count(*), count(distinct study) from runs").fetchone()
+    except HeatdriftError as error:
+        return _broken("store", error)
+    runs, studies = row or (0, 0)
+    return Check(check="store", state="ok", found=f"{store}: {runs} runs of {studies} studies")
+
+
+def disk(name: str, folder: Path) -> Check:
+    """Free space where `folder` is or will be, and whether it can be written."""
+    place = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    found = f"{free / GIGABYTE:.1f} GB free at {place}"
+    if free < NO_DISK_BYTES:
+        return Check(check=name, state="missing", found=found, advice="free some space")
+    if not os.access(place, os.W_OK):
+        return Check(
+            check=name, state="warn", found=f"{found}, not writable", advice="manifests and runs need to write"
+        )
+    if free < LOW_DISK_BYTES:
+        advice = "enough for demo and mini; the CLIP studies take some GB of weights and images"
+        return Check(check=name, state="warn", found=found, advice=advice)
+    return Check(check=name, state="ok", found=found)
+
+
+def browser() -> Check:
+    """Chromium, which prints reports to PDF; nothing else needs it."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        advice = "only report --format pdf needs it: install chromium"
+        return Check(check="chromium", state="warn", found="not found", advice=advice)
+    return Check(check="chromium", state="ok", found=found)
+
+
+def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
+    """Weights and sources of a study: there or not; `study` is how the user named it."""
+    from heatdrift.data.manifest import read_manifest
+    from heatdrift.data.sources import SCHEMES, missing_source
+
+    yield from _safely(f"weights {spec.backbone.name}", lambda: _weights(spec, folder, study))
+    for name, source in sources_of(spec).items():
+        try:
+            absent = missing_source(source, folder)
+            manifest = read_manifest(source.source, folder)
+        except HeatdriftError as error:
+            yield _broken(f"data {name}", error)
+            continue
+        if absent is not None:
+            yield _broken(f"data {name}", absent)
+        elif SCHEMES[source.source.partition(":")[0]].drawn:
+            yield Check(check=f"data {name}", state="ok", found=f"{source.source}: drawn on demand")
+        elif manifest is None:
+            advice = f"heatdrift fetch --study {study} verifies it and writes a manifest"
+            yield Check(check=f"data {name}", state="ok", found=f"{source.source}: there, no manifest", advice=advice)
+        else:
+            found = f"{source.source}: there, manifest with {manifest.n_images} images"
+            bad = len(manifest.unreadable)
+            advice = f"{bad} pictures do not decode: replace them or train with --skip-unreadable" if bad else ""
+            yield Check(check=f"data {name}", state="warn" if bad else "ok", found=found, advice=advice)
+
+
+def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
+    from heatdrift.model.download import where_weights
+
+    name = f"weights {spec.backbone.name}"
+    path = where_weights(spec.backbone, folder)
+    if path is None:
+        advice = f"heatdrift fetch --study {study} gets them, or says where to put them"
+        yield Check(check=name, state="missing", found="not on this machine", advice=advice)
+    else:
+        yield Check(check=name, state="ok", found=str(path))
+
+
+def _safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """What a check finds; an error that the user can mend, or a package that does not import, becomes a line."""
+    try:
+        yield from look()
+    except HeatdriftError as error:
+        yield _broken(name, error)
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield Check(check=name, state="missing", found=reason, advice="reinstall the package that this names")
+
+
+def _broken(name: str, error: HeatdriftError) -> Check:
+    return Check(check=name, state="missing", found=error.message, advice=error.hint or "")

@@ -1,0 +1,155 @@
+"""``heatdrift fetch``: weights and data of a study, downloaded, verified and listed in manifests."""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from heatdrift.cli.options import DataDirOption, Format, FormatOption, StudyOption
+from heatdrift.cli.output import err, note, show_rows
+from heatdrift.cli.workspace import Workspace
+from heatdrift.config import SourceSpec, StudySpec
+from heatdrift.errors import DataError, HeatdriftError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Row = Mapping[str, object]
+_NOT_READY: Final = "not ready"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("fetch")(fetch)
+
+
+def fetch(
+    study: StudyOption = None,
+    data_dir: DataDirOption = None,
+    fmt: FormatOption = Format.table,
+) -> None:
+    """Download and verify the weights and images of a study, and write manifests; exit 2 if something is missing.
+
+    Doing it again downloads nothing that is there. Local files are verified and listed too. Without a network, or with
+    HF_HUB_OFFLINE=1, it says what is missing, where it is published and where to put it by hand.
+
+    Example: `heatdrift fetch --study preprint80`
+    """
+    work = Workspace.of(None)
+    spec = work.study(study)
+    folder = work.data_folder(spec, study, data_dir)
+    rows: list[Row] = []
+    failed: list[tuple[str, HeatdriftError]] = []
+    with FetchProgress() as progress:
+        for name, (source, get) in _wanted(spec, folder, progress).items():
+            try:
+                rows.append({"what": name, **get()})
+            except HeatdriftError as error:
+                rows.append({"what": name, **_row(_NOT_READY, source, detail=error.message)})
+                failed.append((name, error))
+    show_rows(rows, fmt)
+    for name, problem in failed:
+        note(f"{name}: {problem.message}")
+        note(f"  to mend it: {problem.hint}")
+    if failed:
+        names = ", ".join(name for name, _ in failed)
+        summary = f"{len(failed)} of {len(rows)} things that study {spec.name} needs are not ready: {names}"
+        raise DataError(summary, hint="do what stands above for each, then run the same command again")
+    note(f"all that study {spec.name} needs is ready; next: heatdrift train --all --study {study or spec.name}")
+
+
+def sources_of(spec: StudySpec) -> dict[str, SourceSpec]:
+    """Name -> source of everything that the study reads: "<data set>/train", "<data set>/test", transfer sets."""
+    named: dict[str, SourceSpec | str] = {}
+    for name, dataset in spec.datasets.items():
+        named |= {f"{name}/train": dataset.train, f"{name}/test": dataset.test}
+    named |= {name: transfer.test for name, transfer in spec.transfer.items()}
+    return {name: SourceSpec(source=source) if isinstance(source, str) else source for name, source in named.items()}
+
+
+class FetchProgress:
+    """Bars for what is going on: bytes of a download, pictures of a check. Silent where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        """Show that `done` of `total` are done; a task that ends disappears."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total)
+        self._bars.update(self._tasks[name], completed=done, total=total)
+        if total is not None and done >= total:
+            self._bars.remove_task(self._tasks.pop(name))
+
+
+def _wanted(spec: StudySpec, folder: "Path", progress: FetchProgress) -> dict[str, tuple[str, Callable[[], Row]]]:
+    """Name -> source and how to get and describe it, of everything that the study needs."""
+
+    def get_weights() -> Row:
+        from heatdrift.model.download import fetch_weights
+
+        path = fetch_weights(spec.backbone, folder, progress)
+        return _row("ready", spec.backbone.name, detail=str(path))
+
+    def getter(source: SourceSpec) -> Callable[[], Row]:
+        def get() -> Row:
+            from heatdrift.data.sources import fetch_source
+
+            got = fetch_source(source, folder, progress)
+            remarks = [got.detail, f"{len(got.unreadable)} pictures do not decode: train with --skip-unreadable"]
+            return _row(
+                got.state,
+                source.source,
+                n_images=got.n_images,
+                n_classes=got.n_classes,
+                revision=got.revision,
+                sha256=got.sha256,
+                detail="; ".join(part for part in remarks[: 1 + bool(got.unreadable)] if part),
+            )
+
+        return get
+
+    return {f"weights {spec.backbone.name}": (spec.backbone.name, get_weights)} | {
+        name: (source.source, getter(source)) for name, source in sources_of(spec).items()
+    }
+
+
+def _row(
+    state: str,
+    source: str,
+    *,
+    n_images: int | None = None,
+    n_classes: int | None = None,
+    revision: str | None = None,
+    sha256: str | None = None,
+    detail: str = "",
+) -> Row:
+    return {
+        "state": state,
+        "source": source,
+        "n_images": n_images,
+        "n_classes": n_classes,
+        "revision": revision,
+        "sha256": sha256,
+        "detail": detail,
+    }
