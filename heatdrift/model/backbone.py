@@ -1,26 +1,26 @@
-"""Architecture and weights -> frozen reference model, loaded strictly from safetensors."""
+"""Architecture and weights -> frozen reference model, loaded strictly and without pickle."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import open_clip
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
+from heatdrift.model.architecture import QUICK_GELU_HINT, check_plain, check_states_activation
 from heatdrift.model.attention import split_attention
-from heatdrift.model.identity import backbone_files, files_sha256
-from heatdrift.records import Preprocess
+from heatdrift.model.download import missing_weights, origin, verified_sha256, where_weights
+from heatdrift.model.identity import backbone_files, backbone_sha256, files_sha256, is_tag
+from heatdrift.model.tags import pretrained
+from heatdrift.model.weight_files import read_openai_archive, read_safetensors
+from heatdrift.records import Preprocess, SourceRecord
 
-# Options of open_clip that change what is pooled or tokenised, and the only value with which probes and prompts hold.
-_PLAIN_VISION = {"pool_type": "tok", "attentional_pool": False, "output_tokens": False, "patch_dropout": 0.0}
-_PLAIN_TEXT = {"hf_model_name": None, "hf_tokenizer_name": None, "tokenizer_kwargs": None, "vocab_size": 49408}
 _NOT_BUILT = (  # what open_clip and torch raise for a configuration that makes no sense
     msgspec.DecodeError,
     ArithmeticError,
@@ -39,6 +39,9 @@ class Backbone:
 
     Attributes
     ----------
+    sha256 : identity, part of every cell id: of a MODEL/TAG the pin or the hash of that name, else over both files.
+    read : what was really read: its source, the hash of its content, the hub's commit.
+    architecture : open_clip's model config.
     visual : open_clip vision transformer with split attention, in eval mode; its parameters need no gradient.
     clip : the whole model; used for text only.
     embed_dim : width of the shared embedding.
@@ -46,11 +49,18 @@ class Backbone:
 
     name: str
     sha256: str
+    read: SourceRecord
+    architecture: Mapping[str, Any]
     visual: nn.Module
     clip: open_clip.CLIP
     tokenizer: Callable[[list[str]], Tensor]
     preprocess: Preprocess
     embed_dim: int
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of what was read: of a MODEL/TAG its weights file, else the same as `sha256`."""
+        return self.read.sha256
 
     @torch.inference_mode()
     def class_embeddings(self, class_names: Sequence[str], template: str) -> Tensor:
@@ -76,38 +86,42 @@ class Backbone:
         return torch.cat([self.clip.encode_text(part, normalize=True) for part in parts])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """Config (open_clip's ``model_cfg`` and ``preprocess_cfg``) and weights of a backbone, found and verified."""
+
+    config: dict[str, Any]
+    where: str
+    weights: Path
+    sha256: str
+    read: SourceRecord
+
+
 def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Backbone:
-    """Build the architecture and load its weights, strictly and in float32.
+    """Build the architecture and load its weights, strictly and in float32. Nothing is downloaded.
 
     Raises
     ------
-    ModelError : a file is missing or damaged, weights of another architecture, or another hash than the study pins.
+    ModelError : no such model or tag; weights are not here, damaged, of another architecture or trained with another
+        activation; another hash than published or than the study pins.
     """
-    config_path, weights_path = backbone_files(spec, folder)
-    sha256 = files_sha256(config_path, weights_path)
-    if spec.sha256 is not None and sha256 != spec.sha256:
-        problem = f"backbone {spec.name!r} has sha256 {sha256[:12]}..., the study file says {spec.sha256[:12]}..."
-        raise ModelError(problem, hint="use the weights that the study names, or pin the new hash on purpose")
+    files = _published(spec, folder) if is_tag(spec) else _given(spec, folder)
     try:
-        config = msgspec.json.decode(config_path.read_bytes(), type=dict)
-        preprocess = _preprocess(config)
-        architecture = config.get("model_cfg", config)
-        _check_plain(architecture, config_path)
+        preprocess = _preprocess(files.config)
+        architecture = files.config.get("model_cfg", files.config)
+        check_plain(architecture, files.where)
+        check_states_activation(architecture, files.where)
         clip = open_clip.CLIP(**architecture)
     except _NOT_BUILT as error:
-        problem = f"{config_path} is not an open_clip architecture: {error}"
+        problem = f"{files.where} is not an open_clip architecture: {error}"
         raise ModelError(
             problem, hint="it must hold embed_dim, vision_cfg and text_cfg as open_clip's own configs do"
         ) from error
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(weights_path).items()}
-        clip.load_state_dict(weights, strict=True)
-    except SafetensorError as error:
-        problem = f"{weights_path} is not a readable safetensors file: {error}"
-        raise ModelError(problem, hint="it may be truncated: copy or download it again") from error
+        clip.load_state_dict(_weights(files, quick_gelu=architecture["quick_gelu"]), strict=True)
     except RuntimeError as error:
         first = [line.strip() for line in str(error).splitlines()[1:2]]
-        problem = f"{weights_path} does not fit the architecture {config_path}: {''.join(first)[:300]}"
+        problem = f"{files.weights} does not fit the architecture {files.where}: {''.join(first)[:300]}"
         raise ModelError(problem, hint="give the weights that were trained with this architecture") from error
     clip.requires_grad_(requires_grad=False).eval().to(device)
     split_attention(clip.visual)
@@ -115,13 +129,63 @@ def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Bac
     context = int(architecture["text_cfg"].get("context_length", 77))
     return Backbone(
         name=spec.name,
-        sha256=sha256,
+        sha256=files.sha256,
+        read=files.read,
+        architecture=architecture,
         visual=clip.visual,
         clip=clip,
         tokenizer=open_clip.SimpleTokenizer(context_length=context),
         preprocess=preprocess,
         embed_dim=int(architecture["embed_dim"]),
     )
+
+
+def _given(spec: BackboneSpec, folder: Path) -> _Files:
+    """Architecture JSON and safetensors by path, or embedded in the package."""
+    config_path, weights_path = backbone_files(spec, folder)
+    sha256 = files_sha256(config_path, weights_path)
+    if spec.sha256 is not None and sha256 != spec.sha256:
+        problem = f"backbone {spec.name!r} has sha256 {sha256[:12]}..., the study file says {spec.sha256[:12]}..."
+        raise ModelError(problem, hint="use the weights that the study names, or pin the new hash on purpose")
+    try:
+        config = msgspec.json.decode(config_path.read_bytes(), type=dict)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{config_path} is not an open_clip architecture: {error}", hint="it must be JSON") from error
+    read = SourceRecord(source=spec.weights or spec.name, sha256=sha256)
+    return _Files(config=config, where=str(config_path), weights=weights_path, sha256=sha256, read=read)
+
+
+def _published(spec: BackboneSpec, folder: Path) -> _Files:
+    """A MODEL/TAG of open_clip whose weights are on this machine."""
+    tag = pretrained(spec.name)
+    weights = where_weights(spec, folder)
+    if weights is None:
+        raise missing_weights(spec, folder)
+    content = verified_sha256(spec, weights)
+    came_from, revision = origin(spec, weights)
+    return _Files(
+        config={
+            "model_cfg": {"quick_gelu": False, **tag.architecture},  # open_clip's default, checked against the tag
+            "preprocess_cfg": tag.preprocess,
+        },
+        where=tag.model,
+        weights=weights,
+        sha256=backbone_sha256(spec, folder),
+        read=SourceRecord(source=f"open_clip:{tag.name} ({came_from})", sha256=content, revision=revision),
+    )
+
+
+def _weights(files: _Files, *, quick_gelu: bool) -> dict[str, Tensor]:
+    """Tensors of the weights file; what its metadata say of the activation must agree with the architecture."""
+    if files.weights.suffix == ".pt" and files.read.source.startswith("open_clip:"):
+        return read_openai_archive(files.weights)
+    weights, metadata = read_safetensors(files.weights)
+    if metadata.get("quick_gelu", str(quick_gelu).lower()) != str(quick_gelu).lower():
+        problem = (
+            f"{files.weights} says quick_gelu {metadata['quick_gelu']}, {files.where} says {str(quick_gelu).lower()}"
+        )
+        raise ModelError(problem, hint=QUICK_GELU_HINT)
+    return weights
 
 
 def _preprocess(config: dict[str, dict[str, object]]) -> Preprocess:
@@ -139,14 +203,3 @@ def _preprocess(config: dict[str, dict[str, object]]) -> Preprocess:
     if given.get("resize_mode", "shortest") != "shortest":
         raise ValueError(f"resize_mode is {given['resize_mode']!r}; only the shorter side can be resized and cropped")
     return preprocess
-
-
-def _check_plain(architecture: dict[str, dict[str, object]], config_path: Path) -> None:
-    """Refuse towers whose embedding is not made of the class token that is measured, and foreign tokenizers."""
-    for part, plain in (("vision_cfg", _PLAIN_VISION), ("text_cfg", _PLAIN_TEXT)):
-        for key, wanted in plain.items():
-            found = architecture[part].get(key, wanted)
-            if found != wanted:
-                problem = f"{config_path} sets {part}.{key} to {found!r}"
-                hint = f"heatdrift measures class token encoders with CLIP's own tokenizer: {key} must be {wanted!r}"
-                raise ModelError(problem, hint=hint)

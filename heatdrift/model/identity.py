@@ -1,4 +1,4 @@
-"""Where a backbone's files lie and what they hash to. Torch-free, so that `plan` is."""
+"""Which backbone a study means, where its files lie and what they hash to. Torch-free, so that `plan` is."""
 
 import hashlib
 from importlib import resources
@@ -6,40 +6,64 @@ from pathlib import Path
 
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
+from heatdrift.model.tags import pretrained
 
 EMBEDDED = ("lab",)  # backbones whose files are in the package
 
 
-def backbone_files(spec: BackboneSpec, folder: Path) -> tuple[Path, Path]:
-    """Return the paths of architecture JSON and weights; relative ones lie in `folder`.
+def is_tag(spec: BackboneSpec) -> bool:
+    """Whether the backbone is given by open_clip's name and tag (MODEL/TAG) and not by files."""
+    return spec.config is None and spec.weights is None and "/" in spec.name
+
+
+def backbone_paths(spec: BackboneSpec, folder: Path) -> tuple[Path, Path]:
+    """Return where architecture JSON and weights of a backbone given by files should lie; relative ones in `folder`.
 
     Raises
     ------
-    ModelError : neither embedded nor given by both paths, or a file is missing.
+    ModelError : neither embedded nor given by both paths.
     """
     if spec.config is None and spec.weights is None and spec.name in EMBEDDED:
         inside = Path(str(resources.files("heatdrift.model"))) / "weights"
         return inside / f"{spec.name}.json", inside / f"{spec.name}.safetensors"
     if spec.config is None or spec.weights is None:
-        problem = f"backbone {spec.name!r} is neither embedded ({', '.join(EMBEDDED)}) nor given by config and weights"
-        raise ModelError(problem, hint='[backbone] config = "ARCH.json", weights = "WEIGHTS.safetensors"')
-    config, weights = folder / spec.config, folder / spec.weights
-    for path in (config, weights):
+        problem = (
+            f"backbone {spec.name!r} is neither embedded ({', '.join(EMBEDDED)}), nor open_clip's MODEL/TAG, nor given "
+            "by config and weights"
+        )
+        hint = 'name = "ViT-B-32-quickgelu/openai", or config = "ARCH.json" and weights = "WEIGHTS.safetensors"'
+        raise ModelError(problem, hint=hint)
+    return folder / spec.config, folder / spec.weights
+
+
+def backbone_files(spec: BackboneSpec, folder: Path) -> tuple[Path, Path]:
+    """Return the paths of :func:`backbone_paths`; ModelError also when a file is missing."""
+    paths = backbone_paths(spec, folder)
+    for path in paths:
         if not path.is_file():
             hint = "give the folder with --data-dir, data_dir in heatdrift.toml, or HEATDRIFT_DATA"
             raise ModelError(f"there is no file {path} (backbone {spec.name!r})", hint=hint)
-    return config, weights
+    return paths
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def files_sha256(config: Path, weights: Path) -> str:
     """Hash over the bytes of architecture and weights."""
-    digest = hashlib.sha256()
-    for path in (config, weights):
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(path)) for path in (config, weights))).hexdigest()
 
 
 def backbone_sha256(spec: BackboneSpec, folder: Path) -> str:
-    """Hash that identifies the backbone: as the study file pins it, else computed from its files."""
+    """Hash that identifies the backbone: as the study file pins it, else from its files, else of its published name.
+
+    A MODEL/TAG is hashed by that name, so that cells have the same ids before and after the download; what was really
+    read is in the run's provenance. ModelError when a file is missing or open_clip has no such model or tag.
+    """
+    if is_tag(spec):
+        name = pretrained(spec.name).name
+        return spec.sha256 or hashlib.sha256(f"open_clip:{name}".encode()).hexdigest()
     return spec.sha256 if spec.sha256 is not None else files_sha256(*backbone_files(spec, folder))

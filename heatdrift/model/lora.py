@@ -11,23 +11,26 @@ from torch import Tensor, nn
 from heatdrift.methods import LoraConfig
 
 
+def wiring(config: LoraConfig) -> peft.LoraConfig:
+    """Configuration of peft for these adapters, for the split projections of every block."""
+    return peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=rf"transformer\.resblocks\.\d+\.attn\.({'|'.join(config.targets)})",
+        bias="none",
+    )
+
+
 def add_adapters(tower: nn.Module, config: LoraConfig, seed: int) -> None:
     """Put an adapter on every targeted projection of every block, in place; base weights are frozen.
 
     peft draws A on the CPU, from torch's global generator, whatever the device; the draw is made under `seed` and the
     generator restored.
     """
-    targets = "|".join(config.targets)
-    wiring = peft.LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=rf"transformer\.resblocks\.\d+\.attn\.({targets})",
-        bias="none",
-    )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        peft.inject_adapter_in_model(wiring, tower)
+        peft.inject_adapter_in_model(wiring(config), tower)
 
 
 def adapters(tower: nn.Module) -> dict[str, LoraLayer]:

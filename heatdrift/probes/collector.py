@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from heatdrift.errors import ProbeError
 from heatdrift.probes import shape
 
 PER_HEAD = ("entropy", "erf95", "gini", "cls_self_mass")
@@ -111,11 +112,12 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
 
     Parameters
     ----------
-    tower : visual tower in eval mode; float32.
+    tower : visual tower in eval mode, float32; ProbeError otherwise. An autocast around the call has no effect.
     batches : normalised pixels, (batch, 3, size, size) each; the result does not depend on how they are cut.
     observe : ``model.attention.observed``, passed in because a stage does not import its sibling.
     keep : number of leading images whose maps are kept.
     """
+    _check_float32(tower)
     blocks = list(tower.get_submodule("transformer.resblocks").children())
     collector = Collector(layers=len(blocks), keep=keep)
     streams: list[list[Tensor]] = [[] for _ in blocks]
@@ -127,7 +129,7 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
     final = tower.get_submodule("ln_post")
     hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(_row(out))))
     try:
-        with observe(tower, collector):
+        with observe(tower, collector), torch.autocast(_device(tower).type, enabled=False):
             embeddings = [tower(pixels).float().cpu() for pixels in batches]
     finally:
         for hook in hooks:
@@ -146,6 +148,17 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
         class_maps=torch.cat(collector.class_maps).half().cpu() if keep else torch.empty(0),
         rollout_maps=torch.cat(collector.rollout_maps).half().cpu() if keep else torch.empty(0),
     )
+
+
+def _device(tower: nn.Module) -> torch.device:
+    return next(tower.parameters()).device
+
+
+def _check_float32(tower: nn.Module) -> None:
+    """Refuse half precision weights: probes compare models, and rounding to 8 bits would count as drift."""
+    found = {str(p.dtype) for p in tower.parameters()} - {"torch.float32"}
+    if found:
+        raise ProbeError(f"the tower's weights are {', '.join(sorted(found))}", hint="measure it in float32: .float()")
 
 
 def _row(out: Tensor) -> Tensor:

@@ -114,6 +114,31 @@ def test_weights_with_a_tensor_too_few_or_too_many_are_refused(folder):
     assert "extra.weight" in refused(folder)
 
 
+@pytest.mark.parametrize("said", [None, "yes", 1])
+def test_an_architecture_by_path_must_say_its_activation(folder, said):
+    """Both activations load strictly; left out, open_clip computes GELU, which is wrong for OpenAI's weights."""
+    config = stubs.tiny_config()
+    del config["quick_gelu"]
+    (folder / "tiny.json").write_text(json.dumps(config | ({} if said is None else {"quick_gelu": said})))
+    with pytest.raises(ModelError, match="activation") as caught:
+        load_backbone(SPEC, folder, CPU)
+    assert '"quick_gelu": true' in caught.value.hint
+
+
+def test_metadata_of_the_weights_must_agree_on_the_activation(folder):
+    weights = stubs.tiny_clip().state_dict()
+    save_file(weights, folder / "tiny.safetensors", {"quick_gelu": "false"})
+    assert "quick_gelu" in refused(folder)
+    save_file(weights, folder / "tiny.safetensors", {"quick_gelu": "true", "format": "pt"})
+    load_backbone(SPEC, folder, CPU)
+
+
+def test_what_was_read_is_kept(folder):
+    loaded = load_backbone(SPEC, folder, CPU)
+    assert loaded.content_sha256 == loaded.read.sha256 == loaded.sha256
+    assert (loaded.read.source, loaded.read.revision) == ("tiny.safetensors", None)
+
+
 @pytest.mark.parametrize("keep", [0, 7, 1000, -1])
 def test_truncated_weights_are_refused(folder, keep):
     path = folder / "tiny.safetensors"

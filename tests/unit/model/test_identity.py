@@ -7,7 +7,7 @@ import stubs
 
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
-from heatdrift.model.identity import EMBEDDED, backbone_files, backbone_sha256, files_sha256
+from heatdrift.model.identity import EMBEDDED, backbone_files, backbone_sha256, files_sha256, is_tag
 
 
 def test_paths_are_taken_relative_to_the_data_folder_or_as_they_are(tmp_path):
@@ -74,3 +74,23 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path, name):
 def test_identity_needs_no_torch():
     code = "import sys, heatdrift.model.identity; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_published_backbone_is_identified_by_its_name_without_torch_or_download(tmp_path):
+    wanted = hashlib.sha256(b"open_clip:ViT-B-32-quickgelu/openai").hexdigest()
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from heatdrift.config import BackboneSpec\n"
+        "from heatdrift.model.identity import backbone_sha256\n"
+        "spec = BackboneSpec(name='ViT-B-32-quickgelu/openai')\n"
+        f"assert backbone_sha256(spec, Path({str(tmp_path)!r})) == {wanted!r}\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'open_clip', 'huggingface_hub')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_a_name_without_files_is_a_tag():
+    assert is_tag(BackboneSpec(name="ViT-B-32-quickgelu/openai"))
+    assert not is_tag(BackboneSpec(name="ViT-B-32-quickgelu/openai", config="a.json", weights="b.safetensors"))
+    assert not is_tag(BackboneSpec(name="lab"))

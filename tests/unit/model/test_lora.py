@@ -1,6 +1,7 @@
 import copy
 
 import open_clip
+import peft
 import pytest
 import stubs
 import torch
@@ -155,3 +156,17 @@ def test_a_tower_without_adapters_has_no_updates(backbone):
     assert adapter_updates(backbone.visual) == {}
     with adapters_disabled(backbone.visual):
         pass
+
+
+def test_a_fused_block_is_refused_instead_of_adapted_otherwise(backbone):
+    """On torch's fused attention peft adapts q, k, v in one matrix and the output: another LoRA, quietly."""
+    fused = stubs.tiny_clip().visual
+    with pytest.raises(ValueError, match="not found"):
+        add_adapters(fused, LoraConfig(), seed=0)
+    assert adapters(fused) == {}
+
+    trap = peft.inject_adapter_in_model(peft.LoraConfig(r=8, target_modules=r".*\.attn"), fused)
+    ours = copy.deepcopy(backbone.visual)
+    add_adapters(ours, LoraConfig(), seed=0)
+    assert count(trap) != count(ours)
+    assert any(name.endswith("out_proj") for name in adapters(trap))

@@ -190,3 +190,60 @@ def test_weights_that_are_not_finite_are_refused(tower, pixels):
         broken.class_embedding[0] = torch.nan
     with pytest.raises(ProbeError, match="must sum to 1"):
         measure(broken, [pixels], observed)
+
+
+class Watching:
+    """Collector that looks at what it is handed: dtypes, and whether the attention of earlier blocks is gone."""
+
+    def __init__(self, collector):
+        self.collector = collector
+        self.dtypes, self.refs, self.alive = set(), [], 0
+
+    def observe(self, layer, attention):
+        self.alive = max(self.alive, sum(not ref.expired() for ref in self.refs))
+        self.dtypes.add(attention.dtype)
+        self.collector.observe(layer, attention)
+        self.refs.append(StorageWeakRef(attention.untyped_storage()))
+
+
+def watched(tower, pixels):
+    seen = []
+
+    def observe(tower, collector):
+        seen.append(Watching(collector))
+        return observed(tower, seen[0])
+
+    return measure(tower, pixels, observe, keep=1), seen[0]
+
+
+def test_no_attention_tensor_outlives_its_block(tower, pixels):
+    _, seen = watched(tower, torch.split(pixels, 2))
+    assert len(seen.refs) == stubs.TINY_BLOCKS * IMAGES // 2
+    assert seen.alive == 0
+    assert all(ref.expired() for ref in seen.refs)
+
+
+def test_a_model_trained_in_bfloat16_is_probed_in_float32(tower, pixels):
+    """Even with the training's autocast still open: rounding must not look like drift."""
+    trained = copy.deepcopy(tower).requires_grad_(requires_grad=True)
+    optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = trained(pixels)
+        assert out.dtype == torch.bfloat16
+        out.float().square().mean().backward()
+    optimizer.step()
+    plain, _ = watched(trained, [pixels])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, seen = watched(trained, [pixels])
+    assert seen.dtypes == {torch.float32}
+    assert {found.activations.dtype, found.pooled.dtype, found.embeddings.dtype} == {torch.float32}
+    for name, value in values(plain).items():
+        np.testing.assert_array_equal(values(found)[name], value, err_msg=name)
+    assert not torch.equal(found.embeddings, measure(tower, [pixels], observed).embeddings)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_weights_of_another_precision_are_refused(tower, pixels, dtype):
+    with pytest.raises(ProbeError, match="float") as caught:
+        measure(copy.deepcopy(tower).to(dtype), [pixels.to(dtype)], observed)
+    assert ".float()" in caught.value.hint

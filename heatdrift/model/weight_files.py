@@ -1,0 +1,87 @@
+"""Weights files -> named tensors in float32, and back; no pickle in either direction."""
+
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import open_clip
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from heatdrift.errors import ModelError
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors as float32 and the file's metadata (empty when it has none).
+
+    Raises
+    ------
+    ModelError : the file is truncated or something else, a pickle for instance.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+        return {name: tensor.float() for name, tensor in load_file(path).items()}, metadata
+    except SafetensorError as error:
+        problem = f"{path} is not a readable safetensors file: {error}"
+        raise ModelError(problem, hint="it may be truncated: copy or download it again") from error
+
+
+def read_openai_archive(path: Path) -> dict[str, Tensor]:
+    """State dict of one of OpenAI's TorchScript archives by open_clip's own loader, as float32.
+
+    Raises
+    ------
+    ModelError : the file is no such archive: a pickle, for which open_clip would call torch's unpickler, or damaged.
+    """
+    problem = f"{path} is not one of OpenAI's TorchScript archives"
+    hint = f"delete {path}, then heatdrift fetch --study NAME"
+    try:
+        with zipfile.ZipFile(path) as opened:
+            scripted = any(name.endswith("/constants.pkl") for name in opened.namelist())
+    except zipfile.BadZipFile:
+        scripted = False
+    if not scripted:  # torch.save writes such a zip too, but without a module's constants
+        raise ModelError(problem, hint=hint)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; OpenAI published nothing else
+            clip = open_clip.load_openai_model(str(path), precision="fp32", device="cpu")
+    except (RuntimeError, LookupError, AttributeError, TypeError, ArithmeticError) as error:  # another model's tensors
+        raise ModelError(f"{problem}: {str(error)[:200]}", hint=hint) from error
+    weights: dict[str, Tensor] = clip.state_dict()
+    return weights
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors to `path` by atomic rename, so that a full disk or a kill leaves no half file.
+
+    Raises
+    ------
+    ModelError : the folder cannot be written or the disk is full; nothing is left behind.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with _made(path) as made:
+        save_file(stored, made, dict(metadata))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a configuration beside the weights, in the same way."""
+    with _made(path) as made:
+        made.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[Path]:
+    """A path to write to, renamed to `path` when the context closes without an error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            yield Path(folder) / path.name
+            (Path(folder) / path.name).replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot write {path}: {error}", hint="free space, or give another folder") from error
