@@ -82,6 +82,7 @@ class TrainSpec(Strict, frozen=True, kw_only=True):
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    skip_unreadable: bool = False
 
 
 class Grid(Strict, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from heatdrift.methods import Method
 RECORD_FORMAT: Final = 1
 Status = Literal["done", "diverged", "failed"]
 FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
-_LATER: Final = ("probe_images", "class_names")
+_LATER: Final = ("probe_images", "class_names", "skip_unreadable")
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,6 +50,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
         record whose source did not keep it (such a cell cannot be trained).
     precision : requested arithmetic of training; probes are float32 always.
     select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
+    skip_unreadable : True leaves out pictures that do not decode (each run's record lists them); None refuses them.
     """
 
     epochs: int
@@ -61,6 +62,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     select_on: Literal["val", "test"] = "val"
+    skip_unreadable: bool | None = None
 
 
 class TransferPlan(Strict, frozen=True, kw_only=True):
@@ -117,9 +119,10 @@ class Cell(Strict, frozen=True, kw_only=True):
         cells keep their ids.
         """
         content = msgspec.to_builtins(self)
-        for part in (content["recipe"] and content["recipe"]["sizes"], *content["transfer"]):
+        recipe = content["recipe"] or {}
+        for part in (recipe, recipe.get("sizes", {}), *content["transfer"]):
             for name in _LATER:
-                if part and part.get(name, ...) is None:
+                if part.get(name, ...) is None:
                     del part[name]
         return "c1-" + hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 

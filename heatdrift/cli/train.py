@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 
 
 class Keep(StrEnum):
-    """Weights that can be kept."""
+    """What can be kept beside a cell's record: the trained model as safetensors, the last epoch's checkpoint."""
 
+    weights = "weights"
     checkpoint = "checkpoint"
-    adapters = "adapters"
-    merged = "merged"
 
 
 def register(app: typer.Typer) -> None:
@@ -68,8 +67,13 @@ def train(
         typer.Option(help="Write each cell's state after every epoch, so that a killed run goes on where it was."),
     ] = True,
     keep: Annotated[
-        list[Keep] | None, typer.Option("--keep", help="Keep this beside the record of each cell (repeatable).")
+        list[Keep] | None,
+        typer.Option("--keep", help="Keep beside each record: weights (adapters and merged, safetensors), checkpoint."),
     ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave out pictures that do not decode; recorded, and other cell ids."),
+    ] = False,
     fmt: FormatOption = Format.table,
 ) -> None:
     """Train and measure the cells of a study; exit 3 if one failed or diverged.
@@ -82,7 +86,9 @@ def train(
     from heatdrift.train.status import cell_states, unfinished
 
     work = Workspace.of(store)
-    spec = work.study(study)
+    spec = work.study_to_train(study, data_dir)
+    if skip_unreadable:
+        spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, skip_unreadable=True))
     if not (everything or dataset or method or lr or seed or shard or only_failed):
         raise StudyError("no cells chosen", hint=f"heatdrift train --all --study {study or spec.name}")
     folder = work.data_folder(spec, study, data_dir)

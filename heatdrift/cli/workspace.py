@@ -1,14 +1,18 @@
 """Which study, which store, which data folder: option, study file, heatdrift.toml, environment, default."""
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings
 from heatdrift.errors import StudyError
-from heatdrift.plan.cells import plan_cells
+from heatdrift.plan.cells import as_source, plan_cells
 from heatdrift.plan.study import load_study
 from heatdrift.records import Cell
+
+
+PUBLISHED: Final = "preprint80"  # what `train` runs when no study is named
 
 
 class KeptPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +59,16 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
                 hint='--study demo (needs no download), --study FILE.toml, or study = "FILE.toml" in heatdrift.toml',
             )
         return load_study(name)
+
+    def study_to_train(self, option: str | None, data_dir: Path | None) -> StudySpec:
+        """The named study, else the published matrix if all that it needs is at hand; StudyError otherwise."""
+        if option or self.settings.study:
+            return self.study(option)
+        published = load_study(PUBLISHED)
+        if missing_inputs(published, self.data_folder(published, None, data_dir)):
+            hint = f"--study demo (needs no download), --study FILE.toml, or first: heatdrift fetch --study {PUBLISHED}"
+            raise StudyError(f"no study named, and what {PUBLISHED} needs is not all here", hint=hint)
+        return published
 
     def data_folder(self, study: StudySpec, study_option: str | None, data_dir: Path | None) -> Path:
         """Folder that the study's relative paths start from."""
@@ -103,3 +117,14 @@ def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
         return backbone_sha256(spec, folder)
 
     return plan_cells(study, source_hash=source_hash, backbone_hash=backbone_hash)
+
+
+def missing_inputs(study: StudySpec, folder: Path) -> tuple[str, ...]:
+    """Names of the weights and sources of a study that are not in `folder` or the caches; nothing is hashed."""
+    from heatdrift.data.sources import missing_source
+    from heatdrift.model.download import where_weights
+
+    missing = [] if where_weights(study.backbone, folder) else [study.backbone.name]
+    sources = [source for d in study.datasets.values() for source in (d.train, d.test)]
+    sources += [transfer.test for transfer in study.transfer.values()]
+    return (*missing, *(s.source for s in map(as_source, sources) if missing_source(s, folder)))

@@ -60,6 +60,7 @@ def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
         clip_norm=train.clip_norm,
         precision=train.precision,
         select_on="test" if study.protocol == "preprint" else "val",
+        skip_unreadable=train.skip_unreadable or None,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from heatdrift.errors import TrainError
 from heatdrift.model import lora
 from heatdrift.model.adapt import AdaptedModel, adapt
+from heatdrift.model.backbone import Backbone
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_hits
@@ -58,12 +59,14 @@ def run_cell(
     provenance: Provenance,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[int], None] = lambda _epoch: None,
+    on_selected: Callable[[Backbone, AdaptedModel], object] = lambda _backbone, _model: None,
 ) -> CellOutcome:
     """Train and measure one cell.
 
     A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
     it; adapters that had no part in the result end it as ``failed``. Nothing is written but the `checkpoint`, from
-    which a killed run goes on to the same numbers: the caller stores the outcome.
+    which a killed run goes on to the same numbers: the caller stores the outcome. `on_epoch` hears of each epoch
+    (1-based); `on_selected` is given the backbone and the model of the selected epoch.
 
     Raises
     ------
@@ -114,6 +117,7 @@ def run_cell(
         record = msgspec.structs.replace(common, error=course.problem, finished_at=utc_now(), wall_s=wall_s)
         return CellOutcome(record=record, hits={}, gallery={})
     model.restore(selected.state)
+    on_selected(resources.backbone, model)
     checks = _adapter_checks(model, data, selected.measured, resources)
     status, error = _judge(cell, checks)
     hits = _final_hits(model, transfers, resources)

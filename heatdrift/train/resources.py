@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
+from heatdrift.data.class_names import apply_class_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
 from heatdrift.data.splits import Splits, balanced_subset, leakfree_splits, preprint_splits
@@ -83,6 +84,7 @@ class Resources:
     data_seed: int
     folder: Path
     device: torch.device
+    skip_unreadable: bool = False
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
@@ -99,15 +101,15 @@ class Resources:
             data_seed=study.train.data_seed,
             folder=folder,
             device=device,
+            skip_unreadable=study.train.skip_unreadable,
         )
 
     @property
     def backbone(self) -> Backbone:
         """The pretrained model."""
         if self._backbone is None:
-            spec = self.backbone_spec
-            self._backbone = load_backbone(spec, self.folder, self.device)
-            self.sources["backbone"] = SourceRecord(source=spec.weights or spec.name, sha256=self._backbone.sha256)
+            self._backbone = load_backbone(self.backbone_spec, self.folder, self.device)
+            self.sources["backbone"] = self._backbone.read
         return self._backbone
 
     @property
@@ -167,6 +169,8 @@ class Resources:
 
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
         images = self._open(plan.name, spec.test)
+        if plan.class_names is not None:
+            images = apply_class_names(images, plan.class_names)
         chosen = balanced_subset(images.labels, plan.n_images, data_seed=self.data_seed, source=images.source)
         pixels = self._pixels(images, chosen)
         track = np.empty(0, dtype=np.int64)
@@ -180,8 +184,14 @@ class Resources:
 
     def _open(self, name: str, source: SourceSpec | str) -> LabelledImages:
         spec = SourceSpec(source=source) if isinstance(source, str) else source
-        images = open_source(spec, self.folder)
-        self.sources[name] = SourceRecord(source=spec.source, sha256=images.sha256, n_images=len(images))
+        images = open_source(spec, self.folder, skip_unreadable=self.skip_unreadable)
+        self.sources[name] = SourceRecord(
+            source=spec.source,
+            sha256=images.sha256,
+            revision=images.revision,
+            n_images=len(images),
+            skipped=images.skipped,
+        )
         return images
 
     def _pixels(self, images: LabelledImages, positions: NDArray[np.int64]) -> PixelSet:

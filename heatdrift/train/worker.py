@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,8 @@ from heatdrift.store.folder import (
 )
 
 if TYPE_CHECKING:  # torch is imported in the worker process only
+    from heatdrift.model.adapt import AdaptedModel
+    from heatdrift.model.backbone import Backbone
     from heatdrift.train.resources import Resources
 
 
@@ -55,6 +57,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Event = Started | EpochDone | Ended | Stopped
+WEIGHTS: Final = "weights"  # beside the record: the trained model, if it is kept
 _PARENT_GONE = (BrokenPipeError, ConnectionResetError)
 
 
@@ -82,7 +85,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     provenance: Provenance
     checkpoints: bool = True
-    keep: tuple[Literal["checkpoint", "adapters", "merged"], ...] = ()
+    keep: tuple[Literal["checkpoint", "weights"], ...] = ()
 
 
 def work(pipe: Connection, settings: WorkerSettings) -> None:
@@ -146,6 +149,13 @@ def train_task(
                 raise ClaimLostError
             notify(EpochDone(cell=cell, epoch=epoch))
 
+        def keep_weights(backbone: "Backbone", model: "AdaptedModel") -> None:
+            from heatdrift.model.export import export_weights
+
+            adapter = cell.method_spec.lora if cell.method_spec else None
+            said = {"study": study, "cell_id": cell.cell_id}
+            export_weights(folder / WEIGHTS, backbone, model, adapter=adapter, metadata=said)
+
         try:
             outcome = run_cell(
                 cell,
@@ -154,6 +164,7 @@ def train_task(
                 provenance=settings.provenance,
                 checkpoint=checkpoint,
                 on_epoch=on_epoch,
+                on_selected=keep_weights if "weights" in settings.keep else lambda _backbone, _model: None,
             )
         except HeatdriftError:
             raise

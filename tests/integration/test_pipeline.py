@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -70,6 +72,35 @@ def test_a_lost_database_is_built_again(place):
     before = call("sql", "select * from cells order by all", "--store", store, "--format", "csv")
     store.unlink()
     assert call("sql", "select * from cells order by all", "--store", store, "--format", "csv") == before
+
+
+MEASURED = (
+    "select * exclude (wall_s, started_at, finished_at, record_sha256, attempt, resumed_after) from runs order by all"
+)
+
+
+def test_kill_9_in_a_random_epoch_and_the_same_command_gives_the_same_numbers(tiny_inputs, tmp_path):
+    """Every process is killed at once, so nothing is tidied up; the epoch is as random as the moment."""
+    study = tmp_path / "study.toml"
+    study.write_text((tiny_inputs / "study.toml").read_text().replace("epochs = 2", "epochs = 12"))
+    common = ["train", "--dataset", "stripes", "--lr", "1e-2", "--seed", "1", "--jobs", "2", "--data-dir", tiny_inputs]
+    stores = {name: tmp_path / name / "heatdrift.duckdb" for name in ("whole", "killed")}
+    call(*common, "--study", study, "--store", stores["whole"])
+    command = [str(part) for part in (*common, "--study", study, "--store", stores["killed"])]
+    with subprocess.Popen([sys.executable, "-m", "heatdrift", *command], start_new_session=True) as process:
+        while not list((tmp_path / "killed").rglob("checkpoint.pt")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 1))
+        os.killpg(process.pid, signal.SIGKILL)
+    assert list((tmp_path / "killed").rglob("checkpoint.pt"))
+    call(*command)
+    found = [json.loads(call("sql", MEASURED, "--store", s, "--format", "json")) for s in stores.values()]
+    assert len(found[0]) == 2
+    assert found[0] == found[1]
+    resumed = "select max(resumed_after) as epochs from runs"
+    assert json.loads(call("sql", resumed, "--store", stores["killed"], "--format", "json"))[0]["epochs"]
+    assert not list((tmp_path / "killed").rglob("checkpoint.pt"))
 
 
 def test_ctrl_c_in_the_terminal_exits_130_and_the_same_command_goes_on(tiny_inputs, tmp_path):

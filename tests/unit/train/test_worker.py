@@ -4,6 +4,7 @@ import json
 
 import msgspec
 import pytest
+import safetensors
 import torch
 
 from heatdrift.cli.workspace import planned_cells
@@ -97,3 +98,15 @@ def test_the_checkpoint_is_there_while_a_cell_trains_and_gone_when_it_ends(place
     keeping = msgspec.structs.replace(settings, keep=("checkpoint",))
     train_task(Task(cell=cell, seen=1), resources, keeping, look)
     assert (folder / "checkpoint.pt").exists()
+
+
+def test_the_trained_model_is_kept_when_asked_for(place):
+    cell, settings, resources, folder = place
+    keeping = msgspec.structs.replace(settings, keep=("weights",))
+    assert train_task(Task(cell=cell), resources, keeping, lambda _: None).status == "done"
+    kept = {p.name for p in (folder / "weights").iterdir()}
+    assert {"open_clip_model.safetensors", "open_clip_config.json", "head.safetensors"} <= kept
+    with safetensors.safe_open(folder / "weights" / "open_clip_model.safetensors", framework="pt") as file:
+        assert file.metadata()["cell_id"] == cell.cell_id
+        trained = file.get_tensor("visual.proj")
+    assert not torch.equal(trained, resources.backbone.visual.proj)
