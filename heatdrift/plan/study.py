@@ -6,6 +6,7 @@ from pathlib import Path
 from heatdrift.config import PROTOCOLS, StudySpec, decode_toml
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import method
+from heatdrift.plan.cells import as_source
 from heatdrift.records import SplitSizes
 
 
@@ -44,6 +45,9 @@ def check_study(study: StudySpec, where: str) -> None:
     if study.train.epochs < 1 or study.train.batch_size < 1:
         raise StudyError(f"{where}: [train] epochs and batch_size must be >= 1", hint="mend [train]")
     for name, dataset in study.datasets.items():
+        if as_source(dataset.train).source == as_source(dataset.test).source:
+            problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"
+            raise StudyError(problem, hint="give two splits of the data set: testing on training images is a leak")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
     for grid in study.grids:
         for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):

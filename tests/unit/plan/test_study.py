@@ -1,5 +1,6 @@
 import pytest
 
+from heatdrift.cli.workspace import planned_cells
 from heatdrift.config import StudySpec
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.plan.study import builtin_studies, load_study
@@ -129,3 +130,27 @@ def test_sizes_that_the_protocol_would_ignore_are_refused(tmp_path, protocol, si
     path.write_text(text.replace("train = 2, val = 1, probe = 1", sizes))
     with pytest.raises(StudyError, match=message):
         load_study(str(path))
+
+
+def test_the_same_images_for_training_and_test_are_refused(tmp_path):
+    path = tmp_path / "three.toml"
+    text = STUDY.format(extra="", dataset="terrain", method="full_ft", lr="1e-4")
+    path.write_text(text.replace('test = "lab:terrain/test"', 'test = "lab:terrain/train"'))
+    with pytest.raises(StudyError, match="train and test are the same images: lab:terrain/train"):
+        load_study(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "protocol"),
+    [
+        ("preprint80", 80, "preprint"),
+        ("leakfree78", 78, "leakfree"),
+        ("backbone16", 18, "leakfree"),
+        ("mini", 80, "leakfree"),
+    ],
+)
+def test_published_studies_are_planned_without_their_weights_and_images(tmp_path, name, cells, protocol):
+    planned = planned_cells(load_study(name), tmp_path)
+    assert len(planned) == len({cell.cell_id for cell in planned}) == cells
+    assert {cell.protocol for cell in planned} == {protocol}
+    assert {cell.recipe.select_on for cell in planned} == {"test" if protocol == "preprint" else "val"}
