@@ -5,7 +5,9 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 STORE ?= runs/heatdrift.duckdb
 
-.PHONY: demo test test-slow test-browser style docs clean
+.PHONY: install demo test test-slow test-browser style docs clean
+
+install: $(VENV)/.heatdrift-run
 
 demo: $(VENV)/.heatdrift-run
 	$(BIN)/heatdrift train --all --study demo --store $(STORE)
