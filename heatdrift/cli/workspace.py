@@ -11,7 +11,6 @@ from heatdrift.plan.cells import as_source, plan_cells
 from heatdrift.plan.study import load_study
 from heatdrift.records import Cell
 
-
 PUBLISHED: Final = "preprint80"  # what `train` runs when no study is named
 
 
