@@ -33,8 +33,7 @@ def show_interaction(result: InteractionResult, fmt: Format) -> None:
         return
     say(f"{result.formula}   [{result.unit}]   REML log-likelihood {result.reml_loglik:.4f}")
     say(f"{result.n_runs} runs, {result.n_seeds} seeds, {result.n_dropped} runs left out")
-    for text in result.left_out:
-        say(f"  left out: {text}")
+    _limits(result.left_out, result.caveats)
     _findings(result.findings)
     tests = _columns(result.tests)
     show_table(*tests, title="tests of terms (headline: strata, the seed-level test)")
@@ -48,8 +47,15 @@ def show_interaction(result: InteractionResult, fmt: Format) -> None:
     )
     show_table(*_columns(result.marginal_means), title=f"marginal means, {result.conf_level:.0%} intervals")
     show_table(*_columns(result.fixed), title="fixed effects (treatment coding, Satterthwaite df)")
+    show_table(
+        *_columns(result.likelihood_ratio),
+        title="likelihood-ratio tests by ML and chi-square, as R's drop1: far too many rejections with few seeds",
+    )
     show_table(*_columns(result.random), title="variance components" + (", SINGULAR fit" if result.singular else ""))
-    show_table(*_columns(result.variance_tests), title="restricted likelihood-ratio tests of variances")
+    show_table(
+        *_columns(result.variance_tests),
+        title="restricted likelihood-ratio tests of variances (p_mixture: the 50:50 approximation)",
+    )
     if result.interval_method:
         say(f"intervals: {result.interval_method}")
     say(f"ICC {result.icc:.3f} ({result.icc_ci_low:.3f} to {result.icc_ci_high:.3f}: {result.icc_ci_method})")
@@ -70,17 +76,28 @@ def show_correlation(result: CorrelationResult, fmt: Format) -> None:
         for name, value in (("repeated measures", result.rmcorr), ("partial, given lr", result.partial))
         if value is not None
     ]
-    fields = ("n", "n_cells", "pearson", "ci_low", "ci_high", "spearman", "p_permutation", "permutation")
+    fields = (
+        "n",
+        "n_cells",
+        "pearson",
+        "ci_low",
+        "ci_high",
+        "spearman",
+        "p_permutation",
+        "seed_level_p",
+        "permutation",
+    )
     rows = [(name, *(getattr(value, field) for field in fields)) for name, value in levels]
     if fmt is Format.csv:
         import polars as pl
 
-        show_frame(pl.DataFrame(rows, schema=["level", *fields], orient="row"), fmt)
+        show_frame(pl.DataFrame(rows, schema=["level", *fields], orient="row").fill_nan(None), fmt)
         return
     say(
         f"{result.x} [{result.x_unit}] against {result.y} [{result.y_unit}]: "
         f"{result.n_runs} runs, {result.n_dropped} left out"
     )
+    _limits(result.left_out, result.caveats)
     _findings(result.findings)
     title = f"{result.pooled.conf_level:.0%} interval: {result.pooled.ci_method}"
     show_table(("level", *fields), rows, title=title)
@@ -92,7 +109,7 @@ def show_dose(result: DoseResult, fmt: Format) -> None:
         _csv(result.rows)
         return
     _head(result)
-    columns = "dataset method metric unit n rho p p_exact p_exact_holm slope ci_low ci_high monotone"
+    columns = "dataset method metric unit n rho p p_exact p_exact_holm seed_trend_p slope ci_low ci_high monotone"
     how = "; ".join(dict.fromkeys(row.p_method for row in result.rows))
     title = f"slope per tenfold learning rate with {result.conf_level:.0%} interval; p_exact {how}"
     show_table(*_columns(result.rows, columns), title=title)
@@ -141,7 +158,7 @@ def show_predictors(result: PredictorsResult, fmt: Format) -> None:
         return
     _head(result)
     ranks = "signal orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"
-    scores = "signal n_cells score ci_low ci_high gap gap_ci_low gap_ci_high best_share"
+    scores = "signal n_cells score ci_low ci_high p_adjusted seed_level_p gap gap_ci_low gap_ci_high best_share"
     for when, words in (("final", "at the selected epoch"), ("epoch1", "after epoch 1")):
         rows = [row for row in result.rows if row.when == when]
         ranked = sorted(rows, key=lambda row: (row.score != row.score, -row.score))
@@ -170,8 +187,10 @@ def show_frontier(result: FrontierResult, fmt: Format) -> None:
         return
     _head(result)
     place = "dataset method lr"
-    values = "n_seeds test_acc_pct retention_pct weight_drift on_front front_share dominated_by"
-    show_table(*_columns(result.cells, f"{place} {values}"), title="cells, means over seeds")
+    values = "n_seeds acc_pct retention_pct weight_drift on_front front_share dominated_by"
+    show_table(
+        *_columns(result.cells, f"{place} {values}"), title=f"cells, means over seeds (acc_pct: {result.accuracy})"
+    )
     limits = "acc_ci_low acc_ci_high retention_ci_low retention_ci_high"
     show_table(*_columns(result.cells, f"{place} {limits}"), title=f"their {result.conf_level:.0%} intervals")
     matched = "dataset matched_on method_a method_b overlap_low overlap_high difference ci_low ci_high n_seeds"
@@ -195,10 +214,17 @@ _Rows = DoseResult | PairedResult | LayersResult | PredictorsResult | FrontierRe
 def _head(result: _Rows) -> None:
     """Print n, what was left out, the method and the findings."""
     say(f"{result.n_runs} runs on {', '.join(result.datasets)}, {result.n_dropped} left out")
-    for text in result.left_out:
-        say(f"  left out: {text}")
+    _limits(result.left_out, result.caveats)
     say(f"method: {result.method}")
     _findings(result.findings)
+
+
+def _limits(left_out: Sequence[str], caveats: Sequence[str]) -> None:
+    """Print what is not in the answer, and what a reader must know before believing it."""
+    for text in left_out:
+        say(f"  left out: {text}")
+    for text in caveats:
+        say(f"  caveat: {text}")
 
 
 def _findings(findings: Sequence[str]) -> None:

@@ -10,7 +10,8 @@ class Association(Result, frozen=True, kw_only=True):
     """Correlation of two metrics over runs; the interval resamples cells, never runs.
 
     ``n`` counts runs, ``n_cells`` the cells (dataset x method x lr) that were resampled or permuted. A value that is
-    not defined for these data (fewer than three runs, no variance) is NaN -> null.
+    not defined for these data (fewer than three runs, no variance) is NaN -> null. ``seed_level_p``: Student's t over
+    seeds of the correlation within a seed; a finding needs it, the permutation and the interval.
     """
 
     n: int
@@ -23,6 +24,7 @@ class Association(Result, frozen=True, kw_only=True):
     ci_method: str
     p_permutation: float
     permutation: str
+    seed_level_p: float = float("nan")
 
 
 class CorrelationResult(Result, frozen=True, kw_only=True):
@@ -51,6 +53,7 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
     selection: Mapping[str, tuple[str | float, ...]] = {}
     conf_level: float = float("nan")
     method: str = ""
+    caveats: tuple[str, ...] = ()
 
 
 class DoseRow(Result, frozen=True, kw_only=True):
@@ -59,7 +62,8 @@ class DoseRow(Result, frozen=True, kw_only=True):
     ``rho`` is Spearman's over runs, ``p`` its usual t approximation, ``p_exact`` permutes lr labels within seed (two
     sided; how, in ``p_method``; ``p_smallest`` is the smallest p that these counts of lrs and seeds allow). ``slope``
     is the change per tenfold learning rate with its seed-level interval. ``monotone``: whether the means of the
-    learning rates only rise or only fall.
+    learning rates only rise or only fall. ``seed_trend_p``: Student's t over seeds of the correlation with the rank of
+    the learning rate within a seed; NaN with one seed or two learning rates. A finding needs it below .05, too.
     """
 
     dataset: str | None
@@ -79,6 +83,7 @@ class DoseRow(Result, frozen=True, kw_only=True):
     ci_low: float
     ci_high: float
     monotone: bool
+    seed_trend_p: float = float("nan")
 
 
 class DoseResult(Result, frozen=True, kw_only=True):
@@ -93,6 +98,7 @@ class DoseResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
+    caveats: tuple[str, ...] = ()
 
 
 class PredictorRow(Result, frozen=True, kw_only=True):
@@ -102,7 +108,9 @@ class PredictorRow(Result, frozen=True, kw_only=True):
     ``orientation`` (+1: a higher value was expected with more retention): positive = as expected. The two ``_abs`` are
     means of the absolute value. ``score``, on cell means, is the mean over data sets of rho times orientation; its
     interval and ``gap`` (best signal's score minus this one's) resample cells within groups. ``best_share`` is the
-    share of resamples in which this signal scores highest. References take no part in "best" (their share is null).
+    share of resamples in which this signal scores highest. ``p_adjusted``: permutation of whole cells of retention
+    within groups, adjusted for all signals compared. ``seed_level_p``: t over seeds of the rank correlation within
+    groups. References take no part in "best" (their share and both p are null).
     """
 
     signal: str
@@ -122,6 +130,8 @@ class PredictorRow(Result, frozen=True, kw_only=True):
     gap_ci_low: float
     gap_ci_high: float
     best_share: float
+    p_adjusted: float = float("nan")
+    seed_level_p: float = float("nan")
 
 
 class SelectionRow(Result, frozen=True, kw_only=True):
@@ -164,3 +174,4 @@ class PredictorsResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
+    caveats: tuple[str, ...] = ()

@@ -55,6 +55,7 @@ class PairedResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
+    caveats: tuple[str, ...] = ()
 
 
 class LayerRow(Result, frozen=True, kw_only=True):
@@ -102,18 +103,21 @@ class LayersResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
+    caveats: tuple[str, ...] = ()
 
 
 class FrontierCell(Result, frozen=True, kw_only=True):
     """One cell's accuracy and retention (means over seeds, seed-level intervals) and its place among its data set's.
 
     ``front_share``: share of resamples of seeds in which no other cell is at least as good in both and better in one.
+    ``acc_pct`` and its interval are of the result's ``accuracy``; ``test_acc_pct`` is null where that is not it.
     """
 
     dataset: str | None
     method: str
     lr: float
     n_seeds: int
+    acc_pct: float
     test_acc_pct: float
     acc_ci_low: float
     acc_ci_high: float
@@ -127,13 +131,13 @@ class FrontierCell(Result, frozen=True, kw_only=True):
 
 
 class MatchedRow(Result, frozen=True, kw_only=True):
-    """Retention of method_a - method_b where both reach the same test accuracy or weight drift.
+    """Retention of method_a - method_b where both reach the same accuracy or weight drift.
 
     Mean over the overlap of the two dose curves; NaN with a reason in ``note`` where they do not overlap.
     """
 
     dataset: str | None
-    matched_on: Literal["test_acc_pct", "weight_drift"]
+    matched_on: Literal["test_acc_pct", "val_acc_pct", "weight_drift"]
     method_a: str
     method_b: str
     overlap_low: float
@@ -148,9 +152,13 @@ class MatchedRow(Result, frozen=True, kw_only=True):
 
 
 class FrontierResult(Result, frozen=True, kw_only=True):
-    """Accuracy-retention front of cells, and methods compared at matched accuracy and matched weight drift."""
+    """Accuracy-retention front of cells, and methods compared at matched accuracy and matched weight drift.
+
+    ``accuracy`` names the metric behind both: the test accuracy, or the validation accuracy where no run has another.
+    """
 
     unit: str
+    accuracy: Literal["test_acc_pct", "val_acc_pct"]
     datasets: tuple[str, ...]
     n_runs: int
     n_dropped: int
@@ -163,6 +171,7 @@ class FrontierResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
+    caveats: tuple[str, ...] = ()
 
 
 class PowerRow(Result, frozen=True, kw_only=True):
@@ -205,3 +214,4 @@ class PowerResult(Result, frozen=True, kw_only=True):
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
+    caveats: tuple[str, ...] = ()

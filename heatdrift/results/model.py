@@ -169,3 +169,4 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     study: str | None = None
     selection: Mapping[str, tuple[str | float, ...]] = {}
     method: str = ""
+    caveats: tuple[str, ...] = ()

@@ -3,8 +3,9 @@
 ``frame`` (which runs) -> ``design`` (columns, hypotheses) -> ``mixed`` (REML, ML) with ``satterthwaite`` and
 ``kenward_roger``, beside ``strata`` (the seed-level headline test) -> ``model`` -> ``contrasts``, ``checks``,
 ``findings`` -> ``interaction``. ``correlation`` stands on ``frame`` and ``cells`` (bootstrap and permutation of whole
-cells); ``paired``, ``power`` and ``layers`` on ``clustered`` (seed-level t tests of many responses), ``dose`` on
-``trend``, ``predictors`` on ``signals`` and ``ranking``, ``frontier`` on ``matching``.
+cells); ``paired``, ``power`` and ``layers`` (its ``responses``) on ``clustered`` (seed-level t tests of many
+responses), ``dose`` on ``trend``, ``predictors`` on ``signals``, ``signal_scores`` and ``ranking``, ``frontier`` on
+``matching``. ``caveats`` says of all what a reader must know about how the runs were selected.
 """
 
 from heatdrift.stats.correlation import correlation

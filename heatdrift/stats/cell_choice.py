@@ -19,13 +19,16 @@ OUTCOME: Final = "retention_pct"
 _ROUNDING: Final = 1e-9  # two accuracies exactly a margin apart are within it
 
 
-def select_cells(table: pl.DataFrame, *, margin: float, level: float) -> tuple[tuple[SelectionRow, ...], list[str]]:
+def select_cells(
+    table: pl.DataFrame, *, margin: float, level: float, accuracy: str = "validation accuracy"
+) -> tuple[tuple[SelectionRow, ...], list[str]]:
     """Let every signal choose within each data set.
 
     Parameters
     ----------
     table : one row per run with dataset, method, lr, seed, retention_pct, val_acc_pct and `signal:NAME` columns.
     margin : percentage points. level : of the seed-level interval of the picked cell's retention.
+    accuracy : words for val_acc_pct of these runs.
 
     Returns
     -------
@@ -50,14 +53,14 @@ def select_cells(table: pl.DataFrame, *, margin: float, level: float) -> tuple[t
     for dataset in datasets:
         here = cells.filter((pl.col("dataset") == dataset) & pl.col("val_acc_pct").is_finite())
         if here.is_empty():
-            notes.append(f"no validation accuracy on {dataset}: nothing to select by")
+            notes.append(f"no {accuracy} on {dataset}: nothing to select by")
             continue
         best = here["val_acc_pct"].max()
         candidates = here.filter(pl.col("val_acc_pct") >= pl.lit(best) - margin - _ROUNDING)
         if candidates.height < 2:
             notes.append(
                 f"on {dataset} only {counted(candidates.height, 'cell')} within {margin:g} points of the best "
-                "validation accuracy: nothing to choose"
+                f"{accuracy}: nothing to choose"
             )
         rows += [
             _pick(candidates, name, shown_dataset(dataset, datasets), level)

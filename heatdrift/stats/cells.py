@@ -188,7 +188,8 @@ def seed_level_p(table: CellTable, parts: Codes) -> float:
     """Two-sided p of the mean over seeds of the correlation within a seed, by Student's t with S - 1 df.
 
     The means of each part are removed within each seed, so neither a seed's own offset nor unequal variances of cells
-    can make a correlation that seeds agree on. NaN with fewer than two seeds that have a correlation, or no spread.
+    can make a correlation that seeds agree on. 0 when all seeds have the same one (t is infinite); NaN with fewer than
+    two seeds that have a correlation, or when all are 0.
     """
     code = parts[table.cell] * (int(table.seed.max()) + 1) + table.seed
     kept = np.unique(code, return_inverse=True)[1].ravel()
@@ -199,8 +200,8 @@ def seed_level_p(table: CellTable, parts: Codes) -> float:
     r = r[~np.isnan(r)]
     if r.size < 2:
         return float("nan")
-    if float(np.ptp(r)) < _NO_VARIANCE:  # every seed has a perfect correlation, or none has spread to test against
-        return 0.0 if abs(float(r[0])) > 1.0 - _NO_VARIANCE else float("nan")
+    if float(np.ptp(r)) < _NO_VARIANCE:  # seeds agree to the last digit: perfect correlations, or ranks of few cells
+        return 0.0 if abs(float(r[0])) > _NO_VARIANCE else float("nan")
     return t_p_value(float(r.mean() / r.std(ddof=1) * np.sqrt(r.size)), r.size - 1)
 
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.metrics import run_column
+from heatdrift.stats.caveats import TEST, accuracy_metric
 
 ALPHA: Final = 0.05
 PAIR: Final = ("lora_r8", "full_ft")  # method_a, method_b: every difference is a - b
@@ -19,7 +20,8 @@ DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct
 def measured_metrics(runs: pl.DataFrame, asked: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the metrics to report and sentences about default metrics that no run has.
 
-    Metrics that the user asked for are returned as they are (each once): a missing one is then an error, not a note.
+    Without any test accuracy (protocol ``preprint``) the validation accuracy takes its place, and is named. Metrics
+    that the user asked for are returned as they are (each once): a missing one is then an error, not a note.
 
     Raises
     ------
@@ -30,13 +32,15 @@ def measured_metrics(runs: pl.DataFrame, asked: Sequence[str] | None) -> tuple[t
         for name in asked:
             run_column(name)
         return tuple(dict.fromkeys(asked)), ()
-    kept = tuple(name for name in DEFAULT_METRICS if name in runs.columns and runs[name].drop_nulls().len())
-    missing = [name for name in DEFAULT_METRICS if name not in kept]
+    accuracy, notes = accuracy_metric(runs)
+    wanted = tuple(accuracy if name == TEST else name for name in DEFAULT_METRICS)
+    kept = tuple(name for name in wanted if name in runs.columns and runs[name].drop_nulls().len())
+    missing = [name for name in wanted if name not in kept]
     if not kept:
         raise StatsError(
             f"no run has any of the default metrics ({', '.join(DEFAULT_METRICS)})", hint="choose one with --metric"
         )
-    return kept, tuple(f"{name} was not measured in any run" for name in missing)
+    return kept, (*notes, *(f"{name} was not measured in any run" for name in missing))
 
 
 def check_pair(frame: pl.DataFrame, method_a: str, method_b: str) -> None:

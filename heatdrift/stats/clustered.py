@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import special
 
 from heatdrift.stats.probability import t_quantile
+from heatdrift.stats.strata import LEAST_SEEN
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -99,7 +100,10 @@ def seed_contrast(x: Floats, seeds: Codes, row: Floats, *, within: bool) -> Seed
         contributes[s] = np.abs(parts[members]).max() > 1e-10
     working = makers @ makers.T
     total = float(np.trace(working))
-    df = total**2 / float(np.sum(working**2)) if total > 1e-12 * float(parts @ parts) else float("nan")
+    seen = total / float(parts @ parts)  # as in strata.py: the share of the variance that residuals can show
+    testable = seen >= LEAST_SEEN and int(contributes.sum()) > 1
+    df = total**2 / float(np.sum(working**2)) if testable else float("nan")
+    makers = makers / np.sqrt(seen) if testable else makers
     if abs(df - np.rint(df)) < 1e-9:  # balanced data: S - 1 exactly, for those who compare
         df = float(np.rint(df))
     return SeedContrast(weights=parts, makers=makers, df=df, n_seeds=int(contributes.sum()))

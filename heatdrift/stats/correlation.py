@@ -12,15 +12,14 @@ import numpy.typing as npt
 import polars as pl
 
 from heatdrift.errors import StatsError
-from heatdrift.metrics import Column, run_column
 from heatdrift.results import Association, CorrelationResult
+from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.cells import CellTable, bootstrap_interval, correlation_within, permutation_p, seed_level_p
+from heatdrift.stats.correlation_findings import REVERSAL_CELLS, correlation_findings
 from heatdrift.stats.frame import Selection, select_runs, study_name
-from heatdrift.stats.text import counted, number, p_text, percent, signed
 
 Codes = npt.NDArray[np.intp]
 
-ALPHA: Final = 0.05
 # A group speaks against the pooled sign only from this size on: around zero a sign means nothing.
 REVERSAL_SIZE: Final = 0.1
 _METHOD: Final = (
@@ -68,7 +67,7 @@ def correlation(
     UnknownNameError, StatsError
         Unknown metric; x equal to y; no usable run; x or y the same in all of several runs; settings out of range.
     """
-    x_column, y_column = run_column(x), run_column(y)
+    x_column, y_column = shown_column(x, runs), shown_column(y, runs)
     if x == y:
         raise StatsError(f"x and y are both {x}: a metric correlates perfectly with itself", hint="choose two metrics")
     if bootstrap < 1 or permutations < 1 or not 0.0 < conf_level < 1.0:
@@ -102,7 +101,6 @@ def correlation(
         rmcorr = _associate(table, table.group, table.group, "groups", settings)
     if np.ptp(table.lr) > 0:
         partial = _associate(table, table.lr, table.lr, "learning rates", settings)
-    seed_p = seed_level_p(table, np.zeros(table.n_cells, dtype=np.intp)), seed_level_p(table, table.group)
     reversal = _sign_reversal(pooled, [*([rmcorr] if rmcorr else []), *by_group.values()])
     return CorrelationResult(
         study=study_name(runs),
@@ -123,8 +121,9 @@ def correlation(
         rmcorr=rmcorr,
         partial=partial,
         sign_reversal=reversal,
-        findings=_findings(x_column, y_column, pooled, rmcorr, by_group, seed_p, reversal=reversal),
+        findings=correlation_findings(x_column, y_column, pooled, rmcorr, by_group, reversal=reversal),
         left_out=selection.left_out,
+        caveats=run_caveats(runs, [x, y], methods=[str(m) for m in selection.levels("method")]),
     )
 
 
@@ -179,69 +178,19 @@ def _associate(table: CellTable, removed: Codes, blocks: Codes, block_words: str
         ),
         p_permutation=p,
         permutation=how,
+        seed_level_p=seed_level_p(table, removed),
     )
 
 
 def _sign_reversal(pooled: Association, within: list[Association]) -> bool:
-    """Whether pooled r and a within-group r (rmcorr or a group), both at least REVERSAL_SIZE, have opposite signs."""
+    """Whether pooled r and a within-group r (rmcorr or a group), both at least REVERSAL_SIZE, have opposite signs.
+
+    Groups of fewer than REVERSAL_CELLS cells do not count: the r of one cell is over its seeds, that of two has one
+    slope to show and nothing to deny it.
+    """
     if not abs(pooled.pearson) >= REVERSAL_SIZE:
         return False
-    return any(abs(a.pearson) >= REVERSAL_SIZE and a.pearson * pooled.pearson < 0 for a in within)
-
-
-def _findings(
-    x: Column,
-    y: Column,
-    pooled: Association,
-    rmcorr: Association | None,
-    by_group: dict[str, Association],
-    seed_p: tuple[float, float],
-    *,
-    reversal: bool,
-) -> tuple[str, ...]:
-    """Sentences for what interval, permutation and seeds all support; a reversal is told whenever there is one.
-
-    Neither of the first two is enough: the interval takes the seeds at hand for given, and cells may change places only
-    if their variances are equal (docs/calibration_commands.md). ``seed_p``: `seed_level_p`, pooled and within groups.
-    """
-    sentences = []
-    where = f"Pooled over {len(by_group)} groups" if len(by_group) > 1 else f"In {next(iter(by_group))}"
-    if _supported(pooled, seed_p[0]):
-        sentences.append(
-            f"{where}, higher {x.title} goes with {_direction(pooled)} {y.title}: "
-            f"{'pooled ' if len(by_group) > 1 else ''}r = {_evidence(pooled, seed_p[0])}."
-            + (
-                " A pooled r mixes differences between groups with what happens within them."
-                if len(by_group) > 1
-                else ""
-            )
-        )
-    if rmcorr is not None and _supported(rmcorr, seed_p[1]):
-        sentences.append(
-            f"Within groups (their means removed), higher {x.title} goes with {_direction(rmcorr)} {y.title}: "
-            f"r = {_evidence(rmcorr, seed_p[1])}."
-        )
-    if reversal:
-        shown = ", ".join(f"{name} {signed(a.pearson)}" for name, a in by_group.items())
-        sentences.append(
-            f"The pooled correlation of {x.title} and {y.title} ({signed(pooled.pearson)}) does not describe every "
-            f"group: r within groups is {shown}. Read the groups, not the pooled value."
-        )
-    return tuple(sentences)
-
-
-def _supported(association: Association, seed_p: float) -> bool:
-    excludes_zero = association.ci_low > 0 or association.ci_high < 0
-    return bool(excludes_zero and association.p_permutation < ALPHA and seed_p < ALPHA)
-
-
-def _direction(association: Association) -> str:
-    return "higher" if association.pearson > 0 else "lower"
-
-
-def _evidence(association: Association, seed_p: float) -> str:
-    return (
-        f"{number(association.pearson)} ({percent(association.conf_level)} CI {number(association.ci_low)} to "
-        f"{number(association.ci_high)} by resampling {counted(association.n_cells, 'cell')}; permutation "
-        f"{p_text(association.p_permutation)}; seed-level {p_text(seed_p)}; {counted(association.n, 'run')})"
+    return any(
+        a.n_cells >= REVERSAL_CELLS and abs(a.pearson) >= REVERSAL_SIZE and a.pearson * pooled.pearson < 0
+        for a in within
     )

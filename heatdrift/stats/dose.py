@@ -14,8 +14,9 @@ import polars as pl
 from msgspec.structs import replace
 
 from heatdrift.errors import StatsError
-from heatdrift.metrics import run_column
+from heatdrift.metrics import Column, run_column
 from heatdrift.results import DoseResult, DoseRow
+from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.choice import ALPHA, check_level, codes, measured_metrics, shown_dataset
 from heatdrift.stats.clustered import seed_contrast
 from heatdrift.stats.frame import Selection, select_runs, study_name
@@ -27,7 +28,8 @@ Floats = npt.NDArray[np.float64]
 
 _METHOD: Final = (
     "Spearman's rho of metric and learning rate over the runs of a group; p by Student's t (runs as independent), "
-    "p_exact by permuting learning rates within seed, two-sided (p_method), Holm over all rows. slope: least "
+    "p_exact by permuting learning rates within seed, two-sided (p_method), Holm over all rows; seed_trend_p: t over "
+    "seeds of the correlation within a seed. slope: least "
     "squares on log10(lr) with seeds as fixed effects, seed-level interval (ci_low, ci_high)"
 )
 
@@ -60,9 +62,6 @@ def dose(
     sentences = list(left_out)
     rows: list[DoseRow] = []
     used, datasets = 0, set[str]()
-    # The permutation also rejects when only the variance grows with the learning rate, and not the mean
-    # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too.
-    contradicted = set[tuple[str, str | None, str]]()
     for metric in chosen:
         selection = select_runs(runs, [metric])
         sentences += selection.left_out
@@ -74,18 +73,18 @@ def dose(
                 continue
             row = _row(group, metric, conf_level, permutations, seed)
             rows.append(replace(row, dataset=dataset, method=method))
-            if seed_trend_p(group["lr"].to_numpy(), group[metric].to_numpy(), codes(group, "seed")) >= ALPHA:
-                contradicted.add((metric, dataset, method))
             datasets.add(dataset)
         used = max(used, sum(r.n for r in rows if r.metric == metric))
     if not rows:
         raise StatsError("no group has runs at two learning rates, so there is no trend", hint="train more --lr values")
     adjusted = holm([r.p_exact for r in rows])
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
+    # The permutation also rejects when only the variance grows with the learning rate, and not the mean
+    # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too (NaN: cannot be asked).
     findings = [
-        _sentence(row, len(rows), conf_level)
+        _sentence(row, shown_column(row.metric, runs), len(rows), conf_level)
         for row in rows
-        if row.p_exact_holm < ALPHA and (row.metric, row.dataset, row.method) not in contradicted
+        if row.p_exact_holm < ALPHA and not row.seed_trend_p >= ALPHA
     ]
     findings += _out_of_reach(rows)
     known = tuple(sorted(datasets))
@@ -99,6 +98,7 @@ def dose(
         rows=tuple(replace(row, dataset=shown_dataset(str(row.dataset), known)) for row in rows),
         findings=tuple(findings),
         left_out=tuple(dict.fromkeys(sentences)),
+        caveats=run_caveats(runs, chosen),
     )
 
 
@@ -134,6 +134,7 @@ def _row(group: pl.DataFrame, metric: str, level: float, permutations: int, seed
         ci_low=low,
         ci_high=high,
         monotone=bool(np.all(steps > 0) or np.all(steps < 0)),
+        seed_trend_p=seed_trend_p(lr, y, seeds),
     )
 
 
@@ -162,8 +163,7 @@ def _out_of_reach(rows: list[DoseRow]) -> list[str]:
     ]
 
 
-def _sentence(row: DoseRow, family: int, level: float) -> str:
-    column = run_column(row.metric)
+def _sentence(row: DoseRow, column: Column, family: int, level: float) -> str:
     unit = difference_unit(row.unit)
     slope = (
         f"; {with_unit(signed(row.slope), unit)} per tenfold, seed-level {percent(level)} CI {signed(row.ci_low)} to "
@@ -177,6 +177,7 @@ def _sentence(row: DoseRow, family: int, level: float) -> str:
         f"{method_title(row.method)}: Spearman ρ = {number(row.rho)} over {counted(row.n, 'run')} "
         f"({row.n_lrs} learning rates x {counted(row.n_seeds, 'seed')}; permutation within seeds {p_text(row.p_exact)}"
         + (f", Holm over {counted(family, 'row')} {p_text(row.p_exact_holm)}" if family > 1 else "")
+        + ("" if np.isnan(row.seed_trend_p) else f", over seeds {p_text(row.seed_trend_p)}")
         + f"{slope})."
         + ("" if row.monotone else " The means are not monotone: look at the curve before calling it a trend.")
     )

@@ -19,6 +19,7 @@ from heatdrift.stats.strata import SeedTest
 from heatdrift.stats.text import counted, method_title, number, p_text, percent, signed, with_unit
 
 ALPHA: Final = 0.05
+_FEW_SEEDS: Final = 3  # with one data set Box's epsilon then rests on too few runs to see a large spread
 _WORDS: Final = {"lr": "learning rate", "method": "method", "dataset": "data set"}
 # a difference of percentages is in percentage points
 _DIFFERENCE_UNITS: Final = {"%": "points", "% of base": "points"}
@@ -176,8 +177,11 @@ class _Writer:
             parts.append(f"Holm over {counted(len(self.tests), 'term')} {p_text(self.adjusted[term])}")
         if test.epsilon_box < 1.0:
             parts.append(f"df corrected for unequal variances, ε = {number(test.epsilon_box)}")
-        if test.df_num > 1 and not test.p_gg < ALPHA:
+        thin = len(self.model.seed_names) <= _FEW_SEEDS and self.model.factor("dataset") is None
+        if test.df_num > 1 and (thin or not test.p_gg < ALPHA):
             parts.append(f"with Greenhouse-Geisser's correction {p_text(test.p_gg)}")
+        if test.df_num > 1 and thin:
+            parts.append(f"{counted(len(self.model.seed_names), 'seed')} on one data set say little about variances")
         return f"{', '.join(parts)}; {counted(self.model.y.size, 'run')}, {counted(test.n_seeds, 'seed')}"
 
     def _factor(self, name: str) -> Factor:

@@ -18,7 +18,7 @@ from heatdrift.metrics import run_column
 FACTORS: Final = ("dataset", "method", "lr", "seed")
 _KEY: Final = (*FACTORS, "status")
 # Columns that decide a result and that no model names: runs that differ in one of them are never pooled.
-_UNNAMED: Final = ("study", "protocol", "backbone", "precision")
+_UNNAMED: Final = ("study", "protocol", "backbone", "precision", "select_on")
 _TRANSFER_METRICS: Final = ("retention_pct", "zero_shot_pct", "zero_shot_base_pct")
 
 
@@ -105,7 +105,7 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
 def largest_block(selection: Selection) -> Selection:
     """Keep the largest set of lrs x methods of which every cell has a run in every data set.
 
-    Blocks in which both factors vary come first, then more cells, then more runs, then more learning rates, then
+    Blocks in which both factors vary come first, then more cells, then more learning rates, then more runs, then
     methods in the order of METHODS. What is outside is named.
 
     Raises
@@ -126,7 +126,8 @@ def largest_block(selection: Selection) -> Selection:
             if not lrs:
                 continue
             n_runs = sum(counts[lr, m] for lr in lrs for m in chosen)
-            score = (size > 1 and len(lrs) > 1, size * len(lrs), n_runs, len(lrs))
+            # learning rates before runs: one run that is missing must not turn 4 lrs x 2 methods into 2 x 4
+            score = (size > 1 and len(lrs) > 1, size * len(lrs), len(lrs), n_runs)
             if best is None or score > best[0]:
                 best = score, chosen, lrs
     if best is None:

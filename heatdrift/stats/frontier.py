@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.results import FrontierCell, FrontierResult, MatchedRow
+from heatdrift.stats.caveats import TEST, VALIDATION, accuracy_metric, run_caveats, shown_column
 from heatdrift.stats.choice import check_level, shown_dataset
 from heatdrift.stats.frame import FACTORS, select_runs, study_name
 from heatdrift.stats.frontier_findings import frontier_findings
@@ -22,15 +23,14 @@ from heatdrift.stats.probability import t_quantile
 from heatdrift.stats.text import method_title, number
 
 Floats = npt.NDArray[np.float64]
-MatchedOn = Literal["test_acc_pct", "weight_drift"]
+Accuracy = Literal["test_acc_pct", "val_acc_pct"]
+MatchedOn = Literal["test_acc_pct", "val_acc_pct", "weight_drift"]
 
-ACCURACY: Final = "test_acc_pct"
 OUTCOME: Final = "retention_pct"
 DRIFT: Final = "weight_drift"
 _METHOD: Final = (
     "cells: means over seeds with seed-level t intervals; on the front when no other cell of the data set is at "
-    "least as "
-    "good in test accuracy and retention and better in one; front_share: the same in resamples of whole seeds, "
+    "least as good in {accuracy} and retention and better in one; front_share: the same in resamples of whole seeds, "
     "B = {bootstrap}, seed {seed}. matched: retention of method_a - method_b, interpolated on the rising part of "
     "the dose curves (weight drift in log10), mean over their overlap, delete-one-seed jackknife with t"
 )
@@ -52,7 +52,9 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
     check_level(conf_level)
     if bootstrap < 1:
         raise StatsError(f"bootstrap ({bootstrap}) must be at least 1", hint="for example --bootstrap 2000")
-    selection = select_runs(runs, [ACCURACY, OUTCOME])
+    name, notes = accuracy_metric(runs)
+    accuracy: Accuracy = "val_acc_pct" if name == VALIDATION else "test_acc_pct"
+    selection = select_runs(runs, [accuracy, OUTCOME])
     table = _with_drift(selection.frame, runs)
     datasets = tuple(str(d) for d in selection.levels("dataset"))
     cells: list[FrontierCell] = []
@@ -61,26 +63,27 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
     for dataset in datasets:
         here = table.filter(pl.col("dataset") == dataset)
         shown = shown_dataset(dataset, datasets)
-        cells += _cells(here, shown, bootstrap, np.random.default_rng(seed), conf_level)
+        cells += _cells(here, shown, accuracy, bootstrap, np.random.default_rng(seed), conf_level)
         present = [m for m in methods if m in set(here["method"].to_list())]
         for other in present[1:]:
-            for variable in (ACCURACY, DRIFT):
-                on: MatchedOn = "test_acc_pct" if variable == ACCURACY else "weight_drift"
-                matched.append(_matched(here, shown, on, (other, present[0]), conf_level))
+            matched_on: tuple[MatchedOn, ...] = (accuracy, "weight_drift")
+            matched += [_matched(here, shown, on, (other, present[0]), conf_level) for on in matched_on]
     return FrontierResult(
         study=study_name(runs),
         unit=run_column(OUTCOME).unit,
+        accuracy=accuracy,
         datasets=datasets,
         n_runs=table.height,
         n_dropped=selection.n_dropped,
         conf_level=conf_level,
         bootstrap=bootstrap,
         bootstrap_seed=seed,
-        method=_METHOD.format(bootstrap=bootstrap, seed=seed),
+        method=_METHOD.format(accuracy=accuracy, bootstrap=bootstrap, seed=seed),
         cells=tuple(cells),
         matched=tuple(matched),
-        findings=frontier_findings(cells, matched, datasets, conf_level),
-        left_out=selection.left_out,
+        findings=frontier_findings(cells, matched, datasets, conf_level, shown_column(accuracy, runs)),
+        left_out=(*selection.left_out, *notes),
+        caveats=run_caveats(runs, [accuracy, OUTCOME], methods=methods),
     )
 
 
@@ -102,11 +105,16 @@ def _grid(table: pl.DataFrame, column: str, cells: list[tuple[str, float]], seed
 
 
 def _cells(
-    here: pl.DataFrame, dataset: str | None, bootstrap: int, rng: np.random.Generator, level: float
+    here: pl.DataFrame,
+    dataset: str | None,
+    metric: Accuracy,
+    bootstrap: int,
+    rng: np.random.Generator,
+    level: float,
 ) -> list[FrontierCell]:
     keys = sorted(set(here.select("method", "lr").iter_rows()), key=lambda k: (k[0] != "full_ft", k))
     seeds = sorted(set(here["seed"].to_list()))
-    accuracy, retention, drift = (_grid(here, column, keys, seeds) for column in (ACCURACY, OUTCOME, DRIFT))
+    accuracy, retention, drift = (_grid(here, column, keys, seeds) for column in (metric, OUTCOME, DRIFT))
     means = np.stack([np.nanmean(accuracy, axis=1), np.nanmean(retention, axis=1)])
     beaten = _dominated(means[None, 0], means[None, 1])[0]  # (cells, cells): column beats row
     share = _front_share(accuracy, retention, bootstrap, rng)
@@ -122,7 +130,8 @@ def _cells(
                 method=method,
                 lr=lr,
                 n_seeds=int(np.sum(~np.isnan(accuracy[i]))),
-                test_acc_pct=float(means[0, i]),
+                acc_pct=float(means[0, i]),
+                test_acc_pct=float(means[0, i]) if metric == TEST else float("nan"),
                 acc_ci_low=acc_low,
                 acc_ci_high=acc_high,
                 retention_pct=float(means[1, i]),

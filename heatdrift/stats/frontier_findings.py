@@ -1,11 +1,11 @@
 """Sentences about the accuracy-retention front and the matched comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-from heatdrift.metrics import run_column
+from heatdrift.metrics import Column, run_column
 from heatdrift.results import FrontierCell, MatchedRow
 from heatdrift.stats.text import counted, method_title, number, percent, signed
 
@@ -13,21 +13,28 @@ _FEW_SEEDS: Final = 5
 
 
 def frontier_findings(
-    cells: Sequence[FrontierCell], matched: Sequence[MatchedRow], datasets: Sequence[str], level: float
+    cells: Sequence[FrontierCell],
+    matched: Sequence[MatchedRow],
+    datasets: Sequence[str],
+    level: float,
+    accuracy: Column,
 ) -> tuple[str, ...]:
     """Per data set: the front, then what the matched comparisons say or why they say nothing."""
+    titles = {accuracy.name: accuracy.title}
     sentences = []
     for dataset in datasets:
         here = [c for c in cells if (c.dataset or datasets[0]) == dataset]
-        sentences.append(_front(here, dataset))
-        sentences += [_matched(row, dataset, level) for row in matched if (row.dataset or datasets[0]) == dataset]
+        sentences.append(_front(here, dataset, accuracy.title))
+        sentences += [
+            _matched(row, dataset, level, titles) for row in matched if (row.dataset or datasets[0]) == dataset
+        ]
     return tuple(sentences)
 
 
-def _front(cells: Sequence[FrontierCell], dataset: str) -> str:
-    front = sorted((c for c in cells if c.on_front), key=lambda c: -c.test_acc_pct)
+def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str) -> str:
+    front = sorted((c for c in cells if c.on_front), key=lambda c: -c.acc_pct)
     shown = "; ".join(
-        f"{method_title(c.method)} at lr {c.lr:g} (accuracy {number(c.test_acc_pct)} %, retention "
+        f"{method_title(c.method)} at lr {c.lr:g} (accuracy {number(c.acc_pct)} %, retention "
         f"{number(c.retention_pct)} %"
         + ("" if np.isnan(c.front_share) else f", on it in {_share(c)} of resamples")
         + ")"
@@ -38,22 +45,27 @@ def _front(cells: Sequence[FrontierCell], dataset: str) -> str:
     verb = "is" if len(front) == 1 else "are"
     return (
         f"On {dataset} {len(front)} of {counted(len(cells), 'cell')} ({per_cell} each) {verb} beaten by none in "
-        f"both test accuracy and retention: {shown}."
+        f"both {accuracy} and retention: {shown}."
     )
+
+
+def _reach(row: MatchedRow) -> str:
+    """The overlap; a method with one learning rate has a point."""
+    low, high = number(row.overlap_low), number(row.overlap_high)
+    return low if low == high else f"{low} to {high}"
 
 
 def _share(cell: FrontierCell) -> str:
     return percent(round(cell.front_share, 2))
 
 
-def _matched(row: MatchedRow, dataset: str, level: float) -> str:
+def _matched(row: MatchedRow, dataset: str, level: float, titles: Mapping[str, str]) -> str:
     a, b = method_title(row.method_a), method_title(row.method_b)
-    title = run_column(row.matched_on).title
+    title = titles.get(row.matched_on) or run_column(row.matched_on).title
     if np.isnan(row.difference):
         return f"On {dataset} {a} and {b} cannot be compared at equal {title}: {row.note}."
     place = (
-        f"At equal {title} ({number(row.overlap_low)} to {number(row.overlap_high)}) on {dataset}, {a} minus {b} in "
-        f"retention is {signed(row.difference)} points"
+        f"At equal {title} ({_reach(row)}) on {dataset}, {a} minus {b} in retention is {signed(row.difference)} points"
     )
     if np.isnan(row.se):
         return f"{place} ({row.note})."

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.metrics import run_column
 from heatdrift.results import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
+from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.checks import assumption_checks, twin_check
 from heatdrift.stats.contrasts import marginal_means, method_contrasts, method_effects
 from heatdrift.stats.design import LrCoding
@@ -62,7 +62,7 @@ def interaction(
     StatsError
         The runs cannot answer the question (see ``frame.py`` and ``model.py``).
     """
-    column = run_column(metric)
+    column = shown_column(metric, runs)
     _check_choice("lr coding", lr_as, get_args(LrCoding))
     _check_choice("df method", ddf, get_args(DdfMethod))
     _check_choice("kind of interval", intervals, get_args(IntervalKind))
@@ -133,6 +133,7 @@ def interaction(
         interval_method=shown.method,
         bootstrap=bootstrap if intervals == "bootstrap" else None,
         bootstrap_seed=bootstrap_seed if intervals == "bootstrap" else None,
+        caveats=run_caveats(runs, [metric]),
     )
 
 

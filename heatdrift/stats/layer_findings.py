@@ -1,12 +1,15 @@
 """Sentences of the layer tests: counts that control the false discovery rate, and where the largest effects are."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from heatdrift.metrics import PROBE
 from heatdrift.results import LayerRow
 from heatdrift.stats.text import counted, method_title, p_text, percent, signed, with_unit
+
+_HUGE: Final = 1000.0  # % of base
 
 
 def layer_findings(
@@ -43,8 +46,14 @@ def _supported(what: str, members: list[LayerRow], found: list[LayerRow], alpha:
         f"{what} in {len(found)} of {counted(len(members), _place(members))} at {_rate(members, alpha)}; "
         f"{cautious} also "
         f"by Benjamini-Yekutieli; {counted(largest.n, 'run')}, {counted(largest.n_seeds, 'seed')}; largest of these in "
-        f"{where}: {with_unit(signed(largest.estimate), largest.unit)}, adjusted {p_text(largest.p_bh)}."
+        f"{where}: {with_unit(signed(largest.estimate), largest.unit)}, adjusted {p_text(largest.p_bh)}"
+        + ("; a base value near 0 makes such a percentage" if _of_tiny_base(largest) else "")
+        + "."
     )
+
+
+def _of_tiny_base(row: LayerRow) -> bool:
+    return PROBE[row.metric].has_base and abs(row.estimate) >= _HUGE
 
 
 def _unsupported(what: str, members: list[LayerRow], alpha: float) -> str:

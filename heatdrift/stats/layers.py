@@ -6,7 +6,6 @@ Benjamini-Hochberg (valid under independence or positive dependence) and Benjami
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,18 +13,19 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
-from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.metrics import PROBE, PROBES
+from heatdrift.errors import StatsError
+from heatdrift.metrics import PROBE
 from heatdrift.results import LayerRow, LayersResult
+from heatdrift.stats.caveats import run_caveats
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, codes, shown_dataset
 from heatdrift.stats.clustered import SeedContrast, cell_indicators, seed_contrast
 from heatdrift.stats.frame import FACTORS, largest_block, select_runs, study_name
 from heatdrift.stats.layer_findings import layer_findings
-from heatdrift.stats.text import counted, difference_unit
+from heatdrift.stats.responses import LAYER_METRICS, Responses, block_responses, probe_of, refuse_unmeasured
+from heatdrift.stats.text import difference_unit
 
 Floats = npt.NDArray[np.float64]
 
-LAYER_METRICS: Final = tuple(p.name for p in PROBES if p.per_layer)
 _METHOD: Final = (
     "one response per block, head and probe, taken at the selected epoch: drift in % of base where the probe has a "
     "base "
@@ -33,14 +33,6 @@ _METHOD: Final = (
     "'method': {a} - {b}, equal weight to every lr and data set; 'drift': mean of a group against 0. p_bh, p_by: "
     "Benjamini-Hochberg and -Yekutieli over all rows of the same test and metric, blocks and heads apart"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Responses:
-    """``values`` (R, n) of finite numbers; ``keys`` (R) metric, layer, head (None = the block's mean over heads)."""
-
-    values: Floats
-    keys: tuple[tuple[str, int, int | None], ...]
 
 
 def layers(
@@ -68,7 +60,7 @@ def layers(
         Unknown probe or method; no usable run; one seed; nothing measured in every run.
     """
     check_level(conf_level)
-    asked = tuple(dict.fromkeys(_probe(name) for name in metrics or LAYER_METRICS))
+    asked = tuple(dict.fromkeys(probe_of(name) for name in metrics or LAYER_METRICS))
     selection = largest_block(select_runs(runs, []))
     frame = selection.frame
     if frame["seed"].n_unique() < 2:
@@ -83,9 +75,9 @@ def layers(
         how="left",
         maintain_order="left",
     ).with_row_index("run")
-    responses, left_out = _responses(measured, blocks, heads, asked)
+    responses, left_out = block_responses(measured, blocks, heads, asked)
     if metrics:
-        _refuse_unmeasured(asked, responses)
+        refuse_unmeasured(asked, responses)
     datasets = tuple(str(d) for d in selection.levels("dataset"))
     rows: list[LayerRow] = []
     methods = [str(m) for m in selection.levels("method")]
@@ -96,7 +88,7 @@ def layers(
         rows += _rows("method", None, None, responses, contrast, conf_level, responses.values)
     else:
         left_out.append(f"all runs have method {methods[0]}: methods are not compared")
-    with_base = _Responses(
+    with_base = Responses(
         values=responses.values[[PROBE[m].has_base for m, _, _ in responses.keys]],
         keys=tuple(key for key in responses.keys if PROBE[key[0]].has_base),
     )
@@ -123,71 +115,8 @@ def layers(
         rows=tuple(rows),
         findings=layer_findings(rows, method_a, method_b, datasets, frame["lr"].n_unique(), ALPHA),
         left_out=(*selection.left_out, *left_out),
+        caveats=run_caveats(runs, asked),
     )
-
-
-def _probe(name: str) -> str:
-    """Probe of `name`, which may be the drift of one (delta_entropy_pct -> entropy)."""
-    probe = name.removeprefix("delta_").removesuffix("_pct") if name.startswith("delta_") else name
-    if probe not in LAYER_METRICS:
-        raise UnknownNameError("metric", name, LAYER_METRICS, where="the blocks")
-    return probe
-
-
-def _responses(
-    runs: pl.DataFrame, blocks: pl.DataFrame, heads: pl.DataFrame | None, metrics: Sequence[str]
-) -> tuple[_Responses, list[str]]:
-    """Pivot the long views to (responses, runs); a response without a finite value in every run is left out."""
-    parts = [blocks.with_columns(pl.lit(None, pl.Int32).alias("head"))]
-    if heads is not None and heads.height:
-        parts.append(heads)
-    has_base = [p.name for p in PROBES if p.has_base]
-    value = pl.when(pl.col("metric").is_in(has_base)).then("delta_pct").otherwise("value").alias("response")
-    order = {name: i for i, name in enumerate(LAYER_METRICS)}
-    columns = ("cell_id", "epoch", "metric", "layer", "head")
-    long = pl.concat([part.select(*columns, value) for part in parts], how="vertical_relaxed")
-    long = (
-        long.filter(pl.col("metric").is_in(list(metrics)))
-        .join(
-            runs.select("run", "cell_id", "selected_epoch"),
-            left_on=("cell_id", "epoch"),
-            right_on=("cell_id", "selected_epoch"),
-            how="inner",
-        )
-        .with_columns(pl.col("metric").replace_strict(order, return_dtype=pl.Int64).alias("place"))
-        .with_columns(pl.struct("place", "head", "layer").rank("dense").alias("key") - 1)
-    )
-    keys = long.select("key", "metric", "layer", "head").unique("key").sort("key")
-    values = np.full((keys.height, runs.height), np.nan)
-    values[long["key"].to_numpy(), long["run"].to_numpy()] = long["response"].cast(pl.Float64).to_numpy()
-    complete = np.isfinite(values).all(axis=1)
-    names = [(str(m), int(layer), None if head is None else int(head)) for _, m, layer, head in keys.iter_rows()]
-    left_out = []
-    for metric in dict.fromkeys(name[0] for name in names):
-        n = sum(not c for name, c in zip(names, complete, strict=True) if name[0] == metric)
-        if n:
-            left_out.append(f"{counted(n, 'response')} of {metric} without a finite value in every run")
-    absent = [m for m in metrics if m not in {name[0] for name in names}]
-    if absent:
-        left_out.append(f"not measured per block: {', '.join(absent)}")
-    if not complete.any():
-        raise StatsError(
-            f"no block has a value of {', '.join(metrics)} in all {counted(runs.height, 'run')}"
-            + (f" ({'; '.join(left_out)})" if left_out else ""),
-            hint="choose runs that were all measured (--dataset, --method, --lr, --seed)",
-        )
-    kept = tuple(name for name, c in zip(names, complete, strict=True) if c)
-    return _Responses(values=values[complete], keys=kept), left_out
-
-
-def _refuse_unmeasured(asked: Sequence[str], responses: _Responses) -> None:
-    found = {metric for metric, _, _ in responses.keys}
-    for name in asked:
-        if name not in found:
-            raise StatsError(
-                f"{name} was not measured in every block of every run",
-                hint=f"measured: {', '.join(sorted(found))}",
-            )
 
 
 def _method_contrast(frame: pl.DataFrame, method_a: str, method_b: str) -> SeedContrast:
@@ -209,7 +138,7 @@ def _rows(
     test: str,
     dataset: str | None,
     method: str | None,
-    responses: _Responses,
+    responses: Responses,
     contrast: SeedContrast,
     level: float,
     values: Floats,

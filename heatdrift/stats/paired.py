@@ -5,7 +5,7 @@ pairs of one seed share it. At the seed level: each seed's mean difference is on
 level; where the two disagree at 5 %, a sentence says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.results import PairedResult, PairedRow
+from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, measured_metrics
 from heatdrift.stats.frame import select_runs, study_name
-from heatdrift.stats.pairs import method_pairs, seed_level_difference
+from heatdrift.stats.pairs import method_pairs, seed_level_difference, unpaired
 from heatdrift.stats.probability import holm, t_p_value
 from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
 
@@ -64,7 +65,7 @@ def paired(
         selection = select_runs(runs, [metric])
         check_pair(selection.frame, method_a, method_b)
         wide = method_pairs(selection.frame, metric, method_a, method_b)
-        sentences += [*selection.left_out, *_unpaired(selection.frame, wide, metric, method_a, method_b)]
+        sentences += [*selection.left_out, *unpaired(selection.frame, wide, metric, method_a, method_b)]
         if wide.is_empty():
             raise StatsError(
                 f"no run of {method_a} with {metric} has a partner of {method_b} at the same data set, lr and seed",
@@ -92,21 +93,16 @@ def paired(
         conf_level=conf_level,
         method=_METHOD.format(a=method_a, b=method_b),
         rows=tuple(rows),
-        findings=_Sentences(method_a, method_b, tuple(sorted(datasets)), conf_level).of(rows),
+        findings=_Sentences(
+            method_a,
+            method_b,
+            tuple(sorted(datasets)),
+            conf_level,
+            {metric: shown_column(metric, runs).title for metric in chosen},
+        ).of(rows),
         left_out=tuple(dict.fromkeys(sentences)),
+        caveats=run_caveats(runs, chosen),
     )
-
-
-def _unpaired(frame: pl.DataFrame, wide: pl.DataFrame, metric: str, method_a: str, method_b: str) -> list[str]:
-    compared = frame.filter(pl.col("method").is_in([method_a, method_b]))
-    others = sorted(set(frame["method"].to_list()) - {method_a, method_b})
-    sentences = []
-    if compared.height > 2 * wide.height:
-        sentences.append(f"{counted(compared.height - 2 * wide.height, 'run')} with {metric} but without a partner")
-    if others:
-        n = frame.height - compared.height
-        sentences.append(f"{counted(n, 'run')} of other methods ({', '.join(others)})")
-    return sentences
 
 
 def _row(
@@ -178,8 +174,11 @@ def _adjusted(rows: list[PairedRow]) -> list[PairedRow]:
 
 
 class _Sentences:
-    def __init__(self, method_a: str, method_b: str, datasets: tuple[str, ...], level: float) -> None:
+    def __init__(
+        self, method_a: str, method_b: str, datasets: tuple[str, ...], level: float, titles: Mapping[str, str]
+    ) -> None:
         self.a, self.b, self.datasets, self.level = method_title(method_a), method_title(method_b), datasets, level
+        self.titles = titles
 
     def of(self, rows: list[PairedRow]) -> tuple[str, ...]:
         """Supported differences first, then every disagreement of the two tests."""
@@ -197,7 +196,7 @@ class _Sentences:
         return f"over {counted(len(self.datasets), 'data set')}"
 
     def _difference(self, row: PairedRow, family: int) -> str:
-        title = run_column(row.metric).title
+        title = self.titles[row.metric]
         return (
             f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} "
             f"{self._place(row)}, "
@@ -210,7 +209,7 @@ class _Sentences:
         )
 
     def _disagreement(self, row: PairedRow) -> str:
-        title = run_column(row.metric).title
+        title = self.titles[row.metric]
         over_pairs = f"t({row.n - 1}) = {signed(row.t)}, {p_text(row.t_p)}"
         over_seeds = f"t({number(row.seed_df)}) = {signed(row.seed_t)}, {p_text(row.seed_p)}"
         if row.t_p < ALPHA:

@@ -7,6 +7,7 @@ import polars as pl
 
 from heatdrift.stats.choice import codes
 from heatdrift.stats.clustered import SeedTests, cell_indicators, seed_contrast
+from heatdrift.stats.text import counted
 
 KEY: Final = ("dataset", "lr", "seed")
 
@@ -19,6 +20,19 @@ def method_pairs(frame: pl.DataFrame, metric: str, method_a: str, method_b: str)
     ]
     pairs = sides[0].join(sides[1], on=KEY, how="inner")
     return pairs.with_columns((pl.col("a") - pl.col("b")).alias("d")).sort(KEY)
+
+
+def unpaired(frame: pl.DataFrame, wide: pl.DataFrame, metric: str, method_a: str, method_b: str) -> list[str]:
+    """Sentences about the runs of `frame` that `wide`, the pairs made of it, does not hold."""
+    compared = frame.filter(pl.col("method").is_in([method_a, method_b]))
+    others = sorted(set(frame["method"].to_list()) - {method_a, method_b})
+    sentences = []
+    if compared.height > 2 * wide.height:
+        sentences.append(f"{counted(compared.height - 2 * wide.height, 'run')} with {metric} but without a partner")
+    if others:
+        n = frame.height - compared.height
+        sentences.append(f"{counted(n, 'run')} of other methods ({', '.join(others)})")
+    return sentences
 
 
 def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:

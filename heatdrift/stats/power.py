@@ -5,6 +5,7 @@ one-sample t on S per-seed differences, so its power is the noncentral t's with 
 SD comes from the seeds at hand; with three of them it is known to within a factor of twelve, and that is printed.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -12,11 +13,12 @@ import polars as pl
 from scipy import optimize, special
 
 from heatdrift.errors import StatsError
-from heatdrift.metrics import run_column
+from heatdrift.metrics import Column
 from heatdrift.results import PowerResult, PowerRow
+from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, shown_dataset
 from heatdrift.stats.frame import select_runs, study_name
-from heatdrift.stats.pairs import method_pairs, seed_level_difference
+from heatdrift.stats.pairs import method_pairs, seed_level_difference, unpaired
 from heatdrift.stats.probability import t_quantile
 from heatdrift.stats.text import counted, difference_unit, method_title, number, percent, with_unit
 
@@ -55,7 +57,7 @@ def power(
         Unknown metric or method; no usable run; fewer than two seeds, planned or at hand; no variation between seeds.
     """
     check_level(conf_level)
-    column = run_column(metric)
+    column = shown_column(metric, runs)
     if seeds < 2 or not 0.0 < alpha < target < 1.0:
         raise StatsError(
             f"a seed-level test needs at least 2 seeds ({seeds} asked) and 0 < alpha ({alpha:g}) < power "
@@ -101,8 +103,9 @@ def power(
         power=target,
         method=_METHOD.format(a=method_a, b=method_b, alpha=alpha, power=target),
         rows=tuple(rows),
-        findings=_findings(rows, metric, method_a, method_b, seeds, n_seeds, conf_level, target),
-        left_out=selection.left_out,
+        findings=_findings(rows, column, datasets, method_a, method_b, seeds, n_seeds, conf_level, target),
+        left_out=(*selection.left_out, *unpaired(selection.frame, pairs, metric, method_a, method_b)),
+        caveats=run_caveats(runs, [metric]),
     )
 
 
@@ -169,7 +172,8 @@ def _row(
 
 def _findings(
     rows: list[PowerRow],
-    metric: str,
+    column: Column,
+    datasets: Sequence[str],
     method_a: str,
     method_b: str,
     seeds: int,
@@ -177,16 +181,17 @@ def _findings(
     level: float,
     target: float,
 ) -> tuple[str, ...]:
-    column = run_column(metric)
     unit = difference_unit(column.unit)
+    single = [row for row in rows if row.lr is not None and row.n_seeds == seeds]
+    averaged = [*(["learning rates"] if single else []), *(["data sets"] if len(datasets) > 1 else [])]
     overall = {row.n_seeds: row for row in rows if row.dataset is None and row.lr is None}
     if seeds not in overall:
         return ()
     asked = overall[seeds]
-    single = [row for row in rows if row.lr is not None and row.n_seeds == seeds]
+    over = f", averaged over {' and '.join(averaged)}," if averaged else ""
     sentences = [
         f"With {counted(seeds, 'seed')} a seed-level test finds a difference {method_title(method_a)} minus "
-        f"{method_title(method_b)} in {column.title}, averaged over learning rates and data sets, with "
+        f"{method_title(method_b)} in {column.title}{over} with "
         f"{percent(target)} power when it is at least {with_unit(number(asked.detectable), unit)} "
         f"(SD between seeds {number(asked.sd)} from {counted(observed, 'seed')}; at the ends of the SD's "
         f"{percent(level)} interval {number(asked.ci_low)} to {number(asked.ci_high)})."

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from heatdrift.results import PredictorRow, SelectionRow
-from heatdrift.stats.text import counted, number, percent, signed
+from heatdrift.stats.choice import ALPHA
+from heatdrift.stats.text import counted, number, p_text, percent, signed
 
 _TIE: Final = 1e-9
 _PLACE: Final = {"final": "At the selected epoch", "epoch1": "After epoch 1"}
@@ -19,6 +20,7 @@ def predictor_findings(
     datasets: Sequence[str],
     level: float,
     margin: float,
+    accuracy: str,
 ) -> tuple[str, ...]:
     """Best signals and references per measuring time, signals against their orientation, Simpson, selection."""
     sentences: list[str] = []
@@ -28,7 +30,9 @@ def predictor_findings(
         sentences += _against(here, when)
     sentences += _reversed([row for row in rows if row.when == "final"])
     for dataset in datasets:
-        sentences += _selection([r for r in selection if (r.dataset or datasets[0]) == dataset], dataset, margin)
+        sentences += _selection(
+            [r for r in selection if (r.dataset or datasets[0]) == dataset], dataset, margin, accuracy
+        )
     return tuple(sentences)
 
 
@@ -38,16 +42,19 @@ def _best(rows: Sequence[PredictorRow], when: str, level: float) -> list[str]:
         return []
     top = max(row.score for row in scored)
     best = [row for row in scored if row.score >= top - _TIE]
-    if not best[0].ci_low > 0:
+    found = [row for row in best if row.ci_low > 0 and row.p_adjusted < ALPHA and row.seed_level_p < ALPHA]
+    if not found:
         return [
-            f"{_PLACE[when]} no signal is shown to rank retention: the best of {len(scored)}, {_names(best)}, has "
-            f"oriented ρ = {_score(best[0], level)}."
+            f"{_PLACE[when]} no signal is shown to rank retention within data set x method: the best of {len(scored)}, "
+            f"{_names(best)}, has oriented ρ = {_score(best[0], level)}; {_permuted(best, len(scored))}."
         ]
+    best = found
     near = [row for row in scored if row not in best and not row.gap_ci_low > 0]
     share = percent(round(sum(row.best_share for row in best), 2))
     sentence = (
         f"{_PLACE[when]}, of {len(scored)} signals {_names(best)} rank{'s' if len(best) == 1 else ''} retention best"
-        f" ({share} of resamples): oriented ρ = {_score(best[0], level)}. Mean ρ over runs within data set x method, "
+        f" ({share} of resamples): oriented ρ = {_score(best[0], level)}; "
+        f"{_permuted(best, len(scored))}. Mean ρ over runs within data set x method, "
         f"without the differences between methods: {_each(best)}."
     )
     if near:
@@ -75,13 +82,27 @@ def _score(row: PredictorRow, level: float) -> str:
     return f"{number(row.score)} within data sets ({interval}; {counted(row.n_cells, 'cell')} resampled)"
 
 
+def _permuted(best: Sequence[PredictorRow], signals: int) -> str:
+    """Evidence of signals that tie as the best: they share the adjusted p, not the seeds' agreement."""
+    row = best[0]
+    seeds = sorted({p_text(r.seed_level_p): r.seed_level_p for r in best}.items(), key=lambda item: item[1])
+    shown = seeds[0][0] if len(seeds) == 1 else f"{seeds[0][0]} to {seeds[-1][0].removeprefix('p ').removeprefix('= ')}"
+    if np.isnan(row.p_adjusted):
+        return "no cell has another of its data set and method to change places with"
+    return (
+        f"permutation of cells within data set x method, adjusted for {counted(signals, 'signal')}, "
+        f"{p_text(row.p_adjusted)}; seed-level {shown}"
+    )
+
+
 def _against(rows: Sequence[PredictorRow], when: str) -> list[str]:
     against = [row for row in rows if row.ci_high < 0]
     if not against:
         return []
     return [
-        f"{_PLACE[when]}, against the direction fixed before looking: {_names(against)}. "
-        "A direction turned round after looking would be no prediction."
+        f"{_PLACE[when]}, scored against the direction fixed before looking (interval below 0, not adjusted for "
+        f"{counted(len(rows), 'signal')}): {_names(against)}. A direction turned round after looking would be no "
+        "prediction."
     ]
 
 
@@ -104,7 +125,7 @@ def _reversed(rows: Sequence[PredictorRow]) -> list[str]:
     return [f"Over all runs and within data set x method these point in opposite directions: {shown}."]
 
 
-def _selection(rows: Sequence[SelectionRow], dataset: str, margin: float) -> list[str]:
+def _selection(rows: Sequence[SelectionRow], dataset: str, margin: float, accuracy: str) -> list[str]:
     if not rows or rows[0].n_candidates < 2:
         return []
     first = rows[0]
@@ -116,7 +137,7 @@ def _selection(rows: Sequence[SelectionRow], dataset: str, margin: float) -> lis
         for picked, found in by_pick.items()
     )
     return [
-        f"On {dataset} {first.n_candidates} cells lie within {margin:g} points of the best validation accuracy; their "
+        f"On {dataset} {first.n_candidates} cells lie within {margin:g} points of the best {accuracy}; their "
         f"retention is {number(first.worst)} to {number(first.oracle)} %, {number(first.random)} % for a random one. "
         f"Picked: {shown}."
     ]

@@ -5,7 +5,6 @@ data set, within group) and, for the question which signal is best, over cell me
 of it: of the cells with nearly the best validation accuracy, what retention does each signal's choice keep?
 """
 
-from collections.abc import Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -15,11 +14,12 @@ import polars as pl
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.results import PredictorRow, PredictorsResult
+from heatdrift.stats.caveats import VALIDATION, run_caveats, shown_column
 from heatdrift.stats.cell_choice import select_cells
 from heatdrift.stats.choice import check_level, codes
 from heatdrift.stats.frame import FACTORS, select_runs, study_name
 from heatdrift.stats.predictor_findings import predictor_findings
-from heatdrift.stats.ranking import cell_scores, interval
+from heatdrift.stats.signal_scores import Resampling, signal_scores
 from heatdrift.stats.signals import SIGNALS, Signal
 from heatdrift.stats.trend import spearman
 
@@ -31,8 +31,10 @@ _METHOD: Final = (
     "Spearman's rho with retention_pct at the selected epoch; signals at the selected epoch (final) or after epoch 1. "
     "rho: over runs, sign as found; within data set or group: mean over them, rho_within_group times the orientation "
     "fixed beforehand. score: cell means (over seeds), mean over data sets of rho times orientation; cells resampled "
-    "within data set x method, percentile intervals, B = {bootstrap}, seed {seed}. selection: cells whose mean "
-    "validation accuracy is within {margin:g} points of the best of their data set"
+    "within data set x method, percentile intervals, B = {bootstrap}, seed {seed}. p_adjusted: whole cells of "
+    "retention permuted within data set x method, largest score of all signals ({permutations} arrangements at "
+    "most). seed_level_p: t over seeds of the rank correlation within data set x method. selection: cells whose mean "
+    "{accuracy} is within {margin:g} points of the best of their data set"
 )
 
 
@@ -43,6 +45,7 @@ def predictors(
     margin: float = 2.0,
     bootstrap: int = 2000,
     seed: int = 0,
+    permutations: int = 9999,
     conf_level: float = 0.95,
 ) -> PredictorsResult:
     """Compare all measured signals.
@@ -53,6 +56,7 @@ def predictors(
         least) these runs; may be empty.
     margin : percentage points of validation accuracy within which cells are candidates of the selection.
     bootstrap, seed : resamples of cells and their seed.
+    permutations : random arrangements where there are more than that.
 
     Raises
     ------
@@ -60,9 +64,10 @@ def predictors(
         No usable run, fewer than three cells, no variation of retention, no signal measured, settings out of range.
     """
     check_level(conf_level)
-    if bootstrap < 1 or not margin >= 0.0:
+    if bootstrap < 1 or permutations < 1 or not margin >= 0.0:
         raise StatsError(
-            f"bootstrap ({bootstrap}) must be at least 1 and the margin ({margin:g}) at least 0",
+            f"bootstrap ({bootstrap}) and permutations ({permutations}) must be at least 1 and the margin "
+            f"({margin:g}) at least 0",
             hint="for example --bootstrap 2000 --margin 2",
         )
     selection = select_runs(runs, [OUTCOME])
@@ -80,14 +85,15 @@ def predictors(
     rows: list[PredictorRow] = []
     tables: tuple[tuple[When, pl.DataFrame], ...] = (("final", final), ("epoch1", early))
     for when, table in tables:
-        found, sentences = _rows(table, when, bootstrap, seed, conf_level)
+        found, sentences = _rows(table, when, Resampling(bootstrap, permutations, seed, conf_level))
         rows += found
         left_out += sentences
     if not any(not row.reference for row in rows):
         raise StatsError("no signal was measured in these runs", hint="heatdrift sql 'summarize runs'")
     datasets = tuple(str(d) for d in selection.levels("dataset"))
-    picked, notes = select_cells(final, margin=margin, level=conf_level)
-    picked_early, _ = select_cells(early, margin=margin, level=conf_level)
+    accuracy = shown_column(VALIDATION, runs).title
+    picked, notes = select_cells(final, margin=margin, level=conf_level, accuracy=accuracy)
+    picked_early, _ = select_cells(early, margin=margin, level=conf_level, accuracy=accuracy)
     return PredictorsResult(
         study=study_name(runs),
         metric=OUTCOME,
@@ -99,12 +105,19 @@ def predictors(
         bootstrap=bootstrap,
         bootstrap_seed=seed,
         margin=margin,
-        method=_METHOD.format(bootstrap=bootstrap, seed=seed, margin=margin),
+        method=_METHOD.format(
+            bootstrap=bootstrap,
+            seed=seed,
+            margin=margin,
+            permutations=permutations,
+            accuracy=accuracy,
+        ),
         rows=tuple(rows),
         selection=picked,
         selection_epoch1=picked_early,
-        findings=predictor_findings(rows, picked, datasets, conf_level, margin),
+        findings=predictor_findings(rows, picked, datasets, conf_level, margin, accuracy),
         left_out=(*left_out, *notes),
+        caveats=run_caveats(runs, [VALIDATION], methods=[str(m) for m in selection.levels("method")]),
     )
 
 
@@ -129,9 +142,7 @@ def _at_epoch_one(final: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     return base.join(first.select("cell_id", *signals), on="cell_id", how="left", maintain_order="left")
 
 
-def _rows(
-    table: pl.DataFrame, when: When, bootstrap: int, seed: int, level: float
-) -> tuple[list[PredictorRow], list[str]]:
+def _rows(table: pl.DataFrame, when: When, settings: Resampling) -> tuple[list[PredictorRow], list[str]]:
     measured = [s for s in SIGNALS if (c := f"signal:{s.name}") in table.columns and _finite(table[c]).any()]
     absent = [s.name for s in SIGNALS if s not in measured]
     place = "at the selected epoch" if when == "final" else "at epoch 1"
@@ -140,7 +151,7 @@ def _rows(
     partial = [s.name for s in measured if s not in complete]
     if partial:
         sentences.append(f"measured {place} in some of the runs only, so not compared over cells: {', '.join(partial)}")
-    scores = _scores(table, complete, bootstrap, seed, level)
+    scores = signal_scores(table, complete, settings)
     rows = [_row(table, s, when, scores.get(s.name)) for s in measured]
     return rows, sentences
 
@@ -154,9 +165,22 @@ def _row(table: pl.DataFrame, signal: Signal, when: When, score: dict[str, float
     usable = table.filter(pl.Series(_finite(table[name])))
     x, y = usable[name].to_numpy(), usable[OUTCOME].to_numpy()
     by_dataset = [spearman(x[m], y[m]) for m in _members(usable, "dataset")]
-    by_group = np.array([spearman(x[m], y[m]) for m in _members(usable, "dataset", "method")])
+    lr = usable["lr"].to_numpy()  # a group with one learning rate has one cell: its rho would be over seeds alone
+    groups = [m for m in _members(usable, "dataset", "method") if np.ptp(lr[m]) > 0.0]
+    by_group = np.array([spearman(x[m], y[m]) for m in groups])
     nan = float("nan")
-    empty = dict.fromkeys(("score", "ci_low", "ci_high", "gap", "gap_ci_low", "gap_ci_high", "best_share"), nan)
+    names = (
+        "score",
+        "ci_low",
+        "ci_high",
+        "gap",
+        "gap_ci_low",
+        "gap_ci_high",
+        "best_share",
+        "p_adjusted",
+        "seed_level_p",
+    )
+    empty = dict.fromkeys(names, nan)
     return PredictorRow(
         signal=signal.name,
         when=when,
@@ -180,50 +204,3 @@ def _members(table: pl.DataFrame, *columns: str) -> list[npt.NDArray[np.intp]]:
 def _mean(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def _scores(
-    table: pl.DataFrame, signals: Sequence[Signal], bootstrap: int, seed: int, level: float
-) -> dict[str, dict[str, float]]:
-    """Per signal: score on cell means, gap to the best candidate, their intervals, and how often it is the best."""
-    if not signals:
-        return {}
-    names = [f"signal:{s.name}" for s in signals]
-    cells = table.group_by(FACTORS[:3]).agg(pl.col(OUTCOME, *names).mean()).sort(FACTORS[:3])
-    oriented = cells.select(names).to_numpy() * np.array([s.orientation for s in signals])
-    found = cell_scores(
-        oriented,
-        cells[OUTCOME].to_numpy(),
-        codes(cells, "dataset"),
-        codes(cells, "dataset", "method"),
-        draws=bootstrap,
-        rng=np.random.default_rng(seed),
-    )
-    candidates = np.array([not s.reference for s in signals]) & ~np.isnan(found.observed)
-    ranked = np.where(candidates, found.observed, -np.inf)
-    best = int(np.argmax(ranked))
-    has_best = bool(candidates.any())
-    share = _best_share(found.resampled, candidates)
-    result = {}
-    for k, signal in enumerate(signals):
-        low, high = interval(found.resampled[:, k], level)
-        gaps = found.resampled[:, best] - found.resampled[:, k]
-        gap_low, gap_high = interval(gaps, level) if has_best else (float("nan"), float("nan"))
-        result[signal.name] = {
-            "score": float(found.observed[k]),
-            "ci_low": low,
-            "ci_high": high,
-            "gap": float(found.observed[best] - found.observed[k]) if has_best else float("nan"),
-            "gap_ci_low": gap_low,
-            "gap_ci_high": gap_high,
-            "best_share": float("nan") if signal.reference else float(share[k]),
-        }
-    return result
-
-
-def _best_share(resampled: Floats, candidates: npt.NDArray[np.bool_]) -> Floats:
-    """Share of resamples in which each candidate scores highest; ties count in parts."""
-    values = np.where(candidates & ~np.isnan(resampled), resampled, -np.inf)
-    top = values.max(axis=1, keepdims=True)
-    winners = (values >= top - 1e-12) & np.isfinite(top)
-    return np.asarray((winners / np.maximum(winners.sum(axis=1, keepdims=True), 1)).mean(axis=0))

@@ -1,5 +1,6 @@
 """Sensitivity of an interaction analysis to single seeds, cells and runs."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy.typing as npt
 
 from heatdrift.results import Check
 from heatdrift.stats.model import InteractionModel
-from heatdrift.stats.strata import SeedStrata
 
 Floats = npt.NDArray[np.float64]
 
@@ -21,33 +21,47 @@ def sensitivity_checks(model: InteractionModel) -> tuple[Check, ...]:
 
 
 def _leave_one_seed_out(model: InteractionModel) -> Check:
-    """Seed-level test of method (else of the first term) with each seed left out in turn."""
-    term = "method" if model.factor("method") else model.design.terms[0]
-    rows = model.design.hypotheses[term]
-    full = model.strata.test(rows)
-    values: dict[str, float | int | str | None] = {"term": term, "p_all": full.p}
+    """Seed-level test of every term with each seed left out in turn; the sentence is about method and what crosses."""
+    main = "method" if model.factor("method") else model.design.terms[0]
+    values: dict[str, float | int | str | None] = {"term": main, "p_all": model.seed_tests[main].p_box}
     if len(model.seed_names) < 3:
         sentence = "With two seeds none can be left out."
         return Check(name="leave_one_seed_out", flag=False, values=values, sentence=sentence)
-    signs, ps = [], []
+    without = {}
     for s, name in enumerate(model.seed_names):
         kept = model.seeds != s
-        codes = np.unique(model.seeds[kept], return_inverse=True)[1].astype(np.intp)
-        test = SeedStrata(model.y[kept], model.x[kept], codes).test(rows)
-        values[f"p without seed {name}"] = test.p
-        ps.append(test.p)
-        signs.append(np.sign(test.estimate))
-    known = [p for p in ps if not np.isnan(p)]
-    turned = full.df_num == 1 and any(sign not in (0.0, np.sign(full.estimate)) for sign in signs if not np.isnan(sign))
-    crossed = any((p < ALPHA) != (full.p < ALPHA) for p in known)
-    if not known:
-        sentence = f"Without one seed the effect of {term} cannot be tested."
+        smaller = replace(
+            model,
+            y=model.y[kept],
+            cells=model.cells[kept],
+            seeds=np.unique(model.seeds[kept], return_inverse=True)[1].ravel(),
+            seed_names=tuple(n for n in model.seed_names if n != name),
+            groupings=(),
+        )
+        without[name] = smaller.seed_tests
+        values[f"p without seed {name}"] = without[name][main].p_box
+    crossed, turned = [], []
+    for term, full in model.seed_tests.items():
+        tests = [found[term] for found in without.values() if not np.isnan(found[term].p_box)]
+        if not tests or np.isnan(full.p_box):
+            continue
+        ps = [t.p_box for t in tests]
+        values |= {f"{term} p_all": full.p_box, f"{term} p_min": min(ps), f"{term} p_max": max(ps)}
+        if any((p < ALPHA) != (full.p_box < ALPHA) for p in ps):
+            crossed.append(f"{term} ({min(ps):.2g} to {max(ps):.2g}, all seeds: {full.p_box:.2g})")
+        if full.df_num == 1 and any(t.estimate * full.estimate < 0.0 for t in tests):
+            turned.append(term)
+    if f"{main} p_min" not in values:
+        sentence = f"Without one seed the effect of {main} cannot be tested."
     else:
         sentence = (
-            f"Leaving out one seed at a time, the seed-level p of {term} lies between {min(known):.2g} and "
-            f"{max(known):.2g} "
-            f"(all seeds: {full.p:.2g})" + ("; the sign of the effect turns." if turned else ".")
+            f"Leaving out one seed at a time, the seed-level p of {main} lies between {values[f'{main} p_min']:.2g} "
+            f"and {values[f'{main} p_max']:.2g} (all seeds: {values['p_all']:.2g})."
         )
+    sentence += f" Across 5 % moves {'; '.join(crossed)}." if crossed else ""
+    sentence += f" The sign turns of {', '.join(turned)}." if turned else ""
+    if crossed and len(model.seed_names) == 3:
+        sentence += " Two seeds leave 1 df: few effects can pass then."
     return Check(name="leave_one_seed_out", flag=bool(turned or crossed), values=values, sentence=sentence)
 
 

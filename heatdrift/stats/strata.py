@@ -8,8 +8,10 @@ values for q = 1 (df S - 1), MS(term) / MS(term x seed) for q > 1 (df q and q (S
 With missing cells the contrasts are the least-squares ones: the design is fitted with seeds as fixed effects, each seed
 contributes its own part A_s y_s of the estimate, and the error is the spread of these parts over seeds, corrected for
 the leverage of each seed (CR2: Bell and McCaffrey 2002; Pustejovsky and Tipton 2018), with Satterthwaite df. Seeds in
-which no part of the contrast can be estimated contribute nothing and are not counted. In balanced data this is the test
-above, exactly.
+which no part of the contrast can be estimated contribute nothing and are not counted. A run alone in its cell has no
+residual, so CR2 cannot see its variance; the error is divided by the share that it does see (under equal variances), or
+a contrast with such a cell would be rejected several times too often. One seed alone tests nothing. In balanced data
+this is the test above, exactly.
 
 For q > 1 the F assumes that the q contrasts of a seed have equal variances and no correlation (sphericity). ``p`` is
 exact under that assumption; ``p_box`` (``box.py``) corrects it for variances that differ between levels, and is what a
@@ -18,6 +20,7 @@ finding needs; ``p_gg``, by Greenhouse and Geisser's epsilon from the seeds alon
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +29,9 @@ from heatdrift.errors import StatsError
 from heatdrift.stats.probability import f_p_value, t_quantile
 
 Floats = npt.NDArray[np.float64]
+
+# Below it next to nothing of a contrast's variance shows between seeds: there is no error term, only rounding.
+LEAST_SEEN: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class SeedStrata:
         return roots
 
     def hypothesis(self, rows: Floats) -> "SeedHypothesis | None":
-        """Prepare rows @ beta = 0, `rows` of shape (q, p); None when the seeds at hand cannot estimate it."""
+        """Prepare rows @ beta = 0, `rows` of shape (q, p); None when the seeds at hand cannot estimate or test it."""
         q = rows.shape[0]
         parts = rows @ self._inverse  # (q, n): what each run contributes to the estimate
         estimable = np.allclose(parts @ self._x, rows, rtol=0.0, atol=1e-8 * np.abs(rows).max())
@@ -109,13 +115,17 @@ class SeedStrata:
                 for m, root in zip(self._members, self._leverage_roots, strict=True)
             ]
         )
+        n_seeds = sum(bool(np.abs(white[:, m]).max() > 1e-10) for m in self._members)
         working = makers @ makers.T
+        seen = float(np.trace(working)) / q  # share of the variance that residuals show; 1 if balanced
+        if n_seeds < 2 or seen < LEAST_SEEN:
+            return None
         return SeedHypothesis(
             parts=parts,
             white=white,
-            makers=makers,
+            makers=makers / np.sqrt(seen),
             df_den=float(np.trace(working) ** 2 / np.sum(working**2)),
-            n_seeds=sum(bool(np.abs(white[:, m]).max() > 1e-10) for m in self._members),
+            n_seeds=n_seeds,
         )
 
     def test(self, rows: Floats) -> SeedTest:

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from conditions import CONDITIONS, NO_SEED, PATTERNS, SPREAD, Condition, patterns, with_slopes
+from conditions import CONDITIONS, NO_SEED, PATTERNS, SPREAD, Condition, patterns, with_random, with_slopes
 from coverage import CONDITIONS as COVERED
 from coverage import coverage, coverage_table
 from sizes import (
@@ -26,11 +26,14 @@ from sizes import (
     slope_variance,
     variance_checks,
 )
+from thin import HIDDEN, ONE_DATA_SET, SEED_LR, THIN, thin_sizes
 
 SEED = 20260423
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "calibration.md"
 HEADLINE_LIMITS = {False: (3.0, 7.0), True: (2.0, 8.0)}  # percent, without and with missing runs
 FLAG = 7.0
+OTHER_PARTS = ("seed + seed:dataset", "dataset:seed")
+Thin = dict[str, dict[Condition, dict[tuple[str, str], float]]]
 Simulated = tuple[list[tuple[str, Condition]], list[dict[tuple[str, str], float]], list[dict[str, list[float]]]]
 
 
@@ -61,8 +64,10 @@ def main_families(condition: Condition) -> list[Callable[..., Sizes]]:
     ]
     if condition.spread == "none":
         families.append(variance_checks)
-    if condition.method_sd != 0.05 or condition.spread == "lr":
+    if condition.spread != "cells":
         families.append(lambda model, y: model_tests(with_slopes(model), y))
+        if condition.method_sd == 0.05:
+            families += [lambda model, y, part=part: model_tests(with_random(model, part), y) for part in OTHER_PARTS]
     return families
 
 
@@ -105,6 +110,17 @@ def short(condition: Condition) -> str:
     return f"{condition.seeds} {data}{sd}{spread}"
 
 
+def short_thin(condition: Condition) -> str:
+    spread = " 100-fold" if condition.spread == "lr" else ""
+    return f"{condition.seeds} {'missing' if condition.missing else 'bal.'}{spread}"
+
+
+def thin_tables(draws: int) -> Thin:
+    """Both tables of ``thin.py``."""
+    kinds = ((ONE_DATA_SET, THIN), (SEED_LR, HIDDEN))
+    return {kind: {c: thin_sizes(kind, c, draws, SEED) for c in conditions} for kind, conditions in kinds}
+
+
 def simulated(draws: int, workers: int) -> Simulated:
     """Sizes of all conditions of the four tables, and the coverage of intervals."""
     flat = [c for c in CONDITIONS if c.method_sd == 0]
@@ -116,7 +132,7 @@ def simulated(draws: int, workers: int) -> Simulated:
     return jobs, done, covered
 
 
-def page(draws: int, result: Simulated) -> str:
+def page(draws: int, result: Simulated, thin: Thin) -> str:
     """The whole page."""
     jobs, done, covered = result
     found = {key: {c: sizes for (k, c), sizes in zip(jobs, done, strict=True) if k == key} for key, _ in jobs}
@@ -150,6 +166,18 @@ def page(draws: int, result: Simulated) -> str:
         "'by lr': growing with the learning rate, as in real runs; 'by cells': at random over the 16 cells.",
         "",
         *table(spread, short),
+        "## Headline test on one data set alone",
+        "",
+        "Half as many runs to estimate variances from. Seed x method SD .05; '100-fold': residual variance growing "
+        "with the learning rate.",
+        "",
+        *table(thin[ONE_DATA_SET], short_thin),
+        "## Headline test under a seed x lr variance",
+        "",
+        f"Two data sets, seed x method SD .1 and a {SEED_LR}, the same at all learning rates, which hides a residual "
+        "variance that grows 100-fold with them.",
+        "",
+        *table(thin[SEED_LR], short_thin),
         "## Tests of a variance",
         "",
         "Seed variance: simulated without any (first table). seed:method: simulated without it, seed SD .2.",
@@ -176,4 +204,4 @@ if __name__ == "__main__":
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
-    PAGE.write_text(page(options.draws, simulated(options.draws, options.jobs)))
+    PAGE.write_text(page(options.draws, simulated(options.draws, options.jobs), thin_tables(options.draws)))

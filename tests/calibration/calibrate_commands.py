@@ -14,12 +14,14 @@ import numpy as np
 from calibrate import FLAG, SEED, measured, table
 from command_sizes import (
     ARRANGEMENTS,
+    BEST,
     BOTH,
     DOSE_FINDING,
     FINDING,
     HEADS,
     REFITS,
     SHARED,
+    SIGNALS,
     TREND,
     TREND_IN_BOTH,
     correlation_sizes,
@@ -28,6 +30,7 @@ from command_sizes import (
     layers_sizes,
     matched_sizes,
     paired_sizes,
+    predictor_sizes,
 )
 from conditions import CONDITIONS, NO_SEED, PATTERNS, SPREAD, Condition
 from sizes import Sizes
@@ -43,6 +46,7 @@ FAMILIES: dict[Callable[..., Sizes], tuple[int, int]] = {
     layers_family_sizes: (1_000, HEADS + 1),
     matched_sizes: (1_000, 2),
     correlation_sizes: (600, 2),
+    predictor_sizes: (600, SIGNALS + 1),
 }
 RESTS_ON = (  # prefixes of the tests that a finding sentence needs
     "paired: seed_t",
@@ -50,6 +54,7 @@ RESTS_ON = (  # prefixes of the tests that a finding sentence needs
     "layers: any finding by Benjamini-Hochberg",
     "frontier: matched difference",
     f"correlation: {FINDING}",
+    BEST,
 )
 Found = dict[Condition, dict[tuple[str, str], float]]
 
@@ -118,7 +123,7 @@ def page(grid: Found, no_seed: Found) -> str:
         ("`dose`", dose_sizes),
         ("families of `layers`", layers_family_sizes),
         ("`frontier`", matched_sizes),
-        ("`correlation`", correlation_sizes),
+        ("`correlation` and `predictors`", correlation_sizes),
     )
 
     def is_correlation(key: tuple[str, str]) -> bool:
@@ -139,16 +144,16 @@ def page(grid: Found, no_seed: Found) -> str:
         verdict,
         "",
         "A finding rests on `seed_t` (paired), permutation and seeds (dose), Benjamini-Hochberg (layers), the "
-        "jackknife interval (frontier) and, for correlations,",
+        "jackknife interval (frontier), interval, permutation and seeds (predictors) and, for correlations,",
         f"on all three of permutation, interval and seeds: permutation and interval alone reached "
         f"{_largest(grid, f'correlation: {BOTH}'):.1f} %, the three {_largest(grid, f'correlation: {FINDING}'):.1f} %.",
         "",
-        "## paired, dose, layers, frontier",
+        "## paired, dose, layers, frontier, predictors",
         "",
         f"'any finding': false discovery proportion when nothing is true in a family of {HEADS} (methods) or "
         f"4 x {HEADS} (drift of four groups) heads, independent or",
         f"with {100 * SHARED:g} % of the variance shared by the heads of a run. `frontier`: both methods follow one "
-        "dose curve.",
+        f"dose curve. `predictors`: the best of {SIGNALS} independent signals, none of them linked with retention.",
         "",
         *table(only(grid, lambda key: not is_correlation(key)), short),
         "## correlation: no link between the metrics",

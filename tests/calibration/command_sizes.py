@@ -20,6 +20,7 @@ from heatdrift.stats.clustered import cell_indicators, seed_contrast
 from heatdrift.stats.matching import Curves, matched_difference
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import t_p_value
+from heatdrift.stats.ranking import adjusted_p, cell_scores, interval, seed_agreement_p
 from heatdrift.stats.trend import seed_trend_p, spearman, spearman_p, within_seed_test
 
 Floats = npt.NDArray[np.float64]
@@ -35,6 +36,8 @@ DOSE_FINDING = "dose: permutation and seeds: a finding"
 PERMUTATION, INTERVAL, SEEDS = "permutation p", "bootstrap interval misses 0", "seed-level t of r within a seed"
 BOTH, FINDING = "permutation and interval", "permutation, interval and seeds: a finding"
 TREND_IN_BOTH = "lr trend in both"
+SIGNALS = 18  # candidates of one study; independent, the hardest case for "the best of"
+BEST = "predictors: interval, adjusted permutation and seeds of the best: a finding"
 
 
 def _codes(values: npt.NDArray[np.integer]) -> Codes:
@@ -201,6 +204,42 @@ def correlation_sizes(model: InteractionModel, y: Floats) -> Sizes:
                     tests |= {BOTH: reject * misses, SEEDS: seeds, FINDING: reject * misses * seeds}
                 for test, value in tests.items():
                     found.setdefault((f"correlation: {test}", f"{row}, {truth}"), []).append(value)
+    return {key: np.array(values) for key, values in found.items()}
+
+
+def predictor_sizes(model: InteractionModel, y: Floats) -> Sizes:
+    """Whether the best of 18 signals without any link to retention is said to rank it, over cell means.
+
+    A study is SIGNALS + 1 consecutive rows of `y`; the first is retention. With 'methods differ', method moves it and
+    every signal, and with 'lr trend' the learning rate moves it too.
+    """
+    rng = np.random.default_rng(y[0].view(np.uint64))
+    means = cell_indicators(model.cells) / np.bincount(model.cells)
+    found: dict[tuple[str, str], list[float]] = {}
+    for rows in y.reshape(-1, SIGNALS + 1, y.shape[1]):
+        table = rows @ means
+        for truth, slope, gap in (("independent", 0.0, 0.0), ("lr trend in retention, methods differ", TREND, 0.3)):
+            outcome, signals = table[0] + slope * LR + gap * METHOD, table[1:].T + gap * METHOD[:, None]
+            codes = DATASET.astype(np.intp), GROUP.astype(np.intp)
+            scores = cell_scores(signals, outcome, *codes, draws=REFITS, rng=rng)
+            p, _ = adjusted_p(signals, outcome, *codes, draws=ARRANGEMENTS, rng=rng)
+            best = int(np.argmax(scores.observed))
+            misses = float(interval(scores.resampled[:, best], 1.0 - ALPHA)[0] > 0)
+            moved = slope * LR[model.cells] + gap * METHOD[model.cells], gap * METHOD[model.cells]
+            agreed = seed_agreement_p(
+                rows[1 + best] + moved[1], rows[0] + moved[0], model.cells, GROUP.astype(np.intp), model.seeds
+            )
+            tests = {
+                "predictors: bootstrap interval of the best is above 0": misses,
+                "predictors: bootstrap interval of one signal misses 0": float(
+                    np.prod(interval(scores.resampled[:, 0], 1.0 - ALPHA)) > 0
+                ),
+                "predictors: adjusted permutation p of the best": float(p[best] < ALPHA),
+                "predictors: seed-level t of the best": float(agreed < ALPHA),
+                BEST: misses * float(p[best] < ALPHA) * float(agreed < ALPHA),
+            }
+            for test, value in tests.items():
+                found.setdefault((test, truth), []).append(value)
     return {key: np.array(values) for key, values in found.items()}
 
 

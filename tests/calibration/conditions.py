@@ -36,6 +36,10 @@ class Condition:
     spread: str = "none"  # none | lr (100-fold, growing with lr) | cells (100-fold, at random over cells)
     seed_sd: float = 0.2
 
+    def residual_sd(self, lr: npt.NDArray[np.intp]) -> Floats:
+        """Residual SD of cells at learning rates `lr` (0-based), where it is one number per learning rate."""
+        return RESIDUAL_SD * (10.0 ** np.linspace(-1.0, 0.0, len(LRS))[lr] if self.spread == "lr" else np.ones(lr.size))
+
     @property
     def label(self) -> str:
         data = "15 % missing" if self.missing else "balanced"
@@ -62,30 +66,29 @@ def patterns(condition: Condition, draws: int, rng: np.random.Generator) -> Iter
     seeds = np.tile(np.arange(condition.seeds), N_CELLS)
     count = PATTERNS if condition.missing else 1
     for _ in range(count):
-        kept = _kept(cells, seeds, condition, rng)
+        kept = kept_runs(cells, seeds, condition, rng)
         c, s = cells[kept], seeds[kept]
         yield _model(c, s, condition.seeds), _responses(condition, c, s, draws // count, rng)
 
 
-def _kept(
+def kept_runs(
     cells: npt.NDArray[np.intp], seeds: npt.NDArray[np.intp], condition: Condition, rng: np.random.Generator
 ) -> npt.NDArray[np.intp]:
     """Indices of the runs at hand; every cell keeps one, as the largest complete block demands."""
+    n_cells = int(cells.max()) + 1
     if not condition.missing:
         return np.arange(cells.size)
     while True:
         kept = np.sort(rng.permutation(cells.size)[round(MISSING * cells.size) :])
-        if np.unique(cells[kept]).size == N_CELLS and np.unique(seeds[kept]).size == condition.seeds:
+        if np.unique(cells[kept]).size == n_cells and np.unique(seeds[kept]).size == condition.seeds:
             return kept
 
 
 def _responses(
     condition: Condition, cells: npt.NDArray[np.intp], seeds: npt.NDArray[np.intp], draws: int, rng: np.random.Generator
 ) -> Floats:
-    sd = np.full((draws, N_CELLS), RESIDUAL_SD)
-    if condition.spread == "lr":
-        sd *= 10.0 ** np.linspace(-1.0, 0.0, len(LRS))[LR]
-    elif condition.spread == "cells":
+    sd = np.tile(condition.residual_sd(LR), (draws, 1))
+    if condition.spread == "cells":
         sd *= rng.permuted(np.tile(10.0 ** np.linspace(-1.0, 0.0, N_CELLS), (draws, 1)), axis=1)
     by_seed = condition.seed_sd * rng.normal(size=(draws, condition.seeds))
     by_method = condition.method_sd * rng.normal(size=(draws, condition.seeds, 2))
@@ -106,8 +109,20 @@ def _model(cells: npt.NDArray[np.intp], seeds: npt.NDArray[np.intp], n_seeds: in
     )
 
 
+def with_random(model: InteractionModel, random: str) -> InteractionModel:
+    """The same runs under another random part: 'seed + seed:method', 'seed + seed:dataset' or 'dataset:seed'."""
+    codes = {
+        "seed": model.seeds,
+        "seed:method": 2 * model.seeds + METHOD[model.cells],
+        "seed:dataset": 2 * model.seeds + DATASET[model.cells],
+        "dataset:seed": 2 * model.seeds + DATASET[model.cells],
+    }
+    groupings = tuple(
+        Grouping(name, np.unique(codes[name], return_inverse=True)[1].ravel()) for name in random.split(" + ")
+    )
+    return replace(model, groupings=groupings, random=random)
+
+
 def with_slopes(model: InteractionModel) -> InteractionModel:
     """The same runs under `seed + seed:method`."""
-    slopes = Grouping("seed:method", 2 * model.seeds + METHOD[model.cells])
-    slopes = replace(slopes, codes=np.unique(slopes.codes, return_inverse=True)[1].ravel())
-    return replace(model, groupings=(*model.groupings, slopes), random="seed + seed:method")
+    return with_random(model, "seed + seed:method")

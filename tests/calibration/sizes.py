@@ -99,8 +99,8 @@ def fits_of(model: InteractionModel, y: Floats, x: Floats | None = None) -> list
 def model_tests(model: InteractionModel, y: Floats) -> Sizes:
     """Satterthwaite and Kenward-Roger tests of terms and of one contrast."""
     found: dict[tuple[str, str], list[float]] = {}
-    line = ("lack of fit, Kenward-Roger, (1 | seed)", "lr as a line")
     random = f"(1 | {') + (1 | '.join(g.name for g in model.groupings)})"
+    line = (f"lack of fit, Kenward-Roger, {random}", "lr as a line")
     for fit in fits_of(model, y):
         for name, inference in (("Satterthwaite", satterthwaite(fit)), ("Kenward-Roger", kenward_roger(fit))):
             for term in TERMS:

@@ -21,7 +21,7 @@ from heatdrift import stats
 from heatdrift.stats.cells import seed_level_p
 
 FEWER = {"paired_sizes": 2_000, "dose_sizes": 400, "layers_sizes": 2_000, "layers_family_sizes": 200}
-FEWER |= {"matched_sizes": 400, "correlation_sizes": 100}
+FEWER |= {"matched_sizes": 400, "correlation_sizes": 100, "predictor_sizes": 100}
 BOUND = 4.5  # standard errors: some thousand comparisons
 
 
@@ -134,7 +134,8 @@ def test_the_page_covers_every_condition_and_flags_what_it_says():
 
 def test_no_finding_rests_on_a_test_beyond_the_limit():
     rested = {key: values for key, values in printed().items() if key[0].startswith(RESTS_ON) and is_null(key)}
-    assert {key[0].split(":")[0] for key in rested} == {"paired", "dose", "layers", "frontier", "correlation"}
+    commands = {"paired", "dose", "layers", "frontier", "correlation", "predictors"}
+    assert {key[0].split(":")[0] for key in rested} == commands
     worst = {key: max(values.values()) for key, values in rested.items()}
     assert max(worst.values()) <= LIMIT, worst
     assert PAGE.read_text().count("No test that a finding sentence rests on rejects more than") == 1

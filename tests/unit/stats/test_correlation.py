@@ -172,3 +172,18 @@ def test_a_metric_that_is_the_same_everywhere_is_refused(make_runs):
     with pytest.raises(StatsError, match="cka is 3 in all 80 runs") as found:
         correlation(runs, x="cka", y="retention_pct")
     assert found.value.hint == "choose another --x"
+
+
+def test_the_seed_level_p_of_every_level_is_a_field(make_runs):
+    """What a sentence rests on can be read from the result: t over seeds of the correlation within a seed."""
+    runs = make_runs(seeds=(7, 11, 19, 42))
+    result = correlation(runs, x="delta_entropy_pct", y="retention_pct", bootstrap=100)
+    of_seeds = [
+        stats.pearsonr(part["delta_entropy_pct"], part["retention_pct"]).statistic
+        for part in runs.partition_by("seed", maintain_order=True)
+    ]
+    assert result.pooled.seed_level_p == pytest.approx(stats.ttest_1samp(of_seeds, 0.0).pvalue, rel=1e-6)
+    levels = [result.pooled, result.rmcorr, result.partial, *result.by_group.values(), *result.by_dataset.values()]
+    assert all(0.0 <= level.seed_level_p <= 1.0 for level in levels)
+    alone = correlation(runs.filter(pl.col("seed") == 7), x="delta_entropy_pct", y="retention_pct", bootstrap=100)
+    assert np.isnan(alone.pooled.seed_level_p)

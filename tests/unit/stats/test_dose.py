@@ -161,3 +161,16 @@ def test_one_metric_is_advised_only_where_it_helps():
     (sentence,) = dose(one_seed, metrics=["retention_pct", "cka"]).findings
     assert sentence.endswith(". Train more seeds.")
     assert "--metric" not in sentence
+
+
+def test_the_seeds_behind_a_finding_are_a_field(runs):
+    result = dose(runs, metrics=["retention_pct"])
+    for row in result.rows:
+        here = runs.filter((pl.col("dataset") == row.dataset) & (pl.col("method") == row.method))
+        r = [
+            stats.pearsonr(part["lr"].rank().to_numpy(), part["retention_pct"].to_numpy()).statistic
+            for part in here.partition_by("seed")
+        ]
+        assert row.seed_trend_p == pytest.approx(stats.ttest_1samp(r, 0.0).pvalue, rel=1e-6)
+    assert "over seeds p" in result.findings[0]
+    assert all(np.isnan(row.seed_trend_p) for row in dose(runs.filter(pl.col("seed") == 7), metrics=["cka"]).rows)

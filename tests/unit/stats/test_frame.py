@@ -96,6 +96,16 @@ def test_largest_block_of_the_leakfree_grid_keeps_the_four_learning_rates(make_r
     )
 
 
+def test_one_missing_run_does_not_change_which_block_is_modelled(make_runs):
+    seeds = (7, 11, 19)
+    full = make_runs(seeds=seeds)
+    extra = make_runs(seeds=seeds, methods=("last_block", "lora_r8_frozen_proj"), lrs=(1e-5, 5e-5))
+    lost = (pl.col("method") == "lora_r8") & (pl.col("lr") == 1e-6) & (pl.col("seed") == 7)
+    block = largest_block(select_runs(pl.concat([full.filter(~lost), extra]), METRIC))
+    assert block.levels("method") == ["full_ft", "lora_r8"]
+    assert block.frame.height == 46
+
+
 def test_a_learning_rate_that_one_data_set_lacks_is_outside(make_runs):
     runs = make_runs().filter(~((pl.col("dataset") == "pets") & (pl.col("lr") == 5e-5)))
     block = largest_block(select_runs(runs, METRIC))

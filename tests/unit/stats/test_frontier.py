@@ -156,6 +156,6 @@ def test_bad_questions(runs):
     with pytest.raises(StatsError, match="bootstrap"):
         frontier(runs, bootstrap=0)
     with pytest.raises(StatsError, match="test_acc_pct"):
-        frontier(runs.drop("test_acc_pct"))
+        frontier(runs.drop("test_acc_pct", "val_acc_pct"))
     with pytest.raises(StatsError, match="finite"):
         frontier(runs.with_columns(pl.lit(float("nan")).alias("retention_pct")))

@@ -339,3 +339,33 @@ def test_a_result_names_its_study_and_the_levels_it_used(make_runs):
     assert result.selection["method"] == ("full_ft", "lora_r8")
     assert result.selection["seed"] == (7, 11, 19)
     assert "Kenward" in result.method or "kenward_roger" in result.method
+
+
+def test_a_finding_from_three_seeds_on_one_data_set_gives_the_cautious_p(make_runs):
+    """Box's correction has little to estimate variances from there (docs/calibration.md)."""
+    thin = interaction(make_runs(datasets=("eurosat",), seeds=(7, 11, 19)), metric=METRIC)
+    (sentence,) = (text for text in thin.findings if "differs between learning rates" in text)
+    gg = next(t.p_gg for t in thin.tests if (t.term, t.method) == ("lr", "strata"))
+    assert gg < 0.05
+    assert "with Greenhouse-Geisser's correction p" in sentence
+    assert "3 seeds on one data set say little about variances" in sentence
+    more = interaction(make_runs(datasets=("eurosat",)), metric=METRIC)
+    assert not any("say little about variances" in text for text in more.findings)
+
+
+def test_leaving_out_a_seed_asks_every_term(make_runs):
+    result = interaction(make_runs(rng_seed=4), metric=METRIC)
+    (check,) = (c for c in result.checks if c.name == "leave_one_seed_out")
+    terms = {t.term for t in result.tests}
+    assert {f"{term} p_{which}" for term in terms for which in ("all", "min", "max")} <= set(check.values)
+    for term in terms:
+        full = next(t for t in result.tests if (t.term, t.method) == (term, "strata"))
+        assert check.values[f"{term} p_all"] == full.p_box
+        crosses = check.values[f"{term} p_min"] < 0.05 <= check.values[f"{term} p_max"]
+        assert (f"{term} (" in check.sentence) == (
+            crosses or (full.p_box < 0.05) != (check.values[f"{term} p_min"] < 0.05)
+        )
+    without = make_runs(rng_seed=4).filter(pl.col("seed") != 7)
+    alone = interaction(without, metric=METRIC)
+    method = next(t for t in alone.tests if (t.term, t.method) == ("method", "strata"))
+    assert check.values["p without seed 7"] == pytest.approx(method.p)

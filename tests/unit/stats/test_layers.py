@@ -129,3 +129,11 @@ def test_bad_questions(study):
         layers(study.runs, study.layers, method_b="lora")
     with pytest.raises(StatsError, match="no finished runs"):
         layers(study.runs.clear(), study.layers)
+
+
+def test_a_percentage_of_a_base_near_zero_says_so():
+    study = simulated_study(noise=0.1)
+    scaled = study.layers.with_columns(delta_pct=1000 * pl.col("delta_pct"))
+    found = layers(study.runs, scaled, metrics=["entropy"]).findings
+    assert any("a base value near 0 makes such a percentage" in text for text in found)
+    assert not any("near 0 makes" in text for text in layers(study.runs, study.layers, metrics=["entropy"]).findings)

@@ -57,6 +57,33 @@ def test_balanced_terms_are_the_repeated_measures_anova():
         assert test.p == pytest.approx(row["Pr > F"], rel=1e-7)
 
 
+def test_one_seed_alone_is_no_test_and_no_rounding_becomes_one():
+    """Only seed 0 has the two higher learning rates: an F of 1e32 here was a finding once."""
+    lr = DESIGN.level_codes("lr")[CELLS]
+    kept = (SEEDS == 0) | ((SEEDS == 1) & (lr == 0))
+    strata = SeedStrata(response()[kept], DESIGN.grid[CELLS[kept]], SEEDS[kept])
+    test = strata.test(DESIGN.hypotheses["lr"])
+    assert np.isnan(test.f)
+    assert np.isnan(test.p)
+    assert test.n_seeds == 0
+
+
+def test_a_cell_with_one_run_does_not_make_its_contrast_too_easy():
+    """One cell seen once: CR2 alone sees a fifth of that contrast's variance and rejected 3 of 10 true nulls."""
+    alone = int(
+        np.flatnonzero((DESIGN.level_codes("lr") == 2) & (METHOD[::5] == 0) & (DESIGN.level_codes("dataset") == 0))[0]
+    )
+    kept = (alone != CELLS) | (SEEDS == 0)
+    high = {"lr": 1e-4, "dataset": "x"}
+    row = DESIGN.marginal({**high, "method": "b"}) - DESIGN.marginal({**high, "method": "a"})
+    strata = SeedStrata(response()[kept], DESIGN.grid[CELLS[kept]], SEEDS[kept])
+    hypothesis = strata.hypothesis(row[None, :])
+    y = np.random.default_rng(3).normal(size=(4000, int(kept.sum())))
+    f, _ = hypothesis.statistics(y)
+    assert float(np.mean(stats.f.sf(f, 1, hypothesis.df_den) < 0.05)) < 0.07
+    assert float(np.sum(hypothesis.makers**2)) == pytest.approx(1.0)  # unbiased under equal variances
+
+
 def test_split_plot_identity_with_the_matching_mixed_model():
     y = response(2)
     x = DESIGN.grid[CELLS]

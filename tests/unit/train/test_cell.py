@@ -10,6 +10,7 @@ from heatdrift.errors import DataError, ModelError
 from heatdrift.plan.study import load_study
 from heatdrift.records import Provenance, SplitSizes
 from heatdrift.train import cell as cell_module
+from heatdrift.train import course as course_module
 from heatdrift.train.cell import run_cell
 from heatdrift.train.resources import Resources
 
@@ -150,7 +151,8 @@ def test_the_test_split_is_read_once_at_the_selected_epoch(cells, resources, mon
         calls.append("test" if pixels is data.test else "val" if pixels is data.val else "other")
         return real(logits, pixels, normalise)
 
-    monkeypatch.setattr(cell_module, "accuracy_pct", counted)
+    for module in (cell_module, course_module):
+        monkeypatch.setattr(module, "accuracy_pct", counted)
     run(cells["stripes", "full_ft", 1e-2, 1], resources)
     assert calls == ["val", "val", "test"]
 
