@@ -3,20 +3,13 @@
 import hashlib
 import shutil
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Final
 
+from heatdrift.downloads import Report, resume_download
 from heatdrift.errors import DataError
-
-Report = Callable[[str, int, int | None], None]  # name, bytes done, bytes in all
-_CHUNK: Final = 1 << 20
-_PATIENCE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +36,7 @@ def download_archive(archive: Archive, folder: Path, report: Report, absent: Dat
         folder.mkdir(parents=True, exist_ok=True)
         if not (whole.is_file() and _md5(whole) == archive.md5):
             _offline(absent)
-            _load(archive, part, report)
+            resume_download(archive.url, part, archive.name, report)
             if _md5(part) != archive.md5:
                 part.unlink()
                 problem = f"{archive.url} does not have the MD5 {archive.md5} that it should have"
@@ -65,31 +58,6 @@ def _offline(absent: DataError) -> None:
 def _md5(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _load(archive: Archive, part: Path, report: Report) -> None:
-    have = part.stat().st_size if part.is_file() else 0
-    request = urllib.request.Request(archive.url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=_PATIENCE_S)
-    except urllib.error.HTTPError as error:
-        if error.code != 416:  # asked for what lies beyond the end: all of it is there
-            raise
-        return
-    with response:
-        go_on = response.status == 206
-        done = have if go_on else 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length is not None else None
-        with part.open("ab" if go_on else "wb") as out:
-            while chunk := response.read(_CHUNK):
-                out.write(chunk)
-                done += len(chunk)
-                report(archive.name, done, total)
-    if total is not None and done < total:
-        raise OSError(
-            f"the connection ended after {done} of {total} bytes; the next heatdrift fetch goes on from there"
-        )
 
 
 def _unpack(whole: Path, folder: Path) -> None:

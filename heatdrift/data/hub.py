@@ -6,17 +6,16 @@ cache (HF_HUB_CACHE). :func:`fetch_hub` downloads into that cache, through huggi
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from heatdrift.data.download import Report
 from heatdrift.data.files import file_sha256
 from heatdrift.data.hub_layout import HubReference, card_features, parse_reference, split_files
 from heatdrift.data.images import LabelledImages, listed
 from heatdrift.data.parquet import read_shards
+from heatdrift.downloads import Report, hub_bar
 from heatdrift.errors import DataError
 
 CARD: Final = "README.md"
@@ -156,7 +155,7 @@ def fetch_hub(place: str, folder: Path, report: Report) -> None:
         return
 
     def download(name: str) -> Path:
-        bar = _bar_class(f"{reference.repo}/{name}", report)
+        bar = hub_bar(f"{reference.repo}/{name}", report)
         return Path(
             hf_hub_download(
                 reference.repo,
@@ -183,31 +182,3 @@ def fetch_hub(place: str, folder: Path, report: Report) -> None:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{problem}; downloading failed: {reason}", hint=how_to_get(reference, folder)) from error
     check_hub(place, folder)
-
-
-def _bar_class(name: str, report: Report) -> Any:  # noqa: ANN401  what huggingface_hub takes for a tqdm class
-    class Bar:
-        """What huggingface_hub needs of a tqdm bar, passing bytes on to `report`."""
-
-        def __init__(self, *_: object, total: int | None = None, initial: int = 0, **__: object) -> None:
-            self.total, self.n = total, initial
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-        ) -> None:
-            self.close()
-
-        def update(self, amount: float | None = 1) -> None:
-            self.n += int(amount or 0)
-            report(name, self.n, self.total)
-
-        def close(self) -> None:
-            """Nothing is held."""
-
-        def __getattr__(self, _name: str) -> Callable[..., None]:
-            return lambda *_, **__: None  # descriptions, postfixes, rates: the caller has its own bar
-
-    return Bar

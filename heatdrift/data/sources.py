@@ -9,7 +9,6 @@ from PIL import Image
 
 from heatdrift.config import SourceSpec
 from heatdrift.data import lab
-from heatdrift.data.download import Report
 from heatdrift.data.folder import check_folder, folder_sha256, open_folder
 from heatdrift.data.hub import check_hub, fetch_hub, hub_identity, open_hub
 from heatdrift.data.images import LabelledImages, check_labels, listed, unreadable, without
@@ -22,6 +21,7 @@ from heatdrift.data.manifest import (
 )
 from heatdrift.data.parquet import open_parquet, parquet_sha256, shard_paths
 from heatdrift.data.vision import check_vision, fetch_vision, open_vision, vision_identity
+from heatdrift.downloads import Report
 from heatdrift.errors import DataError, UnknownNameError
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from heatdrift.data.download import Archive, Report, download_archive
+from heatdrift.data.download import Archive, download_archive
 from heatdrift.data.files import content_sha256, entries, relative_name
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
+from heatdrift.downloads import Report
 from heatdrift.errors import DataError, UnknownNameError
 
 EUROSAT_TEST_FRACTION: Final = 0.2

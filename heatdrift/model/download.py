@@ -13,8 +13,9 @@ from typing import Final
 from huggingface_hub import constants, try_to_load_from_cache
 
 from heatdrift.config import BackboneSpec
+from heatdrift.downloads import Report
 from heatdrift.errors import ModelError
-from heatdrift.model.http import Report, from_address, from_hub
+from heatdrift.model.http import from_address, from_hub
 from heatdrift.model.identity import backbone_paths, file_sha256, is_tag
 from heatdrift.model.tags import Pretrained, pretrained
 

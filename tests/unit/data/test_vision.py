@@ -175,7 +175,7 @@ def test_fetch_goes_on_where_it_broke_and_unpacks_once(tmp_path, monkeypatch, on
     seen = []
     with web_server({"EuroSAT.zip": data}, breaks={"EuroSAT.zip": 1000}) as (url, requests):
         serve_eurosat(monkeypatch, url, data)
-        with pytest.raises(DataError, match=f"ended after 1000 of {len(data)} bytes"):
+        with pytest.raises(DataError, match=f"closed after 1000 of {len(data)} bytes"):
             fetch_source(source("EuroSAT/all"), tmp_path, quiet)
         got = fetch_source(source("EuroSAT/all"), tmp_path, lambda *what: seen.append(what))
         assert (got.state, got.n_images, got.n_classes) == ("listed", 20, 10)

@@ -8,6 +8,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import close_session
 
+from heatdrift import downloads
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
 from heatdrift.model import http
@@ -87,7 +88,7 @@ def test_an_archive_is_downloaded_verified_and_kept_where_open_clip_looks(publis
 
 def test_an_interrupted_archive_is_continued(published, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(http, "_CHUNK", 1000)
+    monkeypatch.setattr(downloads, "_CHUNK", 1000)
     content, progress = published.archive.read_bytes(), Progress()
     target = published.cached
     with published_model.serving(content, cut_at=5000) as (address, asked):
