@@ -33,8 +33,8 @@ PROTOCOLS: Final[dict[str, str]] = {  # name -> what it does, for plans and page
 class BackboneSpec(Strict, frozen=True, kw_only=True):
     """Which pretrained model.
 
-    ``name`` is an embedded one, a MODEL/TAG of open_clip (``ViT-B-32-quickgelu/openai``), or any, with architecture JSON
-    and safetensors by path. ``sha256``: of a MODEL/TAG the hash of its weights file, else over both files
+    ``name`` is an embedded one, a MODEL/TAG of open_clip (``ViT-B-32-quickgelu/openai``), or any, with architecture
+    JSON and safetensors by path. ``sha256``: of a MODEL/TAG the hash of its weights file, else over both files
     (``heatdrift plan --hashes`` prints it); with it `plan` works before they are there.
     """
 

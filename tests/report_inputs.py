@@ -6,6 +6,7 @@ the statistics: their numbers are plausible, not a model's.
 
 import json
 import math
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -13,13 +14,26 @@ import numpy as np
 import polars as pl
 
 from heatdrift.report import ReportInput
+from heatdrift.report.gallery_choice import gallery_candidates
 from heatdrift.results import (
     Association,
     Check,
     Contrast,
     CorrelationResult,
+    DoseResult,
+    DoseRow,
     FixedEffect,
+    FrontierCell,
+    FrontierResult,
     InteractionResult,
+    LayerRow,
+    LayersResult,
+    MatchedRow,
+    PairedResult,
+    PairedRow,
+    PredictorRow,
+    PredictorsResult,
+    SelectionRow,
     TermTest,
     VarianceComponent,
 )
@@ -355,3 +369,145 @@ def correlation(runs: pl.DataFrame, x: str, y: str) -> CorrelationResult:
         sign_reversal=len({math.copysign(1, a.pearson) for a in groups.values()}) > 1,
         findings=("Test finding: attention support goes with retention in some groups and against it in others.",),
     )
+
+
+def with_everything(inp: ReportInput, *, heads: int = 4) -> ReportInput:
+    """`inp` with results of every kind and attention maps: what a store with per-head values gives."""
+    runs = inp.runs
+    return replace(
+        inp,
+        paired=paired(runs),
+        dose=dose(runs),
+        predictors=predictors(runs),
+        frontier=frontier(runs),
+        layer_tests=tuple(layer_tests(d, heads=heads) for d in sorted(runs["dataset"].unique())),
+        gallery=gallery(runs),
+    )
+
+
+def paired(runs: pl.DataFrame) -> PairedResult:
+    """Differences of means with an interval of their size."""
+    datasets = sorted(runs["dataset"].unique())
+    rows = []
+    for metric, dataset in product(("delta_entropy_pct", "retention_pct"), (*datasets, None)):
+        part = runs if dataset is None else runs.filter(pl.col("dataset") == dataset)
+        a, b = (float(part.filter(pl.col("method") == m)[metric].mean()) for m in ("lora_r8", "full_ft"))
+        rows.append(
+            PairedRow(
+                dataset=dataset, metric=metric, unit="points", n=part.height // 2, n_dropped=0, mean_full_ft=b,
+                mean_lora_r8=a, mean_a=a, mean_b=b, difference=a - b, dz=0.8, t=3.1, t_p=0.002, t_p_holm=0.01,
+                wilcoxon_p=0.004, seed_difference=a - b, seed_t=4.0, seed_df=4.0, seed_p=0.016, seed_p_holm=0.048,
+                n_seeds=runs["seed"].n_unique(), ci_low=a - b - 2, ci_high=a - b + 2, same_sign=True,
+            )
+        )  # fmt: skip
+    return PairedResult(
+        method_a="lora_r8", method_b="full_ft", datasets=tuple(datasets), n_runs=runs.height, n_dropped=0,
+        conf_level=0.95, method="Test method of paired.", rows=tuple(rows), left_out=(),
+        findings=tuple(f"Test finding {i} about pairs (n = {i})." for i in range(1, 7)),
+    )  # fmt: skip
+
+
+def dose(runs: pl.DataFrame) -> DoseResult:
+    """Slopes of nothing in particular, one per group and metric."""
+    groups = sorted(runs.select("dataset", "method").unique().rows())
+    rows = tuple(
+        DoseRow(
+            dataset=dataset, method=method, metric=metric, unit="% of base", n=20, n_lrs=4, n_seeds=5, rho=0.7, p=0.001,
+            p_exact=0.001, p_exact_holm=0.01, p_method="exact: all arrangements", p_smallest=0.0001, slope=1.5 + i,
+            ci_low=0.5 + i, ci_high=2.5 + i, monotone=False,
+        )
+        for i, (dataset, method) in enumerate(groups)
+        for metric in ("delta_entropy_pct", "retention_pct")
+    )  # fmt: skip
+    return DoseResult(
+        datasets=tuple(sorted(runs["dataset"].unique())), n_runs=runs.height, n_dropped=0, conf_level=0.95,
+        method="Test method of dose.", rows=rows, findings=("Test finding about a trend.",), left_out=(),
+    )  # fmt: skip
+
+
+def predictors(runs: pl.DataFrame) -> PredictorsResult:
+    """Two signals and a reference, at both times; a selection with two candidates."""
+    rows = tuple(
+        PredictorRow(
+            signal=signal, when=when, n=80, rho=score, rho_within_dataset_abs=0.8, rho_within_group_abs=0.7,
+            rho_within_group=0.6, orientation=1, reference=signal == "log10_lr", n_cells=16, score=score,
+            ci_low=score - 0.2, ci_high=score + 0.1, gap=0.1, gap_ci_low=-0.1, gap_ci_high=0.3, best_share=0.5,
+        )
+        for when in ("final", "epoch1")
+        for signal, score in (("cka", 0.9), ("abs_delta_entropy_pct", 0.95), ("log10_lr", math.nan))
+    )  # fmt: skip
+    selection = SelectionRow(
+        dataset="textures", signal="cka", picked="lora_r8 lr 0.001", picked_method="lora_r8", picked_lr=1e-3,
+        retention_pct=90.0, ci_low=85.0, ci_high=95.0, oracle=92.0, random=80.0, worst=60.0, n_candidates=2,
+    )  # fmt: skip
+    return PredictorsResult(
+        metric="retention_pct", unit="% of base", datasets=tuple(sorted(runs["dataset"].unique())),
+        n_runs=runs.height, n_dropped=0, conf_level=0.95, bootstrap=2000, bootstrap_seed=0, margin=2.0,
+        method="Test method of predictors.", rows=rows, selection=(selection,),
+        selection_epoch1=(), findings=("Test finding about signals.",), left_out=("test: one thing", "another"),
+    )  # fmt: skip
+
+
+def frontier(runs: pl.DataFrame) -> FrontierResult:
+    """Cell means; the best accuracy of each data set counts as the front. One comparison has no overlap."""
+    cells = []
+    for (dataset, method, lr), part in runs.group_by("dataset", "method", "lr", maintain_order=True):
+        acc, kept = float(part["test_acc_pct"].mean()), float(part["retention_pct"].mean())
+        cells.append(
+            FrontierCell(
+                dataset=dataset, method=method, lr=lr, n_seeds=part.height, test_acc_pct=acc, acc_pct=acc,
+                acc_ci_low=acc - 2, acc_ci_high=acc + 2, retention_pct=kept, retention_ci_low=kept - 3,
+                retention_ci_high=kept + 3, weight_drift=0.1, on_front=method == "lora_r8", front_share=0.9,
+                dominated_by=None if method == "lora_r8" else "lora_r8 lr 0.001",
+            )
+        )  # fmt: skip
+    datasets = sorted(runs["dataset"].unique())
+    matched = tuple(
+        MatchedRow(
+            dataset=dataset, matched_on=on, method_a="lora_r8", method_b="full_ft", overlap_low=10.0, overlap_high=20.0,
+            difference=math.nan if on == "weight_drift" else 12.0, se=2.0, df=4.0, ci_low=6.0, ci_high=18.0, n_seeds=5,
+            note="the curves do not overlap" if on == "weight_drift" else "",
+        )
+        for dataset in datasets
+        for on in ("test_acc_pct", "weight_drift")
+    )  # fmt: skip
+    return FrontierResult(
+        unit="% of base", datasets=tuple(datasets), n_runs=runs.height, n_dropped=0, conf_level=0.95, bootstrap=2000,
+        bootstrap_seed=0, method="Test method of frontier.", accuracy="test_acc_pct", cells=tuple(cells),
+        matched=matched, findings=("Test finding about the front.",), left_out=(),
+    )  # fmt: skip
+
+
+def layer_tests(dataset: str, *, heads: int) -> LayersResult:
+    """Blocks and heads of one data set; the first two blocks are supported."""
+    rows = tuple(
+        LayerRow(
+            test="method", dataset=None, method=None, metric=metric, unit="points", layer=layer, head=head, n=40,
+            n_seeds=5, estimate=2.0 - 0.3 * layer + (head or 0) / 10, se=0.4, df=4.0, t=3.0, p=0.01,
+            p_bh=0.03 if layer < 2 else 0.4, p_by=0.2, family=N_LAYERS, ci_low=-1.0, ci_high=3.0,
+        )
+        for metric in ("entropy", "erf95")
+        for layer in range(N_LAYERS)
+        for head in (None, *range(heads))
+    )  # fmt: skip
+    return LayersResult(
+        metrics=("entropy", "erf95"), method_a="lora_r8", method_b="full_ft", datasets=(dataset,), n_runs=40, n_seeds=5,
+        n_dropped=0, conf_level=0.95, method="Test method of layers.", rows=rows,
+        findings=("Test finding about blocks.",), left_out=(),
+    )  # fmt: skip
+
+
+def gallery(runs: pl.DataFrame, *, images: int = 5, side: int = 4) -> dict[str, dict[str, np.ndarray]]:
+    """Maps of the runs that the gallery would show: base the same for all, adapted sharper with the learning rate."""
+    rng = np.random.default_rng(11)
+    base = rng.gamma(2.0, size=(images, N_LAYERS, side * side))
+    shown = {}
+    for cell_id, *_ in gallery_candidates(runs):
+        lr = runs.filter(pl.col("cell_id") == cell_id)["lr"].item()
+        adapted = base ** (1 + 0.3 * (math.log10(lr) + 6))
+        maps = {"base_class": base, "base_rollout": base[:, -1], "adapted_class": adapted}
+        maps["adapted_rollout"] = adapted[:, -1]
+        shares = {name: (m / m.sum(-1, keepdims=True)).astype(np.float16) for name, m in maps.items()}
+        hashes = np.array([f"{i:064x}" for i in range(images)])
+        shown[cell_id] = {"positions": np.arange(images), "sha256": hashes, **shares}
+    return shown

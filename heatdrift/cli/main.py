@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from heatdrift import __version__
-from heatdrift.cli import plan, report, stats, store, train
+from heatdrift.cli import compare, doctor, fetch, plan, report, stats, store, train
 from heatdrift.cli.output import say, show_error
 from heatdrift.errors import HeatdriftError
 
@@ -37,7 +37,16 @@ def root(
     """Hold the options that stand before a command."""
 
 
-for register in (plan.register, train.register, store.register, stats.register, report.register):
+for register in (
+    plan.register,
+    fetch.register,
+    doctor.register,
+    train.register,
+    store.register,
+    stats.register,
+    report.register,
+    compare.register,
+):
     register(app)
 
 

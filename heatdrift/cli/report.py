@@ -1,31 +1,20 @@
-"""``heatdrift report``: one self-contained page per study."""
+"""``heatdrift report``: one self-contained page per study, and the same as Markdown, PDF and single pictures."""
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heatdrift.cli.options import ConfOption, StoredStudyOption, StoreOption
+from heatdrift.cli.options import ConfOption, DataDirOption, StoredStudyOption, StoreOption
 from heatdrift.cli.output import note, say
 from heatdrift.cli.workspace import Workspace
-from heatdrift.config import PROTOCOLS
-from heatdrift.errors import HeatdriftError, ReportError
+from heatdrift.errors import ReportError, UnknownNameError
 from heatdrift.metrics import run_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from heatdrift.report.document import Document
 
-    import duckdb
-    import polars as pl
-
-    from heatdrift.cli.workspace import KeptPlan
-    from heatdrift.report.inputs import ReportInput
-
-T = TypeVar("T")
-METRICS = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # models shown; the first is the question of the study
-PER_DATASET = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
-PAIR = ("delta_erf95_pct", "retention_pct")
+FORMATS: Final = ("html", "md", "pdf")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,140 +23,111 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    html: Annotated[bool, typer.Option("--html", help="Write an HTML page (the only format so far).")] = True,
+    html: Annotated[bool, typer.Option("--html", help="Write an HTML page (the default).")] = False,
+    formats: Annotated[
+        str | None, typer.Option("--format", help="Comma list of html, md, pdf (pdf needs Chromium).")
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Also write each figure as a PNG file.")] = False,
+    no_images: Annotated[bool, typer.Option("--no-images", help="No photographs, even if data are at hand.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File or folder. Default: reports/STUDY.html.")] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="Metrics to model (repeatable).")] = None,
+    data_dir: DataDirOption = None,
     conf_level: ConfOption = 0.95,
     study: StoredStudyOption = None,
     store: StoreOption = None,
 ) -> None:
     """Write a page with findings, charts, models, checks and provenance that opens without a network.
 
+    A page index.html beside it lists the reports of the folder.
+
     Example: `heatdrift report --html --study demo`
     """
-    from heatdrift.report.page import write_report
+    from heatdrift.cli.report_input import METRICS, gather
+    from heatdrift.report.page import report_document
     from heatdrift.store.ingest import open_current
     from heatdrift.store.read import resolve_study
 
-    if not html:
-        raise ReportError("no format chosen", hint="heatdrift report --html")
+    wanted = chosen_formats(formats, html=html, out=out)
     for name in metric or ():
         run_column(name)
     work = Workspace.of(store)
     with open_current(work.store) as connection:
         chosen = resolve_study(connection, study)
-        page = _gather(connection, chosen, work, tuple(metric or METRICS), conf_level)
-    target = out or Path("reports")
-    written = write_report(page, target if target.suffix == ".html" else target / f"{chosen}.html")
-    say(f"{written} ({written.stat().st_size / 1e6:.2f} MB)")
+        target = target_file(out, chosen)
+        page = gather(
+            connection, chosen, work, tuple(metric or METRICS), conf_level, images=not no_images, data_dir=data_dir
+        )
+    write_formats(report_document(page), wanted, target, png=png)
 
 
-def _gather(
-    connection: "duckdb.DuckDBPyConnection", study: str, work: Workspace, metrics: "Sequence[str]", conf_level: float
-) -> "ReportInput":
-    """Everything that the page shows; a model that these runs cannot bear is said and left out."""
-    from heatdrift.report.inputs import ReportInput
-    from heatdrift.stats.correlation import correlation
-    from heatdrift.stats.interaction import interaction
-    from heatdrift.store.read import View, read_view
+def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tuple[str, ...]:
+    """Return the formats to write, in the order of FORMATS; without any named, that of the file `out`, else html.
 
-    def view(name: View) -> "pl.DataFrame":
-        return read_view(connection, name, study=study)
+    Raises
+    ------
+    ReportError, UnknownNameError
+        No format in the list; one that there is not; PDF without a browser.
+    """
+    named = [name.strip().lower() for name in (formats or "").split(",") if name.strip()]
+    if formats is not None and not named:
+        raise ReportError("no format chosen", hint="heatdrift report --html")
+    for name in named:
+        if name not in FORMATS:
+            raise UnknownNameError("format", name, FORMATS)
+    suffix = out.suffix.removeprefix(".").lower() if out is not None else ""
+    if html or not named:
+        named.append(suffix if suffix in FORMATS and not html else "html")
+    if "pdf" in named:
+        from heatdrift.report.pdf import find_browser
 
-    runs = view("runs")
-    plan = work.kept_plan(study)
-    interactions = [
-        result
-        for metric in metrics
-        if (result := _attempted(metric, partial(interaction, runs, metric=metric, conf_level=conf_level))) is not None
-    ]
-    pair = _attempted(" against ".join(PAIR), partial(correlation, runs, x=PAIR[0], y=PAIR[1], conf_level=conf_level))
-    return ReportInput(
-        study=study,
-        description=". ".join(part for part in (plan.study.title, plan.study.description) if part) if plan else "",
-        runs=runs,
-        epochs=view("epochs"),
-        layers=view("layers"),
-        heads=view("heads"),
-        transfer=view("transfer"),
-        cells=view("cells"),
-        planned=_planned(plan, work),
-        interactions=interactions,
-        correlations=[pair] if pair is not None else [],
-        protocol=_protocol(runs),
-        provenance=_provenance(runs),
-        conf_level=conf_level,
-    )
+        find_browser()  # before minutes are spent on the models
+    return tuple(name for name in FORMATS if name in named)
 
 
-def _attempted(what: str, compute: "Callable[[], T]") -> "T | None":
-    try:
-        return compute()
-    except HeatdriftError as error:
-        note(f"left out of the report: {what}: {error.message}")
-        return None
+def target_file(out: Path | None, name: str) -> Path:
+    """Return where the page goes, without a suffix: `out` if it is a file name, else `name` in that folder.
+
+    Raises
+    ------
+    ReportError
+        The page would have the name of the folder's index.
+    """
+    named = out is not None and out.suffix.removeprefix(".").lower() in FORMATS
+    target = out.with_suffix("") if out is not None and named else (out or Path("reports")) / name
+    if target.name == "index":
+        raise ReportError(
+            f"{target}.html is the name of the index of its folder", hint="choose another with --out FILE.html"
+        )
+    return target
 
 
-def _planned(plan: "KeptPlan | None", work: Workspace) -> "pl.DataFrame | None":
-    """One row per planned cell with its status in the store folder; None when no plan is known (imported runs)."""
-    if plan is None:
-        return None
-    import polars as pl
+def write_formats(document: "Document", formats: tuple[str, ...], target: Path, *, png: bool) -> None:
+    """Write one document in all formats beside each other, the figures too if `png`, and the folder's index."""
+    from heatdrift.report.document import document_html
+    from heatdrift.report.files import write_file
+    from heatdrift.report.index import INDEX
+    from heatdrift.report.index_page import write_index
+    from heatdrift.report.markdown import document_markdown
+    from heatdrift.report.pdf import write_pdf
+    from heatdrift.report.png import write_pngs
 
-    from heatdrift.train.status import cell_states
-
-    states = cell_states(plan.cells, study=plan.study.name, store_folder=work.store_folder)
-    return pl.DataFrame(
-        [
-            {
-                "cell_id": s.cell.cell_id,
-                "backbone": s.cell.backbone,
-                "dataset": s.cell.dataset,
-                "method": s.cell.method,
-                "lr": s.cell.lr,
-                "seed": s.cell.seed,
-                "status": s.status,
-                "error": s.note,
-            }
-            for s in states
-        ],
-        infer_schema_length=None,
-    )
-
-
-def _protocol(runs: "pl.DataFrame") -> str:
-    """The protocol's words, for the protocol of these runs."""
-    names = runs["protocol"].unique().drop_nulls().sort().to_list()
-    return " ".join(PROTOCOLS.get(name, name) for name in names)
+    pictures: dict[str, Path] = {}
+    if png:
+        pictures = write_pngs(document, target.with_name(f"{target.name}_figures"))
+        for picture in pictures.values():
+            _say_written(picture)
+    if "html" in formats:
+        _say_written(write_file(target.with_name(f"{target.name}.html"), document_html(document)))
+    if "md" in formats:
+        links = {figure: picture.relative_to(target.parent).as_posix() for figure, picture in pictures.items()}
+        text = document_markdown(document, pictures=links)
+        _say_written(write_file(target.with_name(f"{target.name}.md"), text))
+    if "pdf" in formats:
+        _say_written(write_pdf(document, target.with_name(f"{target.name}.pdf")))
+    listed = "html" in formats or (target.parent / INDEX).exists()
+    if listed and write_index(target.parent) is None:
+        note(f"{target.parent / INDEX} was not made by heatdrift and is left as it is: no index of the reports")
 
 
-def _provenance(runs: "pl.DataFrame") -> "dict[str, list[tuple[str, str]]]":
-    """Distinct values of every provenance column; what differs between data sets is listed under each."""
-
-    def distinct(frame: "pl.DataFrame", columns: "Sequence[str]") -> "list[tuple[str, str]]":
-        found = []
-        for column in columns:
-            values = frame[column].drop_nulls().unique().sort().to_list() if column in frame.columns else []
-            if values:
-                found.append((column, ", ".join(str(v) for v in values)))
-        return found
-
-    targets = {
-        f"data set {dataset}": distinct(runs.filter(runs["dataset"] == dataset), PER_DATASET)
-        for dataset in runs["dataset"].drop_nulls().unique().sort()
-    }
-    return {
-        "code": distinct(runs, ("commit", "dirty", "diff_sha256", "origin", "packages", "python")),
-        "machine": distinct(runs, ("platform", "host", "device", "threads", "precision")),
-        "backbone": distinct(runs, ("backbone", "backbone_sha256", "preprocess")),
-        **targets,
-        "evaluation": distinct(runs, ("transfer_set", "n_transfer", "template", "select_on", "data_seed")),
-        "time": _span(runs),
-    }
-
-
-def _span(runs: "pl.DataFrame") -> "list[tuple[str, str]]":
-    started, finished = runs["started_at"].drop_nulls(), runs["finished_at"].drop_nulls()
-    if started.is_empty() or finished.is_empty():
-        return []
-    return [("first run started", str(started.min())), ("last run finished", str(finished.max()))]
+def _say_written(path: Path) -> None:
+    say(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")

@@ -15,7 +15,7 @@ from heatdrift.report import wording
 from heatdrift.report.theme import SHAPE_PATHS, MethodStyle, method_title
 
 Tone = Literal["caveat", "missing", "plain"]
-MAX_ROWS = 400  # of one table; a longer one says how many rows it leaves out and where they are
+MAX_ROWS = 100  # of one table; a longer one says how many rows it leaves out and where they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,26 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The sentences of one result and, beside them, the caveats that its checks raised."""
+    """The sentences of one result and, beside them, the caveats that its checks raised; the first few are open.
+
+    `section_id` is the section that has the figures, the tables and every sentence.
+    """
 
     kind: ClassVar = "finding"
     title: str
     sentences: tuple[str, ...]
     caveats: tuple[str, ...] = ()
+    section_id: str = ""
+    shown: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentences:
+    """What a result says, sentence by sentence; long lists are folded after the first few."""
+
+    kind: ClassVar = "sentences"
+    title: str
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +135,50 @@ class Figure:
     columns: int = 2
 
 
-Block = Note | Finding | Facts | Table | Matrix | Figure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One small picture in the page: `src` is a data URI made by ``map_images.py``, `alt` its text alternative."""
+
+    src: str
+    alt: str
+    look: Literal["map", "difference", "photo"] = "map"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryRow:
+    """One model, or the probe images themselves: a cell of pictures for each image."""
+
+    label: str
+    detail: str
+    entry: LegendEntry | None
+    cells: tuple[tuple[Picture, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleBar:
+    """The key of a colour scale and its ends."""
+
+    src: str
+    label: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery:
+    """Models down, probe images across; numbers of every picture in the table."""
+
+    kind: ClassVar = "gallery"
+    figure_id: str
+    title: str
+    caption: str
+    images: tuple[str, ...]
+    rows: tuple[GalleryRow, ...]
+    scales: tuple[ScaleBar, ...]
+    table: Table
+
+
+Block = Note | Finding | Sentences | Facts | Table | Matrix | Figure | Gallery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What limits the findings: how epochs were selected, singular fits, unfinished cells, one seed."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from heatdrift.report import wording
@@ -14,6 +15,8 @@ SELECTION: Final = {
     "val": "Epochs were selected on a validation split; the test split was read once, at the selected epoch.",
 }
 _BY_PROTOCOL: Final = {"preprint": "test", "leakfree": "val"}  # for records that do not say it themselves
+ACCURACIES: Final = ("val_acc_pct", "test_acc_pct")
+ON_TEST: Final = "The accuracy is that of the test split, which also selected the epoch: it is optimistic."
 SINGULAR: Final = (
     "The fit is singular: a variance component is estimated as zero. "
     "The seed-level test does not depend on that component."
@@ -37,6 +40,11 @@ def singular_caveats(result: InteractionResult) -> list[str]:
     """Return what a singular fit means: the sentence of the check of that name, ours where there is none."""
     said = [check.sentence for check in result.checks if check.name == "singular" and check.flag]
     return said or ([SINGULAR] if result.singular else [])
+
+
+def accuracy_caveats(metrics: Sequence[str], *, on_test: bool) -> list[str]:
+    """Return that an accuracy among `metrics` was selected on the test split, where it was; else nothing."""
+    return [ON_TEST] if on_test and any(metric in ACCURACIES for metric in metrics) else []
 
 
 def study_caveats(inp: ReportInput) -> list[str]:

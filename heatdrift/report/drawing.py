@@ -5,7 +5,6 @@ good where JavaScript is off.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,12 +14,11 @@ import vl_convert
 from markupsafe import Markup
 
 from heatdrift.report.blocks import Panel
+from heatdrift.report.static import static_twin
 from heatdrift.report.theme import chart_config, themed
 
 # Inside <script type="application/json"> only these could end the element or break a line of JavaScript.
 _UNSAFE: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_ID: Final = re.compile(r'(id="|url\(#|href="#)([\w-]+)')
-_BLANK_PAPER: Final = re.compile(r'^(<svg [^>]*>)<rect width="[\d.]+" height="[\d.]+" fill="(?:white|transparent)"/>')
 
 
 def script_json(value: object) -> Markup:
@@ -44,7 +42,7 @@ def draw_panel(panel_id: str, title: str, chart: alt.LayerChart, datasets: Mappi
     used = {name: datasets[name].to_dicts() for name in sorted(dataset_names(spec))}
     full = {**spec, "datasets": used, "config": themed(chart_config())}
     svg = vl_convert.vegalite_to_svg(full, allowed_base_urls=[])
-    return Panel(panel_id=panel_id, title=title, svg=_embedded(svg, panel_id), spec=script_json(spec))
+    return Panel(panel_id=panel_id, title=title, svg=static_twin(svg, panel_id), spec=script_json(spec))
 
 
 def dataset_names(spec: object) -> set[str]:
@@ -54,16 +52,3 @@ def dataset_names(spec: object) -> set[str]:
         own = {data["name"]} if isinstance(data, dict) and "name" in data else set()
         return own.union(*(dataset_names(item) for item in spec.values()))
     return set().union(*(dataset_names(item) for item in spec)) if isinstance(spec, list) else set()
-
-
-def _embedded(svg: str, panel_id: str) -> Markup:
-    """Make a stand-alone SVG fit to stand beside others: ids of its own, no white paper, hidden from readers of text.
-
-    Vega numbers its ids through the whole process; they are numbered anew here, so that equal charts give equal bytes.
-    Vega has escaped all text. The text alternative belongs to the figure: a screen reader would otherwise hear every
-    tick label of every panel.
-    """
-    ids = {name: i for i, name in enumerate(dict.fromkeys(m[2] for m in _ID.finditer(svg)), start=1)}
-    svg = _ID.sub(lambda found: f"{found[1]}{panel_id}-part-{ids[found[2]]}", svg)
-    svg = _BLANK_PAPER.sub(r"\1", svg)
-    return Markup(svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))

@@ -1,18 +1,22 @@
 """The middle sections: what was measured, what the model says with its checks, how drift goes with forgetting."""
 
+from dataclasses import replace
+
 from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Facts, Note, Section, Table, text_table
 from heatdrift.report.caveats import selection_sentences, singular_caveats
+from heatdrift.report.comparisons import dose_blocks
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.layer_tests import layer_test_blocks
 from heatdrift.report.result_figures import (
     contrast_figure,
     contrast_table,
     correlation_figure,
     means_table,
-    metric_title,
 )
-from heatdrift.report.study_data import DRIFT, PERFORMANCE, StudyData
+from heatdrift.report.section_words import missing_notes, sentences
+from heatdrift.report.study_data import DRIFT, StudyData
 from heatdrift.results import InteractionResult, TermTest
 
 DDF_WORDS = {
@@ -34,20 +38,26 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     on = f" Retention on {wording.listed(transfer_sets)}." if transfer_sets else ""
     drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, shared)
     kept = f"{shared}{on} {' '.join(selection_sentences(inp))}"
-    performance = dose_response(data, "fig-performance", "Accuracy and zero-shot retention", PERFORMANCE, kept)
+    performance = dose_response(data, "fig-performance", "Accuracy and zero-shot retention", data.performance, kept)
     return (
         Section(
             section_id="dose",
             title="Dose-response",
             lead="What each learning rate does to attention, representations, weights, accuracy and zero-shot ability.",
-            blocks=(*drift, *performance),
+            blocks=(*drift, *performance, *dose_blocks(inp, data)),
         ),
         Section(
             section_id="layers",
             title="Layers and heads",
-            blocks=(*layer_heatmaps(data, "fig-layers"), *_heads_note(inp)),
+            lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
+            blocks=(*layer_heatmaps(data, "fig-layers"), *layer_test_blocks(inp, data), *_heads_note(inp)),
         ),
-        Section(section_id="course", title="Course over epochs", blocks=trajectories(data, "fig-course")),
+        Section(
+            section_id="course",
+            title="Course over epochs",
+            lead="When accuracy, drift and forgetting happen during training.",
+            blocks=trajectories(data, "fig-course"),
+        ),
     )
 
 
@@ -56,9 +66,7 @@ def _heads_note(inp: ReportInput) -> tuple[Block, ...]:
         return (
             Note(text="No per-head values were recorded for this study; imported records keep none.", tone="missing"),
         )
-    n_heads = inp.heads.select("layer", "head").unique().height
-    text = f"Values of {wording.counted(n_heads, 'head')} (blocks × heads) are in the store: heatdrift sql, view heads."
-    return (Note(text=text),)
+    return ()
 
 
 def models(inp: ReportInput, data: StudyData) -> Section:
@@ -69,13 +77,13 @@ def models(inp: ReportInput, data: StudyData) -> Section:
     lead = (
         "Mixed-effects models of one metric each against learning rate, method and data set, seed as a random effect."
     )
-    if not blocks:
-        lead, blocks = "", [Note(text="No interaction model was computed for this study.", tone="missing")]
+    lead = lead if blocks else ""
+    blocks += missing_notes(inp, "models", "No interaction model was computed for this study.", blocks)
     return Section(section_id="models", title="Interaction models", lead=lead, blocks=tuple(blocks))
 
 
 def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[Block]:
-    name = metric_title(result.metric)
+    name = data.metric_title(result.metric)
     fit = Facts(
         title=f"Model of {name} ({result.unit})",
         pairs=(
@@ -89,51 +97,74 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
             ("learning rate as", result.lr_as),
             ("REML log-likelihood", wording.number(result.reml_loglik, 6)),
             ("ML log-likelihood", wording.number(result.ml_loglik, 6)),
-            ("ICC", wording.number(result.icc)),
+            ("ICC", f"{wording.number(result.icc)} {_icc_interval(result)}".strip()),
             ("R² marginal", wording.number(result.r2_marginal)),
             ("R² conditional", wording.number(result.r2_conditional)),
             ("singular", "yes" if result.singular else "no"),
         ),
     )
-    blocks: list[Block] = [fit, *contrast_figure(result, data, figure_id), _tests(result), _checks(result)]
+    blocks: list[Block] = [fit, *contrast_figure(result, data, figure_id), _tests(result, name), *_checks(result, name)]
+    blocks += sentences(result.findings)
     blocks[1:1] = [Note(text=text, tone="caveat") for text in singular_caveats(result)]
     if result.method_effects:
         caption = f"Difference of {name} between methods, averaged over learning rates and data sets, seed-level test"
         blocks.append(contrast_table(result, result.method_effects, caption))
     if result.marginal_means:
-        blocks.append(means_table(result))
-    components = [(c.group, wording.number(c.variance), wording.number(c.sd)) for c in result.random]
-    blocks.append(
-        text_table(f"Variance components of {name}", ("group", f"variance ({result.unit})²", "SD"), components)
-    )
+        blocks.append(means_table(result, name))
+    components = [
+        (c.group, wording.number(c.variance), wording.number(c.sd), wording.interval(c.ci_low, c.ci_high))
+        for c in result.random
+    ]
+    heads: tuple[str, ...] = ("group", f"variance ({result.unit})²", "SD", "interval of the variance")
+    blocks.append(_folded(text_table(f"Variance components of {name}", heads, components)))
+    if result.variance_tests:
+        tests = [
+            (v.group, str(v.n_groups), wording.number(v.rlrt), wording.p_value(v.p), wording.p_value(v.p_mixture))
+            for v in result.variance_tests
+        ]
+        caption = f"Is a variance of {name} zero? Restricted likelihood-ratio tests; no licence to leave the seed out"
+        heads = ("group", "n", "RLRT", "p", "p (50:50 mixture)")
+        blocks.append(_folded(text_table(caption, heads, tests)))
+    if result.likelihood_ratio:
+        caption = f"Likelihood-ratio tests of {name} (ML, χ²), for comparison"
+        ratios = [(r.term, wording.number(r.chi2), str(r.df), wording.p_value(r.p)) for r in result.likelihood_ratio]
+        blocks.append(_folded(text_table(caption, ("term", "χ²", "df", "p"), ratios)))
     fixed = [
         (
             f.term,
             wording.number(f.estimate),
             wording.number(f.se),
+            wording.interval(f.ci_low, f.ci_high),
             wording.degrees(f.df),
             wording.number(f.t),
             wording.p_value(f.p),
         )
         for f in result.fixed
     ]
-    if result.likelihood_ratio:
-        caption = f"Likelihood-ratio tests of {name} (ML, χ²), for comparison"
-        ratios = [(r.term, wording.number(r.chi2), str(r.df), wording.p_value(r.p)) for r in result.likelihood_ratio]
-        blocks.append(text_table(caption, ("term", "χ²", "df", "p"), ratios))
-    heads = ("coefficient", f"estimate ({result.unit})", "SE", "df (Satterthwaite)", "t", "p")
-    blocks.append(text_table(f"Fixed effects of {name} (treatment coding)", heads, fixed))
+    level = f"{wording.percent(result.conf_level)} interval"
+    heads = ("coefficient", f"estimate ({result.unit})", "SE", level, "df (Satterthwaite)", "t", "p")
+    blocks.append(_folded(text_table(f"Fixed effects of {name} (treatment coding)", heads, fixed)))
     return blocks
 
 
-def _tests(result: InteractionResult) -> Table:
+def _icc_interval(result: InteractionResult) -> str:
+    text = wording.interval(result.icc_ci_low, result.icc_ci_high)
+    return "" if text == wording.NOT_MEASURED else text
+
+
+def _folded(table: Table) -> Table:
+    """Fold a table that most readers pass over; what the page rests on stays open."""
+    return replace(table, folded=True)
+
+
+def _tests(result: InteractionResult, name: str) -> Table:
     """Set the tests of each term side by side, the seed-level one, which is the headline, first."""
     by_term: dict[str, dict[str, str]] = {}
     for test in result.tests:
         df = f"F({wording.degrees(test.df_num)}, {wording.degrees(test.df_den)}) = {wording.number(test.f)}"
         by_term.setdefault(test.term, {})[test.method] = f"{df}, p {_equals(test.p)}{_corrected(test)}"
     rows = [(term, *(found.get(m, wording.NOT_MEASURED) for m in DDF_ORDER)) for term, found in by_term.items()]
-    caption = f"Tests of {metric_title(result.metric)}, type III. The seed-level test is the headline."
+    caption = f"Tests of {name}, type III. The seed-level test is the headline."
     if any(test.p_box is not None for test in result.tests):
         caption += " Box p is what a finding rests on: corrected for variances that differ between levels."
     if any("GG p" in _corrected(test) for test in result.tests):
@@ -153,18 +184,22 @@ def _equals(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _checks(result: InteractionResult) -> Table:
-    rows = [
-        (
-            "look" if check.flag else "passed",
-            check.name.replace("_", " "),
-            check.sentence,
-            ", ".join(f"{key} = {_value(key, value)}" for key, value in check.values.items()),
-        )
-        for check in result.checks
+def _checks(result: InteractionResult, name: str) -> list[Table]:
+    """Return what each check says, those to look at first, and their numbers folded."""
+    ordered = sorted(result.checks, key=lambda check: not check.flag)
+    rows = [("look" if check.flag else "passed", check.name.replace("_", " "), check.sentence) for check in ordered]
+    numbers = [
+        (check.name.replace("_", " "), key.replace("_", " "), _value(key, value))
+        for check in ordered
+        for key, value in check.values.items()
+        if value != ""
     ]
-    caption = f"Checks of the model of {metric_title(result.metric)}"
-    return text_table(caption, ("verdict", "check", "what it says", "numbers"), rows, text_columns=4)
+    return [
+        text_table(f"Checks of the model of {name}", ("verdict", "check", "what it says"), rows, text_columns=3),
+        _folded(
+            text_table(f"Numbers of the checks of {name}", ("check", "quantity", "value"), numbers, text_columns=2)
+        ),
+    ]
 
 
 def _value(key: str, value: float | int | str | None) -> str:
@@ -177,8 +212,8 @@ def correlations(inp: ReportInput, data: StudyData) -> Section:
     """Return every correlation: the scatter with its groups, and the table of associations."""
     blocks: list[Block] = []
     for i, result in enumerate(inp.correlations, start=1):
-        blocks += correlation_figure(result, data, f"fig-correlation-{i}")
+        blocks += [*correlation_figure(result, data, f"fig-correlation-{i}"), *sentences(result.findings)]
     lead = "Whether drift goes with zero-shot retention, and whether that holds inside the groups."
-    if not blocks:
-        lead, blocks = "", [Note(text="No correlation was computed for this study.", tone="missing")]
+    lead = lead if blocks else ""
+    blocks += missing_notes(inp, "correlation", "No correlation was computed for this study.", blocks)
     return Section(section_id="correlation", title="Drift and forgetting", lead=lead, blocks=tuple(blocks))

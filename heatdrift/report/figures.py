@@ -5,10 +5,11 @@ import polars as pl
 from heatdrift.report import charts, wording
 from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Panel, frame_table
 from heatdrift.report.drawing import draw_panel
-from heatdrift.report.study_data import BASE, HEATMAP, TRAJECTORIES, StudyData, axis_title, has_values
+from heatdrift.report.study_data import BASE, HEATMAP, TRAJECTORIES, StudyData, has_values
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.theme import PALETTE, SHAPE_PATHS, method_title
 
+MAX_GROUPS = 10  # panels of the layer heatmaps
 INTERVAL_HEADS = {"n": "n (seeds)", "mean": "mean", "low": "from", "high": "to"}
 CELL_HEADS = {"place": "data set", "method": "method", "lr": "learning rate"}
 
@@ -18,9 +19,9 @@ def method_legend(data: StudyData) -> tuple[LegendEntry, ...]:
     return tuple(LegendEntry.of(s) for s in data.frame.styles)
 
 
-def not_measured(metrics: list[str]) -> Note:
+def not_measured(data: StudyData, metrics: list[str]) -> Note:
     """Return the note that these metrics have no value in any finished run."""
-    names = wording.listed([axis_title(m) for m in metrics])
+    names = wording.listed([data.axis_title(m) for m in metrics])
     return Note(text=f"Not measured in any finished run of this study, so not drawn: {names}.", tone="missing")
 
 
@@ -41,12 +42,12 @@ def dose_response(
         cut_any |= cut
         for place in sorted(rows["place"].unique().to_list()):
             chart = charts.dose_response(
-                data.frame, place=place, metric=metric, title=axis_title(metric), domain=(low, high), base=base,
+                data.frame, place=place, metric=metric, title=data.axis_title(metric), domain=(low, high), base=base,
                 points=data.single_runs,
             )  # fmt: skip
             panel_id = f"{figure_id}-{len(panels) + 1}"
             panels.append(draw_panel(panel_id, _panel_title(data, place), chart, data.datasets))
-    notes = (not_measured(missing),) if missing else ()
+    notes = (not_measured(data, missing),) if missing else ()
     if not panels:
         return notes
     legend = [*method_legend(data)]
@@ -62,10 +63,11 @@ def dose_response(
         caption += " Intervals that leave a panel are cut at its edge; the table has their ends."
     if data.n_zero_lr:
         caption += f" {wording.counted(data.n_zero_lr, 'run')} with learning rate 0 cannot stand on a logarithmic axis."
-    table = means.filter(pl.col("metric").is_in(list(metrics)))
-    table = table.with_columns(metric=pl.col("metric").replace_strict({m: axis_title(m) for m in metrics}))
+    caption = " ".join([caption, *data.not_drawn])
+    table = data.tables["means"].filter(pl.col("metric").is_in(list(metrics)))
+    table = table.with_columns(metric=pl.col("metric").replace_strict({m: data.axis_title(m) for m in metrics}))
     heads = {"metric": "metric", **CELL_HEADS, **INTERVAL_HEADS}
-    shown = [axis_title(m) for m in metrics if m not in missing]
+    shown = [data.axis_title(m) for m in metrics if m not in missing]
     figure = Figure(
         figure_id=figure_id,
         title=title,
@@ -75,8 +77,13 @@ def dose_response(
         "The values are in the table below.",
         panels=tuple(panels),
         legend=tuple(legend),
-        table=frame_table(table.sort("metric", "place", "method", "lr"), f"{title}: means over seeds", heads=heads),
-        columns=len(data.places) if len(data.places) in (2, 3) else 3,
+        table=frame_table(
+            table.sort("metric", "place", "method", "lr"),
+            f"{title}: means over seeds",
+            heads=heads,
+            limit=data.table_rows,
+        ),
+        columns=len(data.drawn) if len(data.drawn) in (2, 3) else 3,
     )
     return (figure, *notes)
 
@@ -109,6 +116,9 @@ def layer_heatmaps(data: StudyData, figure_id: str) -> tuple[Block, ...]:
     groups = layers.select("place", "method").unique().sort("place", "method").rows()
     order = [s.name for s in data.frame.styles]
     groups.sort(key=lambda group: (group[0], order.index(group[1])))
+    n_groups = data.tables["layers"].select("place", "method").unique().height
+    groups = groups[:MAX_GROUPS]
+    left_out = [f"Drawn: {len(groups)} of {n_groups} groups."] if len(groups) < n_groups else []
     panels = tuple(
         draw_panel(
             f"{figure_id}-{i}",
@@ -118,30 +128,41 @@ def layer_heatmaps(data: StudyData, figure_id: str) -> tuple[Block, ...]:
         )
         for i, (place, method) in enumerate(groups, start=1)
     )
-    names = [name for name in PALETTE if name.startswith("div-")]
-    step = 2 * limit / len(names)
-    legend = tuple(
-        LegendEntry(
-            label=f"{wording.number(-limit + i * step, 2)} to {wording.number(-limit + (i + 1) * step, 2)} %",
-            colour=f"var(--{name})",
-            look="swatch",
-        )
-        for i, name in enumerate(names)
-    )
+    legend = scale_legend(limit, "%")
     heads = {**CELL_HEADS, "layer": "block", "n": "n (seeds)", "delta_pct": "Δ entropy (% of base)"}
     figure = Figure(
         figure_id=figure_id,
         title="Where in the network attention changes",
         caption="Change of attention entropy per block at the selected epoch, mean over seeds, in % of the pretrained "
-        "model's entropy in that block. The scale is centred at no change and the same in all panels.",
+        "model's entropy in that block. The scale is centred at no change and the same in all panels."
+        + "".join(f" {text}" for text in left_out),
         alternative="Heatmaps of the change of attention entropy, blocks down, learning rates across, one per group; "
         f"the largest change is {wording.number(largest)} % of base. The values are in the table below.",
         panels=panels,
         legend=legend,
-        table=frame_table(layers, "Change of attention entropy per block, mean over seeds", heads=heads),
+        table=frame_table(
+            data.tables["layers"],
+            "Change of attention entropy per block, mean over seeds",
+            heads=heads,
+            limit=data.table_rows,
+        ),
         columns=2 if len(groups) in (2, 4) else 3,
     )
     return (figure,)
+
+
+def scale_legend(limit: float, unit: str) -> tuple[LegendEntry, ...]:
+    """Return the nine steps of the diverging scale from -`limit` to `limit` with their ends in `unit`."""
+    names = [name for name in PALETTE if name.startswith("div-")]
+    step = 2 * limit / len(names)
+    return tuple(
+        LegendEntry(
+            label=f"{wording.number(-limit + i * step, 2)} to {wording.number(-limit + (i + 1) * step, 2)} {unit}",
+            colour=f"var(--{name})",
+            look="swatch",
+        )
+        for i, name in enumerate(names)
+    )
 
 
 def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
@@ -149,7 +170,7 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
     means = data.datasets["trajectories"]
     shown = [m for m in TRAJECTORIES if not means.filter(pl.col("metric") == m).is_empty()]
     missing = [m for m in TRAJECTORIES if m not in shown]
-    notes = (not_measured(missing),) if missing else ()
+    notes = (not_measured(data, missing),) if missing else ()
     if not shown:
         return notes
     panels: list[Panel] = []
@@ -162,7 +183,7 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
                 data.frame,
                 place=place,
                 metric=metric,
-                title=axis_title(metric),
+                title=data.axis_title(metric),
                 domain=(low, high),
                 base=BASE.get(metric),
             )
@@ -174,17 +195,25 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
         for label, width, opacity in looks
     ]
     heads = {"metric": "metric", **CELL_HEADS, "epoch": "epoch", **INTERVAL_HEADS}
-    table = means.with_columns(metric=pl.col("metric").replace_strict({m: axis_title(m) for m in TRAJECTORIES}))
+    some = data.datasets["trajectories"]["lr"].n_unique() < len(data.frame.lrs)
+    left_out = [*data.not_drawn, *(["Some learning rates have no line."] if some else [])]
+    titles = {m: data.axis_title(m) for m in TRAJECTORIES}
+    table = data.tables["trajectories"].with_columns(metric=pl.col("metric").replace_strict(titles))
     figure = Figure(
         figure_id=figure_id,
         title="How drift and forgetting unfold",
         caption=f"{_only_place(data)}After each epoch, mean over seeds; the higher the learning rate, the bolder the "
-        "line. Intervals are in the tooltips and the table.",
-        alternative=f"{wording.listed([axis_title(m) for m in shown])} against epoch, one line per cell. "
+        "line. Intervals are in the tooltips and the table." + "".join(f" {text}" for text in left_out),
+        alternative=f"{wording.listed([data.axis_title(m) for m in shown])} against epoch, one line per cell. "
         "The values are in the table below.",
         panels=tuple(panels),
         legend=(*method_legend(data), *weights),
-        table=frame_table(table.sort("metric", "place", "method", "lr", "epoch"), "Course over epochs", heads=heads),
-        columns=len(data.places) if len(data.places) in (2, 3) else 3,
+        table=frame_table(
+            table.sort("metric", "place", "method", "lr", "epoch"),
+            "Course over epochs",
+            heads=heads,
+            limit=data.table_rows,
+        ),
+        columns=len(data.drawn) if len(data.drawn) in (2, 3) else 3,
     )
     return (figure, *notes)

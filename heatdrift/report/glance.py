@@ -8,11 +8,11 @@ from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Facts, LegendEntry, Matrix, MatrixCell, Note, Section, Table, frame_table
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.inputs import ReportInput, with_place
-from heatdrift.report.study_data import DRIFT, PERFORMANCE, axis_title, has_values
+from heatdrift.report.study_data import DRIFT, StudyData, has_values
 from heatdrift.report.theme import method_styles
 
 
-def glance(inp: ReportInput) -> Section:
+def glance(inp: ReportInput, data: StudyData) -> Section:
     """Return the size of the study, the matrix of its cells and the means of its main columns."""
     runs, grid = inp.done, inp.grid
     blocks: list[Block] = [Facts(pairs=_key_facts(inp), large=True)]
@@ -25,8 +25,13 @@ def glance(inp: ReportInput) -> Section:
     blocks += [Note(text=text) for text in selection_sentences(inp) if not grid.is_empty()]
     if runs.is_empty() and not grid.is_empty():
         blocks.append(Note(text="No run has finished yet, so there is nothing to draw.", tone="missing"))
-    blocks += [t for t in (_cell_table(inp), _transfer_table(inp)) if t is not None]
-    return Section(section_id="glance", title="The study at a glance", blocks=tuple(blocks))
+    blocks += [t for t in (_cell_table(inp, data), _transfer_table(inp)) if t is not None]
+    return Section(
+        section_id="glance",
+        title="The study at a glance",
+        lead="What was run, how far it has come, and the means of every cell.",
+        blocks=tuple(blocks),
+    )
 
 
 def _key_facts(inp: ReportInput) -> tuple[tuple[str, str], ...]:
@@ -88,9 +93,9 @@ def _matrix_cell(states: Counter[str]) -> MatrixCell:
     )
 
 
-def _cell_table(inp: ReportInput) -> Table | None:
+def _cell_table(inp: ReportInput, data: StudyData) -> Table | None:
     """Mean ± sd over seeds of the main columns, from the view `cells`."""
-    shown = [m for m in (*DRIFT, *PERFORMANCE) if has_values(inp.cells, f"{m}_mean")]
+    shown = [m for m in (*DRIFT, *data.performance) if has_values(inp.cells, f"{m}_mean")]
     if not shown:
         return None
     cells = with_place(inp.cells).sort("place", "method", "lr")
@@ -103,7 +108,7 @@ def _cell_table(inp: ReportInput) -> Table | None:
         cells = cells.with_columns(pl.Series(metric, text, dtype=pl.String))
     heads = {"place": "data set", "method": "method", "lr": "learning rate", "n_seeds": "n (seeds)"}
     caption = "Cells: mean ± standard deviation over seeds at the selected epoch"
-    return frame_table(cells, caption, heads=heads | {m: axis_title(m) for m in shown}, folded=True)
+    return frame_table(cells, caption, heads=heads | {m: data.axis_title(m) for m in shown}, folded=True)
 
 
 def _transfer_table(inp: ReportInput) -> Table | None:

@@ -6,13 +6,24 @@ figure asks one question only, "is there a value?", and a report of imported rec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+import numpy.typing as npt
 import polars as pl
 
 from heatdrift.errors import ReportError
 from heatdrift.metrics import RUN_COLUMNS
-from heatdrift.results import CorrelationResult, InteractionResult
+from heatdrift.results import (
+    CorrelationResult,
+    DoseResult,
+    FrontierResult,
+    InteractionResult,
+    LayersResult,
+    PairedResult,
+    PredictorsResult,
+)
+
+Maps = Mapping[str, npt.NDArray[Any]]
 
 _KEY: Final = {"study": pl.String, "cell_id": pl.String}
 _GRID: Final = {"backbone": pl.String, "dataset": pl.String, "method": pl.String, "lr": pl.Float64}
@@ -86,6 +97,11 @@ class ReportInput:
     planned : the study's grid, one row per planned cell: cell_id, backbone, dataset, method, lr, seed, status and, for
         a failed one, error. None when the plan is not known (imported records): then the runs stand for the plan.
     interactions, correlations : results to show, in the order in which they are shown.
+    layer_tests : tests of blocks and heads, one result per data set.
+    paired, dose, predictors, frontier : the other results; None where these runs cannot bear them.
+    unavailable : section of the page -> sentences that say what could not be computed for it, and why.
+    gallery : cell id -> arrays of gallery.npz (see ``gallery.py``), for the runs that the gallery may show.
+    pictures : hash of a probe image's crop -> PNG of the crop; empty where no photograph may be shown.
     protocol : what the study's protocol does, in words.
     provenance : section -> (name, value) pairs, already text.
     conf_level : level of the intervals in the figures, in (0, 1).
@@ -102,6 +118,14 @@ class ReportInput:
     planned: pl.DataFrame | None = None
     interactions: Sequence[InteractionResult] = ()
     correlations: Sequence[CorrelationResult] = ()
+    layer_tests: Sequence[LayersResult] = ()
+    paired: PairedResult | None = None
+    dose: DoseResult | None = None
+    predictors: PredictorsResult | None = None
+    frontier: FrontierResult | None = None
+    unavailable: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    gallery: Mapping[str, Maps] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     protocol: str = ""
     provenance: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     conf_level: float = 0.95

@@ -1,4 +1,4 @@
-"""Panels of what was tested: contrasts with intervals, and a scatter with group lines and the pooled line."""
+"""The scatter of two metrics with a line per group and the pooled line, so named."""
 
 from collections.abc import Sequence
 
@@ -68,32 +68,3 @@ def correlation(
         text=alt.value(pooled)
     )
     return layered(*([ghosts] if others else []), own, groups, dashes, halo, label, height=290)
-
-
-def contrasts(
-    *, data: str, place: str, title: Sequence[str], n_rows: int, domain: tuple[float, float]
-) -> alt.LayerChart:
-    """Difference of two methods at each learning rate with its interval, zero marked.
-
-    Reads `data` (place, row, estimate, ci_low, ci_high, df, p_holm, n).
-    """
-    rows = rows_of(data, place=place)
-    tip = [
-        alt.Tooltip("row:N", title="contrast"),
-        alt.Tooltip("estimate:Q", format=".4~g"),
-        alt.Tooltip("ci_low:Q", title="interval from", format=".4~g"),
-        alt.Tooltip("ci_high:Q", title="interval to", format=".4~g"),
-        alt.Tooltip("df:Q", format=".3~g"),
-        alt.Tooltip("p_holm:Q", title="p (Holm)", format=".3~g"),
-        alt.Tooltip("n:Q", title="n (runs in the model)"),
-    ]
-    y = alt.Y("row:N", sort=None, axis=alt.Axis(title=None, labelLimit=220, grid=False))
-    axis = alt.Axis(title=list(title), titleAnchor="start", titleLineHeight=15)
-    scale = alt.Scale(domain=list(domain), nice=True, zero=False)
-    zero = alt.Chart(alt.sequence(1)).mark_rule(strokeDash=[2, 3], strokeWidth=1.2, color=COLOUR["base"])
-    zero = zero.encode(x=alt.XDatum(0.0, type="quantitative", axis=axis, scale=scale))
-    bars = rows.mark_rule(strokeWidth=1.8, color=COLOUR["ink"])
-    bars = bars.encode(y=y, x=alt.X("ci_low:Q", axis=axis, scale=scale), x2="ci_high:Q", tooltip=tip)
-    dots = rows.mark_point(size=56, opacity=1, color=COLOUR["ink"])
-    dots = dots.encode(y=y, x=alt.X("estimate:Q", axis=axis, scale=scale), tooltip=tip)
-    return layered(zero, bars, dots, height=max(60, 28 * n_rows))

@@ -5,22 +5,19 @@ from dataclasses import replace
 
 import polars as pl
 
-from heatdrift.metrics import RUN_COLUMN
 from heatdrift.report import result_charts, wording
 from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Table, text_table
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
-from heatdrift.report.study_data import StudyData, axis_title, has_values
-from heatdrift.report.summaries import line_ends, padded_domain, padded_extent
+from heatdrift.report.forest import Forest, forest_figure, level_words
+from heatdrift.report.study_data import StudyData, has_values
+from heatdrift.report.summaries import line_ends, padded_extent
 from heatdrift.report.theme import method_title
 from heatdrift.results import Association, Contrast, CorrelationResult, InteractionResult
 
 POOLED_WARNING = "pooled over groups"
-
-
-def metric_title(name: str) -> str:
-    """Return the words for a metric of a result; its own name where it is no run column."""
-    return RUN_COLUMN[name].title if name in RUN_COLUMN else name
+MODEL = "model"
+SEEDS = "seed level, this row's own spread"
 
 
 def pair_label(row: Contrast) -> str:
@@ -34,54 +31,58 @@ def contrast_label(row: Contrast) -> str:
 
 
 def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
-    """Return the contrasts of an interaction model with their intervals, one panel per data set."""
+    """Return the contrasts of an interaction model with their intervals, one panel per data set.
+
+    Beside the model's interval stands, where the result has it, the one of each contrast against its own spread over
+    seeds: where they differ, the model's variance is not that of the cell.
+    """
+    name = data.metric_title(result.metric)
     pairs = {(c.method_a, c.method_b) for c in result.contrasts}
     pair = pair_label(result.contrasts[0]) if len(pairs) == 1 else ""
+    only = data.places[0] if len(data.places) == 1 else "all data sets"
+    kinds = (MODEL, SEEDS) if result.robust_contrasts else (MODEL,)
+    listed = [(MODEL, c) for c in result.contrasts] + [(SEEDS, c) for c in result.robust_contrasts]
     rows = pl.DataFrame(
         [
             {
-                "place": c.dataset or (data.places[0] if len(data.places) == 1 else "all data sets"),
+                "panel": c.dataset or only,
                 "row": wording.learning_rate(c.lr) if pair else contrast_label(c),
+                "kind": kind,
                 "estimate": c.estimate,
                 "ci_low": c.ci_low,
                 "ci_high": c.ci_high,
+                "n": result.n_runs,
                 "df": c.df,
                 "p_holm": c.p_holm,
-                "n": result.n_runs,
             }
-            for c in result.contrasts
-        ]
+            for kind, c in listed
+        ],
+        infer_schema_length=None,
     )
     if rows.is_empty():
         return (Note(text="The model has no contrasts of two methods.", tone="missing"),)
-    rows = rows.with_columns(pl.selectors.float().fill_nan(None))
-    if rows["estimate"].count() == 0:
-        return (Note(text="The contrasts of this model have no estimate.", tone="missing"),)
-    low, high, _ = padded_domain(rows, point="estimate", low="ci_low", high="ci_high", base=0.0)
-    level, twinned = f"{wording.percent(result.conf_level)} interval", bool(result.robust_contrasts)
-    name = f"{figure_id}-rows"
-    data.datasets[name] = rows
-    title = f"Difference of {metric_title(result.metric)}"
-    places = rows["place"].unique(maintain_order=True).to_list()
-    axis = (pair or "difference of methods", metric_title(result.metric), f"({result.unit}), {level}")
-    panels = []
-    for i, place in enumerate(places, start=1):
-        n_rows = rows.filter(pl.col("place") == place).height
-        chart = result_charts.contrasts(data=name, place=place, title=axis, n_rows=n_rows, domain=(low, high))
-        panels.append(draw_panel(f"{figure_id}-{i}", place, chart, data.datasets))
-    figure = Figure(
-        figure_id=figure_id,
-        title=f"{title} between methods at each learning rate",
-        caption=f"Marginal means of the model, with {level}s that are not adjusted for the number of rows; the table "
-        "gives p-values with and without Holm's adjustment over all rows"
-        + (", and beside them the seed-level test of each row, which pools no variance." if twinned else "."),
-        alternative=f"{title} between two methods with intervals, one row per learning rate. "
-        "The values are in the table below.",
-        panels=tuple(panels),
-        legend=(LegendEntry(label="no difference", colour="var(--base)", look="dashed"),),
-        table=contrast_table(result, result.contrasts, f"Contrasts of {metric_title(result.metric)}"),
+    level = level_words(result.conf_level)
+    axis = (pair or "difference of methods", name, f"({result.unit}), {level}")
+    forest = Forest(
+        rows=rows,
+        axes=dict.fromkeys(rows["panel"].unique().to_list(), axis),
+        kinds=kinds,
+        beside=len(kinds) > 1,
+        n_means="runs in the model",
+        extras={"df": "df", "p_holm": "p (Holm)"},
+        shared=True,
     )
-    return (figure,)
+    title = f"Difference of {name} between methods"
+    seed_level = " The table has the seed-level test of each row too." if result.robust_contrasts else ""
+    figure = forest_figure(
+        forest, data, figure_id,
+        title=f"{title} at each learning rate",
+        caption=f"Contrasts of the model with {level}s that are not adjusted for the number of rows; the table gives "
+        f"p-values with and without Holm's adjustment over all rows.{seed_level}",
+        alternative=f"{title} with intervals, one row per learning rate, one panel per data set.",
+        table=contrast_table(result, result.contrasts, f"Contrasts of {name}"),
+    )  # fmt: skip
+    return (figure or Note(text="The contrasts of this model have no estimate.", tone="missing"),)
 
 
 def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], caption: str) -> Table:
@@ -122,7 +123,7 @@ def _seed_level(twin: Contrast | None) -> tuple[str, str, str]:
     return wording.interval(twin.ci_low, twin.ci_high), wording.degrees(twin.df), wording.p_value(twin.p_holm)
 
 
-def means_table(result: InteractionResult) -> Table:
+def means_table(result: InteractionResult, name: str) -> Table:
     """Return the model's marginal mean of every cell, folded."""
     rows = [
         (
@@ -138,17 +139,17 @@ def means_table(result: InteractionResult) -> Table:
     ]
     level = wording.percent(result.conf_level)
     heads = ("data set", "method", "learning rate", f"mean ({result.unit})", "SE", f"{level} interval", "df")
-    table = text_table(f"Marginal means of {metric_title(result.metric)}", heads, rows, text_columns=3)
+    table = text_table(f"Marginal means of {name}", heads, rows, text_columns=3)
     return replace(table, folded=True)
 
 
 def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
     """Return y against x with a line per group and the pooled line, one panel per place, and their table."""
-    title = f"{wording.capital(metric_title(result.y))} against {metric_title(result.x)}"
-    table = association_table(result)
+    title = f"{wording.capital(data.metric_title(result.y))} against {data.metric_title(result.x)}"
+    table = association_table(result, data)
     absent = [m for m in (result.x, result.y) if not has_values(data.runs, m)]
     if absent:
-        names = wording.listed([axis_title(m) for m in absent])
+        names = wording.listed([data.axis_title(m) for m in absent])
         return (
             Note(text=f"No scatter of {title}. Not measured: {names}.", tone="missing"),
             table,
@@ -169,7 +170,7 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
             others=[other for other in places if other != place],
             x=result.x,
             y=result.y,
-            titles=(axis_title(result.x), axis_title(result.y)),
+            titles=(data.axis_title(result.x), data.axis_title(result.y)),
             domains=(padded_extent(pairs[result.x]), padded_extent(pairs[result.y])),
             pooled=pooled,
             rising=not a.pearson < 0,
@@ -227,7 +228,7 @@ def _spoken(result: CorrelationResult) -> str:
     return "; ".join([pooled, *groups])
 
 
-def association_table(result: CorrelationResult) -> Table:
+def association_table(result: CorrelationResult, data: StudyData) -> Table:
     """Return the association pooled, within data set, within group, repeated-measures and partial, one row each."""
     rows = [_association("all runs", POOLED_WARNING, result.pooled)]
     rows += [_association(name, "within data set", a) for name, a in result.by_dataset.items()]
@@ -239,7 +240,7 @@ def association_table(result: CorrelationResult) -> Table:
     level = wording.percent(result.pooled.conf_level)
     resampled = f", B = {result.bootstrap:,}, seed {result.bootstrap_seed}"
     caption = (
-        f"{wording.capital(metric_title(result.x))} and {metric_title(result.y)}. "
+        f"{wording.capital(data.metric_title(result.x))} and {data.metric_title(result.y)}. "
         f"Intervals: {result.pooled.ci_method}{'' if 'B =' in result.pooled.ci_method else resampled}. "
         f"p of all runs: {result.pooled.permutation}. "
         f"{wording.counted(result.n_dropped, 'run')} left out for want of a value."

@@ -1,5 +1,6 @@
 """The data sets that all charts of a page share, made once from the input, and what is drawn of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,6 +8,8 @@ import polars as pl
 
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.report import wording
+from heatdrift.report.blocks import MAX_ROWS
+from heatdrift.report.caveats import ACCURACIES, selected_on
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
@@ -14,6 +17,7 @@ from heatdrift.report.theme import method_styles, method_title
 
 DRIFT: Final = ("delta_entropy_pct", "cka", "weight_drift")
 PERFORMANCE: Final = ("test_acc_pct", "retention_pct")
+ON_TEST: Final = "accuracy on the test split that also selected the epochs"
 TRAJECTORIES: Final = ("val_acc_pct", "delta_entropy_pct", "track_retention_pct")
 BASE: Final = {
     "delta_entropy_pct": 0.0,
@@ -24,6 +28,14 @@ BASE: Final = {
 }
 EPOCH_TITLES: Final = {"track_retention_pct": "tracked retention (% of base)"}
 HEATMAP: Final = "entropy"
+# What is drawn of a large grid: the rest stands in tables and in the store, and the page says so.
+MAX_PLACES: Final = 6
+MAX_CELLS: Final = 50  # of all panels together; each is a mark in a dozen charts
+MAX_METHODS: Final = 8
+FULL_TABLE: Final = 400  # rows under a chart of a study with at most MAX_CELLS cells
+MAX_LRS: Final = 10
+MAX_COURSE_LRS: Final = 5
+DIGITS: Final = 5  # significant, of the rows behind the charts; text and tables round further
 MAX_POINTS: Final = 1500  # single runs drawn; above, cells only: the file stays small and the picture readable
 
 
@@ -35,10 +47,16 @@ class StudyData:
     ----------
     runs : finished runs with lr > 0 (an lr of 0, the negative control, has no place on a logarithmic axis).
     n_zero_lr : finished runs left out for that reason.
-    places : panels: data sets, with the backbone where there are several.
+    places : all data sets, with the backbone where there are several.
+    drawn : those that have panels.
+    not_drawn : what of the grid has no mark, in sentences.
+    table_rows : rows of the tables under the charts: all of a usual study, the first of a large grid.
     frame : methods, learning rates and interval that all charts share.
     datasets : name -> rows, the data sets that the specs name, embedded once. The figures of results add theirs.
+    tables : name -> rows of the tables under the charts, at full precision and with what is not drawn.
     single_runs : whether single runs are drawn, or cells only.
+    on_test : whether the test split selected the epoch (protocol ``preprint``): every accuracy then says so.
+    performance : accuracy and retention; the accuracy is the one that these runs have.
     """
 
     runs: pl.DataFrame
@@ -46,15 +64,42 @@ class StudyData:
     places: tuple[str, ...]
     frame: Frame
     datasets: dict[str, pl.DataFrame]
+    tables: dict[str, pl.DataFrame]
     single_runs: bool
+    on_test: bool = False
+    performance: tuple[str, ...] = PERFORMANCE
+    drawn: tuple[str, ...] = ()
+    not_drawn: tuple[str, ...] = ()
+    table_rows: int = MAX_ROWS
+
+    def metric_title(self, metric: str) -> str:
+        """Return the words for a metric, which say of an accuracy that the split that it is of selected the epoch."""
+        return metric_title(metric, on_test=self.on_test)
+
+    def axis_title(self, metric: str) -> str:
+        """Return the words and the unit of a metric, as written at an axis."""
+        return axis_title(metric, on_test=self.on_test)
 
 
-def axis_title(metric: str) -> str:
+def metric_title(metric: str, *, on_test: bool) -> str:
+    """Return the words for a metric, its own name where it is no run column; `on_test`: the test split selected."""
+    if on_test and metric in ACCURACIES:
+        return ON_TEST
+    return RUN_COLUMN[metric].title if metric in RUN_COLUMN else metric
+
+
+def axis_title(metric: str, *, on_test: bool) -> str:
     """Return the words and the unit of a run column or an epoch column, as written at an axis."""
     if metric in RUN_COLUMN:
-        column = RUN_COLUMN[metric]
-        return f"{column.title} ({column.unit})"
+        return f"{metric_title(metric, on_test=on_test)} ({RUN_COLUMN[metric].unit})"
     return EPOCH_TITLES.get(metric, metric)
+
+
+def performance_metrics(runs: pl.DataFrame, *, on_test: bool) -> tuple[str, ...]:
+    """Return accuracy and retention: the accuracy that selected the epoch where the test split did so."""
+    if on_test and not has_values(runs, "test_acc_pct"):
+        return ("val_acc_pct", "retention_pct")
+    return PERFORMANCE
 
 
 def has_values(frame: pl.DataFrame, metric: str) -> bool:
@@ -66,30 +111,64 @@ def prepare(inp: ReportInput) -> StudyData:
     """Make the shared data sets; all of them are empty, with their columns, where no run has finished."""
     done = inp.done
     runs = done.filter(pl.col("lr") > 0)
-    lrs = tuple(sorted(runs["lr"].unique().to_list()))
-    styles = method_styles(done["method"].drop_nulls().to_list())
+    places = tuple(sorted(runs["place"].unique().to_list()))
+    all_lrs = sorted(runs["lr"].unique().to_list())
+    all_styles = method_styles(done["method"].drop_nulls().to_list())
+    lrs, styles = tuple(spread(all_lrs, MAX_LRS)), all_styles[:MAX_METHODS]
+    affordable = MAX_CELLS // max(len(lrs) * len(styles), 1)
+    drawn = places[: max(1, min(MAX_PLACES, affordable))]
     names = [s.name for s in styles]
     frame = Frame(styles=styles, lrs=lrs or (1.0,), interval=f"{wording.percent(inp.conf_level)} t-interval")
 
-    means = metric_means(runs, (*DRIFT, *PERFORMANCE), conf_level=inp.conf_level)
+    on_test = "test" in selected_on(inp)
+    performance = performance_metrics(runs, on_test=on_test)
+    means = metric_means(runs, (*DRIFT, *performance), conf_level=inp.conf_level)
     trajectories = epoch_means(runs, inp.epochs, TRAJECTORIES, conf_level=inp.conf_level)
     layers = layer_means(runs, inp.layers, HEATMAP)
+    course_lrs = spread(all_lrs, MAX_COURSE_LRS)
+    not_drawn = [
+        f"Drawn: {shown} of {total} {what}; tables and store have all."
+        for shown, total, what in (
+            (len(drawn), len(places), "data sets"),
+            (len(styles), len(all_styles), "methods"),
+            (len(lrs), len(all_lrs), "learning rates"),
+        )
+        if shown < total
+    ]
+
+    def kept(frame: pl.DataFrame, some: Sequence[float] = lrs) -> pl.DataFrame:
+        inside = pl.col("place").is_in(list(drawn)) & pl.col("method").is_in(names) & pl.col("lr").is_in(list(some))
+        return frame.filter(inside).with_columns(pl.selectors.float().round_sig_figs(DIGITS))
+
     single = runs.height <= MAX_POINTS
-    metrics = sorted({*DRIFT, *PERFORMANCE, *(m for c in inp.correlations for m in (c.x, c.y) if m in runs.columns)})
+    metrics = sorted({*DRIFT, *performance, *(m for c in inp.correlations for m in (c.x, c.y) if m in runs.columns)})
     points = run_points(runs, metrics) if single else cell_points(runs, metrics)
     return StudyData(
         runs=runs,
         n_zero_lr=done.height - runs.height,
-        places=tuple(sorted(runs["place"].unique().to_list())),
+        places=places,
+        drawn=drawn,
+        not_drawn=tuple(not_drawn),
+        table_rows=FULL_TABLE if runs.select(CELL_KEY).n_unique() <= MAX_CELLS else MAX_ROWS,
+        tables={"means": means, "layers": layers, "trajectories": trajectories},
         frame=frame,
         datasets={
-            "runs": _titled(side_by_side(points, names, frame.lrs)),
-            "means": _titled(side_by_side(means, names, frame.lrs)),
-            "layers": _titled(layers).with_columns(lr_label=_lr_labels(layers)),
-            "trajectories": _titled(trajectories),
+            "runs": _titled(kept(side_by_side(points, names, frame.lrs))),
+            "means": _titled(kept(side_by_side(means.drop("sd"), names, frame.lrs))),
+            "layers": _titled(kept(layers)).pipe(lambda rows: rows.with_columns(lr_label=_lr_labels(rows))),
+            "trajectories": _titled(kept(trajectories.drop("sd"), course_lrs)),
         },
         single_runs=single,
+        on_test=on_test,
+        performance=performance,
     )
+
+
+def spread(values: Sequence[float], limit: int) -> list[float]:
+    """Return at most `limit` of the sorted `values`, evenly spread, both ends among them."""
+    if len(values) <= limit:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (limit - 1))] for i in range(limit)]
 
 
 def run_points(runs: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:

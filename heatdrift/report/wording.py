@@ -1,9 +1,11 @@
 """Numbers and names as text: the only place of the report where anything is rounded."""
 
 import math
+import re
 
 MINUS = "\u2212"
 NOT_MEASURED = "–"
+_PLAIN = re.compile(r"\(\d+ %\)")  # part of a name, as in `attention support (95 %)`
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -19,6 +21,12 @@ def number(value: float | None, digits: int = 3) -> str:
     if size < -4 or size > 6:
         return f"{mantissa}e{size}".replace("-", MINUS)
     return f"{value:,.{max(digits - 1 - size, 0)}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return `number` with a plus where the value is above 0."""
+    text = number(value, digits)
+    return f"+{text}" if value is not None and value > 0 else text
 
 
 def degrees(df: float) -> str:
@@ -50,6 +58,27 @@ def learning_rate(lr: float | None) -> str:
         return "0"
     mantissa, exponent = f"{lr:e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
+    """Split a sentence into its claim and its bracketed numbers: (text, whether it is bracketed), in order.
+
+    A bracket counts where a space stands before it, so `F(3, 12)` outside of brackets stays with the claim.
+    """
+    parts: list[tuple[str, bool]] = []
+    start, depth = 0, 0
+    for i, character in enumerate(sentence):
+        if character == "(" and (depth or sentence[i - 1 : i] == " "):
+            if not depth and i > start:
+                parts.append((sentence[start:i], False))
+                start = i
+            depth += 1
+        elif character == ")" and depth:
+            depth -= 1
+            if not depth:
+                parts.append((sentence[start : i + 1], _PLAIN.fullmatch(sentence[start : i + 1]) is None))
+                start = i + 1
+    return [*parts, (sentence[start:], False)] if start < len(sentence) else parts
 
 
 def capital(text: str) -> str:

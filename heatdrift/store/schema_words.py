@@ -117,9 +117,7 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ),
     ("", "class_names"): Words("JSON", "data set -> class names as in the prompts", _UNKNOWN),
     ("", "preprocess"): Words("JSON", "data set -> preprocessing in words", _UNKNOWN),
-    ("", "sources"): Words(
-        "JSON", "what was read: content hash, revision, images, skipped pictures", _UNKNOWN
-    ),
+    ("", "sources"): Words("JSON", "what was read: content hash, revision, images, skipped pictures", _UNKNOWN),
     ("", "resumed_after"): Words("JSON", "epochs after which a killed run went on from its checkpoint", "never killed"),
     ("", "source"): Words("", "where an imported record came from", "heatdrift trained it"),
     ("", "record_sha256"): Words("", "hash of the bytes of record.json", "never"),

@@ -1,13 +1,24 @@
-"""The finished page in headless Chromium, from file://, with the network off."""
+"""The finished page in headless Chromium, from file://, with the network off.
 
+axe-core comes from the package axe-playwright-python, of which nothing but its copy of axe.min.js is used.
+"""
+
+import base64
+import csv
+import importlib.util
+import io
 import json
 import shutil
 import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from heatdrift.report import ReportInput, write_report
+from heatdrift.report.index_page import write_index
+from heatdrift.report.page import report_document
+from heatdrift.report.pdf import write_pdf
 
 pytestmark = pytest.mark.browser
 FLAGS = (
@@ -44,8 +55,34 @@ return [...document.querySelectorAll(".live svg")].flatMap((svg) =>
 """
 
 
+# A page has thousands of table cells and dozens of drawings that are alike: axe looks at the first rows and drawings.
+AXE = """
+const done = arguments[arguments.length - 1];
+document.querySelectorAll("details").forEach((fold) => (fold.open = true));
+setTimeout(() => axe.run(
+  { exclude: [["tbody tr:nth-child(n+3)"], [".panel:nth-child(n+2) svg"]] },
+  { resultTypes: ["violations"] },
+).then((found) => done(
+  found.violations.map((v) => [v.id, v.impact, v.nodes.length, v.nodes[0].html.slice(0, 120)]),
+)), 200);
+"""
+
+
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def axe_source():
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("axe-playwright-python, which brings axe-core, is not installed")
+    return (Path(found.submodule_search_locations[0]) / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory, downloads):
     selenium = pytest.importorskip("selenium", reason="selenium is not installed")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
@@ -62,6 +99,9 @@ def browser(tmp_path_factory):
         "Network.emulateNetworkConditions",
         {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
     )
+    window.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
+    window.set_script_timeout(300)
+    window.command_executor.client_config.timeout = 300
     yield window
     window.quit()
 
@@ -79,7 +119,19 @@ def pages(tmp_path_factory, builders, study):
     real = builders.reference()
     if real is not None:
         inputs["imported"] = real
-    return {name: write_report(inp, folder / f"{name}.html") for name, inp in inputs.items()}
+    written = {name: write_report(inp, folder / f"{name}.html") for name, inp in inputs.items()}
+    written["index"] = write_index(folder)
+    mini = Path(__file__).resolve().parents[2] / "reports" / "mini.html"
+    return written | ({"mini": mini} if mini.exists() else {})
+
+
+ABSENT = {"imported": "../shared/records/vitb16 is absent", "mini": "reports/mini.html is not there"}
+
+
+def page_of(pages, name) -> Path:
+    if name not in pages:
+        pytest.skip(ABSENT[name])
+    return pages[name]
 
 
 def opened(browser, path: Path, width: int):
@@ -108,27 +160,24 @@ def requests(browser, path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["demo", "imported", "markup", "empty"])
+@pytest.mark.parametrize("name", ["demo", "imported", "mini", "markup", "empty", "index"])
 def test_page_opens_offline_without_error_request_or_overflow(browser, pages, name, width):
-    if name not in pages:
-        pytest.skip("../shared/records/vitb16 is absent")
-    n_panels = opened(browser, pages[name], width)
+    path = page_of(pages, name)
+    n_panels = opened(browser, path, width)
     drawn, marks, static, overflow, outside = browser.execute_script(STATE)
     assert drawn == n_panels
     assert marks >= n_panels
     assert static == 0
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-    assert requests(browser, pages[name]) == []
+    assert requests(browser, path) == []
     assert overflow <= 0
     assert outside == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["demo", "imported"])
+@pytest.mark.parametrize("name", ["demo", "imported", "mini"])
 def test_no_text_of_a_chart_is_cut_at_the_edge_of_its_drawing(browser, pages, name, width):
-    if name not in pages:
-        pytest.skip("../shared/records/vitb16 is absent")
-    assert opened(browser, pages[name], width)
+    assert opened(browser, page_of(pages, name), width)
     assert browser.execute_script(CUT_TEXT) == []
 
 
@@ -146,7 +195,7 @@ def test_dark_and_print_change_the_paper_and_the_marks(browser, pages):
 
     light, dark, printed = colours("screen", "light"), colours("screen", "dark"), colours("print", "dark")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
-    assert printed == light
+    assert printed == ["rgb(255, 255, 255)", light[1]]  # white paper, the marks of the light palette
     assert dark[0] != light[0]
     assert dark[1] != light[1]
 
@@ -164,6 +213,19 @@ def test_the_tooltip_of_a_mean_shows_n(browser, pages):
     assert "n (seeds)" in shown
 
 
+def static_box(browser, tree: int) -> dict[str, float]:
+    node = browser.execute_cdp_cmd("DOM.querySelector", {"nodeId": tree, "selector": ".panel .static svg"})["nodeId"]
+    browser.execute_cdp_cmd("DOM.scrollIntoViewIfNeeded", {"nodeId": node})
+    x, y, _, _, right, bottom, _, _ = browser.execute_cdp_cmd("DOM.getBoxModel", {"nodeId": node})["model"]["border"]
+    top = browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssVisualViewport"]["pageY"]
+    return {"x": x, "y": y + top, "width": right - x, "height": bottom - y, "scale": 1}
+
+
+def colours_of(png: str) -> set[tuple[int, ...]]:
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    return {colour for _, colour in picture.getcolors(picture.width * picture.height)}
+
+
 def test_without_javascript_the_page_shows_every_drawing(browser, pages):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
@@ -175,8 +237,11 @@ def test_without_javascript_the_page_shows_every_drawing(browser, pages):
                 browser.execute_cdp_cmd("DOM.querySelectorAll", {"nodeId": tree, "selector": selector})["nodeIds"]
             )
 
-        assert count(".panel .static svg") == count(".panel") == 24
-        assert count(".live") == 0
+        assert count(".panel .static svg") == count(".panel") > 20
+        assert count("figure table") >= count("figure") > 5
+        assert count(".live, .save, button") == 0
+        seen = browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": static_box(browser, tree)})
+        assert len(colours_of(seen["data"])) > 20  # lines, marks and words of the first drawing, not blank paper
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
@@ -196,3 +261,83 @@ def test_the_keyboard_reaches_links_tables_and_summaries_in_order(browser, pages
     assert (seen[0][0], seen[0][2]) == ("A", "skip")
     assert {"A", "SUMMARY", "DIV"} <= {tag for tag, _, _ in seen}
     assert all(outline != "none" for tag, outline, _ in seen if tag != "BODY")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["demo", "imported", "mini", "markup", "index"])
+def test_axe_finds_nothing(browser, pages, axe_source, name, scheme):
+    path = page_of(pages, name)
+    emulate(browser, "screen", scheme)
+    try:
+        opened(browser, path, 1440)
+        browser.execute_script(axe_source)
+        assert browser.execute_async_script(AXE) == []
+    finally:
+        emulate(browser, "", None)
+
+
+def emulate(browser, media: str, scheme: str | None) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}] if scheme else []
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+def test_on_paper_folded_tables_are_open_and_saving_is_gone(browser, pages):
+    opened(browser, pages["demo"], 1440)
+    shown = "return [...document.querySelectorAll('details:not(.save) table')].map((table) => table.checkVisibility())"
+    folded = browser.execute_script(shown)
+    emulate(browser, "print", "light")
+    try:
+        printed = browser.execute_script(shown)
+        saving = browser.execute_script("return [...document.querySelectorAll('.save')].map((e) => e.offsetHeight)")
+    finally:
+        emulate(browser, "", None)
+    assert not any(folded)
+    assert len(printed) == len(folded) > 5
+    assert all(printed)
+    assert set(saving) == {0}
+
+
+def press(browser, key: str, code: int) -> None:
+    text = {"text": "\r"} if key == "Enter" else {}
+    for kind in ("keyDown", "keyUp"):
+        event = {"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code}
+        browser.execute_cdp_cmd("Input.dispatchKeyEvent", event | (text if kind == "keyDown" else {}))
+
+
+def test_the_keyboard_saves_spec_data_and_drawing_and_they_stand_alone(browser, pages, downloads, tmp_path):
+    opened(browser, pages["demo"], 1440)
+    browser.execute_script("document.querySelector('#fig-drift > .save > summary').focus()")
+    press(browser, "Enter", 13)
+    names = []
+    for _ in range(4):  # of the first chart: spec, two data sets, drawing
+        press(browser, "Tab", 9)
+        names.append(browser.execute_script("return document.activeElement.textContent"))
+        press(browser, "Enter", 13)
+        time.sleep(0.3)
+    assert names[0] == "Vega-Lite spec"
+    assert names[-1] == "drawing (SVG)"
+    wanted = [downloads / f"fig-drift-1.{end}" for end in ("vl.json", "means.csv", "runs.csv", "svg")]
+    deadline = time.monotonic() + 20
+    while not all(path.exists() for path in wanted) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    spec, means, runs, drawing = (path.read_text(encoding="utf-8") for path in wanted)
+    assert "var(--" not in spec + drawing
+    loaded = json.loads(spec)
+    assert set(loaded["datasets"]) == {"means", "runs"}
+    rows = list(csv.DictReader(means.splitlines()))
+    assert {row["metric"] for row in rows} == {"delta_entropy_pct"}
+    assert len(rows) == len(loaded["datasets"]["means"]) == 2 * 4
+    assert len(list(csv.DictReader(runs.splitlines()))) == 2 * 4 * 5
+    assert "retention_pct" not in runs.splitlines()[0]  # only what the chart reads
+    vl_convert = pytest.importorskip("vl_convert", reason="vl-convert-python is not installed")
+    alone = vl_convert.vegalite_to_svg(loaded, allowed_base_urls=[])
+    assert alone.count("<path") > 40
+    assert "lora_r8" in alone  # the legend that the page shows once per figure
+
+
+def test_pdf_has_the_whole_page_and_the_same_findings(tmp_path, study):
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        pytest.skip("no Chromium on the PATH")
+    data = write_pdf(report_document(study), tmp_path / "demo.pdf").read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert data.count(b"/Type /Page\n") + data.count(b"/Type/Page/") + data.count(b"/Type /Page ") >= 5

@@ -18,7 +18,7 @@ def study() -> ReportInput:
 
 @pytest.fixture(scope="session")
 def small() -> ReportInput:
-    return report_inputs.simulated(datasets=("textures",), seeds=2)
+    return report_inputs.with_everything(report_inputs.simulated(datasets=("textures",), seeds=2))
 
 
 @pytest.fixture(scope="session")

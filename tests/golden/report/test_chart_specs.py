@@ -14,7 +14,11 @@ from heatdrift.report.page import page_sections
 from heatdrift.report.study_data import prepare
 
 HERE = Path(__file__).parent
-KINDS = ("fig-drift-1", "fig-performance-2", "fig-layers-1", "fig-course-3", "fig-contrasts-1-1", "fig-correlation-1-1")
+KINDS = (
+    "fig-drift-1", "fig-performance-2", "fig-layers-1", "fig-course-3", "fig-contrasts-1-1", "fig-correlation-1-1",
+    "fig-dose-1", "fig-blocks-1", "fig-heads-entropy-1", "fig-paired-2", "fig-predictors-1", "fig-frontier-1",
+    "fig-matched-1",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ import pytest
 import report_inputs
 
 from heatdrift.report import ReportInput
+from heatdrift.report.document import Document
+from heatdrift.report.page import report_document
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,12 @@ def study() -> ReportInput:
 def small() -> ReportInput:
     """One data set, two learning rates, two seeds: where a test draws a page of its own."""
     return report_inputs.simulated(datasets=("textures",), lrs=(1e-5, 1e-4), seeds=2)
+
+
+@pytest.fixture(scope="session")
+def document(small) -> Document:
+    """The report of `small`: its charts take seconds to draw, so they are drawn once."""
+    return report_document(small)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,11 @@
+import polars as pl
 import pytest
 
 from heatdrift.report import charts, result_charts
 from heatdrift.report.charts import Frame
+from heatdrift.report.forest import Forest, forest_chart
+from heatdrift.report.frontier import front_chart
+from heatdrift.report.layer_tests import head_chart
 from heatdrift.report.theme import COLOUR, method_styles
 
 FRAME = Frame(styles=method_styles(["full_ft", "lora_r8"]), lrs=(1e-5, 1e-4), interval="95 % t-interval")
@@ -30,16 +34,34 @@ def trajectory():
     ).to_dict()
 
 
-def contrasts():
-    title = ("LoRA r=8 − Full FT", "Δ attention entropy", "(% of base), 95 % interval")
-    return result_charts.contrasts(data="rows", place="a", title=title, n_rows=4, domain=(-1.0, 1.0)).to_dict()
+def contrasts(*, beside=True):
+    forest = Forest(
+        rows=pl.DataFrame({"panel": ["a"]}),
+        axes={"a": ("LoRA r=8 − Full FT", "Δ attention entropy", "(% of base), 95 % interval")},
+        kinds=("model", "seed level"), beside=beside, n_means="runs", extras={"df": "df"},
+    )  # fmt: skip
+    return forest_chart(forest, data="rows", panel="a", n_rows=4, domain=(-1.0, 1.0)).to_dict()
+
+
+def front():
+    return front_chart(
+        FRAME, place="a", titles=("test accuracy (%)", "zero-shot retention (% of base)"),
+        interval="mean over seeds, 95 % interval", domains=((0.0, 100.0), (0.0, 100.0)),
+    ).to_dict()  # fmt: skip
+
+
+def heads():
+    return head_chart(panel="a", n_layers=12, limit=3.0, unit="points").to_dict()
 
 
 def heatmap():
     return charts.layer_heatmap(place="a", method="full_ft", n_layers=12, limit=35.0).to_dict()
 
 
-ALL = {"dose": dose, "correlation": correlation, "trajectory": trajectory, "contrasts": contrasts, "heatmap": heatmap}
+ALL = {
+    "dose": dose, "correlation": correlation, "trajectory": trajectory, "contrasts": contrasts, "heatmap": heatmap,
+    "front": front, "heads": heads,
+}  # fmt: skip
 
 
 def encodings(spec, channel):
@@ -57,7 +79,7 @@ def test_every_tooltip_has_n(chart):
     assert all("n" in fields for fields in shown)
 
 
-@pytest.mark.parametrize("chart", [dose, correlation, trajectory])
+@pytest.mark.parametrize("chart", [dose, correlation, trajectory, front])
 def test_a_method_has_its_colour_and_its_shape(chart):
     spec = chart()
     colours = {tuple(c["scale"]["range"]) for c in encodings(spec, "color") if c["field"] == "method"}
@@ -71,6 +93,13 @@ def test_axis_titles_carry_unit_and_interval():
     assert all(title == ["linear CKA to base (0..1)", "mean over seeds, 95 % t-interval"] for title in titles)
     assert {x["title"] for x in encodings(dose(), "x")} == {"peak learning rate (log scale)"}
     assert all(x["axis"]["title"][-1] == "(% of base), 95 % interval" for x in encodings(contrasts(), "x"))
+
+
+def test_two_kinds_of_interval_stand_beside_each_other_and_differ_in_shape():
+    assert all(e["field"] == "kind" for e in encodings(contrasts(), "yOffset"))
+    assert encodings(contrasts(beside=False), "yOffset") == []
+    (shape,) = encodings(contrasts(), "shape")
+    assert shape["scale"]["range"] == ["circle", "square"]
 
 
 def test_the_learning_rate_axis_is_logarithmic_and_ticked_at_the_studys_rates():

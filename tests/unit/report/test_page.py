@@ -14,8 +14,9 @@ import pytest
 from heatdrift.errors import ReportError
 from heatdrift.report import ReportInput, evidence, overview, render_html, write_report
 from heatdrift.report.blocks import Figure, Finding, Note, Table
+from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
-from heatdrift.report.page import page_scripts, page_sections
+from heatdrift.report.page import page_sections
 from heatdrift.report.study_data import MAX_POINTS, prepare
 from heatdrift.results import LikelihoodRatio, MarginalMean
 
@@ -42,6 +43,10 @@ def blocks(sections, section_id, kind):
     """The blocks of one kind in one of the sections."""
     (section,) = (s for s in sections if s.section_id == section_id)
     return [b for b in section.blocks if isinstance(b, kind)]
+
+
+def findings(inp):
+    return overview.findings(inp, prepare(inp))
 
 
 def texts(section):
@@ -130,10 +135,10 @@ def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_bes
 
 def test_the_page_says_on_which_split_the_epoch_was_selected(study):
     preprint = replace(study, runs=study.runs.with_columns(protocol=pl.lit("preprint")))
-    (note,) = (b for b in overview.findings(preprint).blocks if isinstance(b, Note))
+    (note,) = (b for b in findings(preprint).blocks if isinstance(b, Note))
     assert "provided test split" in note.text
     assert note.tone == "caveat"
-    assert texts(overview.findings(study)) == []
+    assert texts(findings(study)) == []
 
 
 def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
@@ -145,6 +150,7 @@ def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
     inp = replace(study, interactions=(fuller,), correlations=())
     tables = {t.caption.split(" ")[0]: t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table)}
     assert tables["Difference"].rows[0][1] == "LoRA r=8 − Full FT, all learning rates"
+    assert tables["Likelihood-ratio"].folded
     assert tables["Tests"].rows[0][1].endswith("p = .003 (Box p = .004, GG p = .070)")
     assert "a finding rests on" in tables["Tests"].caption
     assert tables["Likelihood-ratio"].rows == (("method:lr", "12.5", "3", ".006"),)
@@ -192,7 +198,7 @@ def test_user_strings_cannot_become_markup(builders):
     assert "<b>" not in text
     for name in "SDPHNVE":
         assert html.escape(f"{name} {MARKUP}", quote=False).split('"')[0] in text
-    assert len(scripts(page)) == page.count('class="panel"') + 4
+    assert len(scripts(page)) == page.count('class="panel"') + 5  # rows, config, palette, Vega and our own
     for attributes, body in scripts(page):
         if "application/json" in attributes:
             json.loads(body)
@@ -217,7 +223,7 @@ def test_an_empty_study_says_so_and_needs_no_script():
 def test_one_finished_run_renders_without_interval_and_counts_what_is_missing(small):
     planned = small.planned.with_columns(status=pl.Series(["done"] + ["planned"] * 7))
     one = replace(small, runs=small.runs.head(1), planned=planned, interactions=(), correlations=())
-    said = texts(overview.findings(one))
+    said = texts(findings(one))
     assert any("7 of 8 planned runs have no result" in text for text in said)
     assert any("same seed" in text for text in said)
     (table,) = overview.missing_cells(one).blocks
@@ -263,7 +269,7 @@ def test_diverged_and_failed_runs_are_listed_and_never_drawn(study):
     )
     inp = replace(study, runs=runs, planned=None)
     assert prepare(inp).datasets["runs"].height == 64
-    assert any("16 diverged" in text for text in texts(overview.findings(inp)))
+    assert any("16 diverged" in text for text in texts(findings(inp)))
 
 
 def test_ten_thousand_runs_stay_below_2_5_mb(builders):
@@ -273,6 +279,19 @@ def test_ten_thousand_runs_stay_below_2_5_mb(builders):
     page = render_html(small)
     assert len(page.encode()) < MIB_2_5
     assert "Single runs are not drawn: there are 10,000" in page
+
+
+@pytest.mark.slow
+def test_a_grid_too_large_to_draw_says_what_is_left_out_and_stays_below_2_5_mb(builders):
+    wide = builders.simulated(
+        datasets=tuple(f"set {i}" for i in range(10)), lrs=tuple(1e-6 * 3**i for i in range(14)), seeds=2
+    )
+    page = render_html(builders.with_everything(wide, heads=12))
+    assert len(page.encode()) < MIB_2_5
+    assert "Drawn: 2 of 10 data sets" in page
+    assert "Drawn: 10 of 14 learning rates" in page
+    assert "Drawn: 4 of 20 groups" in page
+    assert "Shown: 2 of 10 data sets" in page
 
 
 def test_the_reference_runs_render_without_heads(reference):

@@ -1,0 +1,124 @@
+"""``heatdrift compare``: two studies, of one store or of two, over the cells that both have."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption
+from heatdrift.cli.output import note, say, show_frame, show_json, show_table
+from heatdrift.cli.workspace import Workspace
+from heatdrift.errors import StatsError, UnknownNameError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from heatdrift.results.study_comparison import StudyComparison
+
+_SUFFIX = ".duckdb"
+_PLACE = "STUDY, PATH.duckdb or PATH.duckdb:STUDY"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("compare")(compare)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help=f"First study: {_PLACE}.")],
+    second: Annotated[str, typer.Argument(metavar="B", help=f"Second study: {_PLACE}. Differences are A minus B.")],
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="Numeric result column of runs (repeatable).")
+    ] = None,
+    backbone: BackboneOption = None,
+    conf_level: ConfOption = 0.95,
+    html: Annotated[bool, typer.Option("--html", help="Also write a page.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File or folder of the page. Default: reports/A_against_B.html.")
+    ] = None,
+    fmt: FormatOption = Format.table,
+    store: StoreOption = None,
+) -> None:
+    """Compare two studies over the cells that both have: differences, what differs, what is missing.
+
+    Example: `heatdrift compare demo runs/other.duckdb:demo --html`
+    """
+    from heatdrift.stats.study_compare import compare_studies
+
+    sides = [_side(text, store) for text in (first, second)]
+    if sides[0][:2] == sides[1][:2]:
+        raise StatsError(f"{first} and {second} are the same study", hint="heatdrift compare STUDY OTHER.duckdb:STUDY")
+    runs = [_of_backbone(side[2], backbone, side[1]) for side in sides]
+    names = (sides[0][1], sides[1][1])
+    if names[0] == names[1]:
+        names = (f"{names[0]} ({sides[0][0]})", f"{names[1]} ({sides[1][0]})")
+    result = compare_studies(runs[0], runs[1], names=names, metrics=metric, conf_level=conf_level)
+    _show(result, fmt)
+    if html:
+        _write(result, out, (sides[0][1], sides[1][1]))
+
+
+def _side(text: str, store: Path | None) -> "tuple[Path, str, pl.DataFrame]":
+    """Return store, study and runs that an argument names."""
+    from heatdrift.store.ingest import open_current
+    from heatdrift.store.read import read_view, resolve_study
+
+    path, found, study = text.rpartition(f"{_SUFFIX}:")
+    if found:
+        place, name = Path(f"{path}{_SUFFIX}"), study or None
+    elif text.endswith(_SUFFIX):
+        place, name = Path(text), None
+    else:
+        place, name = Workspace.of(store).store, text
+    with open_current(place) as connection:
+        chosen = resolve_study(connection, name)
+        return place.resolve(), chosen, read_view(connection, "runs", study=chosen)
+
+
+def _of_backbone(runs: "pl.DataFrame", backbone: str | None, study: str) -> "pl.DataFrame":
+    if backbone is None:
+        return runs
+    known = sorted(set(runs["backbone"].drop_nulls().to_list()))
+    if backbone not in known:
+        raise UnknownNameError("backbone", backbone, known, where=f"study {study}")
+    return runs.filter(runs["backbone"] == backbone)
+
+
+def _show(result: "StudyComparison", fmt: Format) -> None:
+    if fmt is Format.json:
+        show_json(result)
+        return
+    import msgspec
+    import polars as pl
+
+    rows = pl.DataFrame([msgspec.structs.asdict(row) for row in result.rows], infer_schema_length=None)
+    if fmt is Format.csv:
+        show_frame(rows.fill_nan(None), fmt)
+        return
+    for sentence in result.findings:
+        say(sentence)
+    for caveat in result.caveats:
+        say(f"Caveat: {caveat}")
+    columns = [
+        "metric", "dataset", "method", "lr", "how", "n_seeds", "mean_a", "mean_b", "difference", "ci_low", "ci_high",
+        "p_holm",
+    ]  # fmt: skip
+    show_frame(rows.select(columns).fill_nan(None), fmt)
+    differing = [fact for fact in result.facts if fact.same is False]
+    if differing:
+        lines = [(f"{f.name} of {f.of}" if f.of else f.name, f.a, f.b) for f in differing]
+        show_table(["differs", result.study_a, result.study_b], lines)
+    for name, cells in ((result.study_a, result.missing_a), (result.study_b, result.missing_b)):
+        if cells:
+            listed = ", ".join(f"{c.dataset}/{c.method}/{c.lr:g}" for c in cells[:6])
+            say(f"Missing in {name}: {len(cells)} cells ({listed}{', ...' if len(cells) > 6 else ''})")
+    for text in result.left_out:
+        note(f"left out: {text}")
+
+
+def _write(result: "StudyComparison", out: Path | None, studies: tuple[str, str]) -> None:
+    from heatdrift.cli.report import target_file, write_formats
+    from heatdrift.report.compare import compare_document
+
+    target = target_file(out, f"{studies[0]}_against_{studies[1]}")
+    write_formats(compare_document(result), ("html",), target, png=False)

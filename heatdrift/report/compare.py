@@ -1,0 +1,179 @@
+"""The page of `heatdrift compare`: differences of two studies over their common cells, and what they differ in."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from heatdrift.metrics import RUN_COLUMN
+from heatdrift.report import wording
+from heatdrift.report.blocks import Block, Finding, Note, Section, Table, text_table
+from heatdrift.report.document import Document
+from heatdrift.report.forest import Forest, forest_figure, level_words
+from heatdrift.report.index import PageFacts
+from heatdrift.report.inputs import ReportInput
+from heatdrift.report.study_data import StudyData, prepare
+from heatdrift.report.theme import method_title
+from heatdrift.results.study_comparison import StudyCell, StudyComparison, StudyDifferenceRow
+
+FIGURE: Final = "fig-differences"
+_STATE: Final = {True: "same", False: "different", None: "not known on one side"}
+
+
+def compare_document(result: StudyComparison) -> Document:
+    """Return the page of a comparison of two studies; equal results give equal pages."""
+    data = prepare(ReportInput(study=result.study_a))  # no runs of its own: the figure adds its rows to it
+    sections = (_findings(result), _differences(result, data), _facts(result), _missing(result), _method(result))
+    return Document(
+        title=f"{result.study_a} against {result.study_b}",
+        description=f"Differences are {result.study_a} minus {result.study_b}, over "
+        f"{wording.counted(result.n_cells, 'common cell')}.",
+        eyebrow="heatdrift comparison",
+        sections=sections,
+        datasets={name: frame for name, frame in data.datasets.items() if frame.height},
+        facts=PageFacts(
+            title=f"{result.study_a} against {result.study_b}",
+            n_runs=result.n_runs_a + result.n_runs_b,
+            kind="comparison",
+        ),
+    )
+
+
+def _title(row: StudyDifferenceRow) -> str:
+    return RUN_COLUMN[row.metric].title if row.metric in RUN_COLUMN else row.metric
+
+
+def _cell_label(row: StudyDifferenceRow, *, backbone: bool) -> str:
+    parts = [row.dataset or "", method_title(row.method or ""), wording.learning_rate(row.lr)]
+    return " · ".join([*([row.backbone] if backbone and row.backbone else []), *parts])
+
+
+def _findings(result: StudyComparison) -> Section:
+    title = "Averaged over the common cells"
+    found = Finding(
+        title=title,
+        sentences=tuple(wording.capital(text) for text in result.findings),
+        caveats=result.caveats,
+        shown=max(1, len(result.findings)),
+    )
+    notes = [Note(text=f"Left out: {text}.", tone="missing") for text in result.left_out]
+    return Section(section_id="findings", title="Findings", blocks=(found, *notes))
+
+
+def _differences(result: StudyComparison, data: StudyData) -> Section:
+    """One panel per metric, one row per common cell; the table alone where no cell has a number."""
+    table = _difference_table(result)
+    level = level_words(result.conf_level)
+    cells = [row for row in result.rows if row.dataset is not None]
+    several = len({row.backbone for row in cells}) > 1
+    rows = pl.DataFrame(
+        [
+            {
+                "panel": _title(row), "row": _cell_label(row, backbone=several), "kind": "estimate",
+                "estimate": row.difference, "ci_low": row.ci_low, "ci_high": row.ci_high, "n": row.n_a + row.n_b,
+                "df": row.df, "p_holm": row.p_holm,
+            }
+            for row in cells
+        ],
+        infer_schema_length=None,
+    ).with_columns(pl.selectors.float().fill_nan(None))  # fmt: skip
+    pair = f"{result.study_a} {wording.MINUS} {result.study_b}"
+    axes = {
+        _title(row): (pair if len(pair) < 60 else "first minus second study", f"({row.unit}), {level}") for row in cells
+    }
+    forest = Forest(
+        rows=rows, axes=axes, n_means="runs of both", extras={"df": "df", "p_holm": "p (Holm)"}, label_limit=220
+    )
+    figure = forest_figure(
+        forest,
+        data,
+        FIGURE,
+        title="Difference in each common cell",
+        caption=f"{wording.capital(level)}s are over the seeds that both studies ran, where there are any, and are not "
+        "adjusted for the number of cells; the table gives p-values with Holm's adjustment.",
+        alternative=f"Differences of {result.study_a} and {result.study_b} with intervals, one row per cell, one panel "
+        "per metric.",
+        table=table,
+    )
+    return Section(section_id="differences", title="Differences", blocks=(table if figure is None else figure,))
+
+
+def _difference_table(result: StudyComparison) -> Table:
+    rows = [
+        (
+            _title(row), row.dataset or "all", method_title(row.method) if row.method else "all",
+            wording.learning_rate(row.lr), row.how, str(row.n_seeds), wording.number(row.mean_a, 4),
+            wording.number(row.mean_b, 4), f"{wording.number(row.difference)} {row.unit}",
+            wording.interval(row.ci_low, row.ci_high), wording.degrees(row.df), wording.p_value(row.p),
+            wording.p_value(row.p_holm),
+        )
+        for row in result.rows
+    ]  # fmt: skip
+    heads = (
+        "metric", "data set", "method", "learning rate", "by", "n (seeds)", f"mean of {result.study_a}",
+        f"mean of {result.study_b}", "difference", f"{wording.percent(result.conf_level)} interval", "df", "p",
+        "p (Holm)",
+    )  # fmt: skip
+    return text_table(f"{result.study_a} minus {result.study_b}, cell by cell", heads, rows, text_columns=5)
+
+
+def _facts(result: StudyComparison) -> Section:
+    """What differs, what one side does not say, and, folded, what is the same."""
+    heads = ("what", "verdict", result.study_a, result.study_b, "decides results")
+    blocks: list[Block] = []
+    for caption, verdicts, folded in (
+        ("What the runs of the common cells do not agree in, what decides results first", (False, None), False),
+        ("What the runs of the common cells agree in", (True,), True),
+    ):
+        facts = sorted((f for f in result.facts if f.same in verdicts), key=lambda f: (f.same is None, not f.decides))
+        rows = [
+            (
+                f"{fact.name.replace('_', ' ')}{f' of {fact.of}' if fact.of else ''}",
+                _STATE[fact.same],
+                fact.a or wording.NOT_MEASURED,
+                fact.b or wording.NOT_MEASURED,
+                "yes" if fact.decides else "no",
+            )
+            for fact in facts
+        ]
+        if rows:
+            blocks.append(replace(text_table(caption, heads, rows, text_columns=5), folded=folded))
+    if not blocks:
+        blocks.append(Note(text="Neither study says anything about protocol, data or versions.", tone="missing"))
+    return Section(section_id="facts", title="What differs between the studies", blocks=tuple(blocks))
+
+
+def _missing(result: StudyComparison) -> Section:
+    blocks: list[Block] = []
+    for name, other, cells in (
+        (result.study_a, result.study_b, result.missing_a),
+        (result.study_b, result.study_a, result.missing_b),
+    ):
+        if cells:
+            blocks.append(_cells_table(f"Cells of {other} that {name} does not have", cells))
+    if not blocks:
+        blocks.append(Note(text="Both studies have finished runs of the same cells."))
+    return Section(section_id="missing", title="Cells on one side only", blocks=tuple(blocks))
+
+
+def _cells_table(caption: str, cells: Sequence[StudyCell]) -> Table:
+    rows = [
+        (cell.backbone or wording.NOT_MEASURED, cell.dataset, method_title(cell.method),
+         wording.learning_rate(cell.lr), str(cell.n_seeds))
+        for cell in cells
+    ]  # fmt: skip
+    return text_table(caption, ("backbone", "data set", "method", "learning rate", "n (seeds)"), rows, text_columns=3)
+
+
+def _method(result: StudyComparison) -> Section:
+    counted = (
+        f"{wording.counted(result.n_runs_a, 'run')} of {result.study_a} and "
+        f"{wording.counted(result.n_runs_b, 'run')} of {result.study_b} in "
+        f"{wording.counted(result.n_cells, 'common cell')}, {wording.counted(result.n_pairs, 'pair')} of equal seed."
+    )
+    return Section(
+        section_id="methods",
+        title="Methods",
+        blocks=(Note(text=f"{wording.capital(result.method)}."), Note(text=counted)),
+    )

@@ -1,0 +1,110 @@
+"""reports/index.html: one page that lists the reports of a folder, made from what each says about itself.
+
+A report carries its facts in a <meta> element; a page without it is not ours and is neither listed nor replaced.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final, Literal
+
+from heatdrift.report.wording import counted
+
+REPORT_META: Final = "heatdrift-report"
+INDEX_META: Final = "heatdrift-index"
+INDEX: Final = "index.html"
+_HEAD: Final = 32_768  # characters of a page that are read; its facts stand in the first few thousand
+_BESIDE: Final = {".md": "Markdown", ".pdf": "PDF"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What an index says about a page: its title, when its last run finished (empty if unknown), runs, kind."""
+
+    title: str
+    finished: str = ""
+    n_runs: int = 0
+    kind: Literal["report", "comparison"] = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexEntry:
+    """One line of the index; `beside` are other formats of the same page in the folder, as (file, words)."""
+
+    file: str
+    title: str
+    kind: str
+    finished: str
+    runs: str
+    size: str
+    beside: tuple[tuple[str, str], ...]
+
+
+def facts_text(facts: PageFacts) -> str:
+    """Return the facts as they stand in the page's <meta> element (which escapes them)."""
+    return json.dumps(asdict(facts), ensure_ascii=False, sort_keys=True)
+
+
+def page_facts(path: Path) -> PageFacts | None:
+    """Return what the page at `path` says about itself; None where it is no page of ours or cannot be read."""
+    found = _meta(path).get(REPORT_META)
+    if found is None:
+        return None
+    try:
+        values = json.loads(found)
+        return PageFacts(
+            title=str(values["title"]),
+            finished=str(values["finished"]),
+            n_runs=int(values["n_runs"]),
+            kind="comparison" if values["kind"] == "comparison" else "report",
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file stands at `path` that no index of ours may replace."""
+    return path.exists() and INDEX_META not in _meta(path)
+
+
+def index_entries(folder: Path) -> Iterator[IndexEntry]:
+    """Yield the reports of `folder` in order of title and file name."""
+    found = [(facts, path) for path in sorted(folder.glob("*.html")) if (facts := page_facts(path)) is not None]
+    for facts, path in sorted(found, key=lambda item: (item[0].title, item[1].name)):
+        beside = ((path.with_suffix(suffix), words) for suffix, words in _BESIDE.items())
+        yield IndexEntry(
+            file=path.name,
+            title=facts.title,
+            kind=facts.kind,
+            finished=facts.finished or "unknown",
+            runs=counted(facts.n_runs, "finished run"),
+            size=f"{path.stat().st_size / 1e6:.2f} MB",
+            beside=tuple((other.name, words) for other, words in beside if other.exists()),
+        )
+
+
+class _MetaReader(HTMLParser):
+    """Collects name -> content of the <meta> elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        name = values.get("name")
+        if tag == "meta" and name:
+            self.found[name] = values.get("content") or ""
+
+
+def _meta(path: Path) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return {}
+    reader = _MetaReader()
+    reader.feed(head)
+    return reader.found

@@ -1,0 +1,99 @@
+"""report and compare through the command line: formats beside each other, the index, errors before work."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from heatdrift.cli.main import app
+from heatdrift.cli.report import chosen_formats, target_file
+from heatdrift.errors import ReportError, StatsError, UnknownNameError
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def store(trained, tmp_path):
+    """A copy of two really trained runs under this test's folder, made by import."""
+    path = tmp_path / "runs" / "heatdrift.duckdb"
+    assert call("import", trained, "--format", "heatdrift", "--store", path).exit_code == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("formats", "html", "out", "expected"),
+    [
+        (None, False, None, ("html",)),
+        (None, True, None, ("html",)),
+        ("md", False, None, ("md",)),
+        ("md", True, None, ("html", "md")),
+        (" MD, html ,md", False, None, ("html", "md")),
+        (None, False, Path("x.md"), ("md",)),
+        (None, True, Path("x.md"), ("html",)),
+        (None, False, Path("folder.v2"), ("html",)),
+    ],
+)
+def test_formats(formats, html, out, expected):
+    assert chosen_formats(formats, html=html, out=out) == expected
+
+
+def test_bad_formats_are_named(monkeypatch, tmp_path):
+    with pytest.raises(UnknownNameError, match="format 'hmtl'"):
+        chosen_formats("hmtl", html=False, out=None)
+    with pytest.raises(ReportError, match="no format"):
+        chosen_formats(",", html=False, out=None)
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ReportError, match="PDF needs Chromium"):
+        chosen_formats("pdf", html=False, out=None)
+
+
+def test_target_is_a_file_name_or_a_folder():
+    assert target_file(None, "demo") == Path("reports/demo")
+    assert target_file(Path("out"), "demo") == Path("out/demo")
+    assert target_file(Path("out/a.b.html"), "demo") == Path("out/a.b")
+    assert target_file(Path("my.reports"), "demo") == Path("my.reports/demo")
+
+
+def test_formats_stand_beside_each_other_and_the_index_lists_them(store, tmp_path):
+    out = tmp_path / "out"
+    result = call("report", "--format", "html,md", "--no-images", "--store", store, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in out.iterdir()) == ["index.html", "tiny.html", "tiny.md"]
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert 'href="tiny.html"' in index
+    assert "2 finished runs" in index
+    assert 'href="tiny.md">Markdown' in index
+    assert (out / "tiny.md").read_text(encoding="utf-8").startswith("# tiny\n")
+
+
+def test_the_name_of_the_index_is_refused_before_anything_is_written(store, tmp_path):
+    result = call("report", "--store", store, "--out", tmp_path / "out" / "index.html")
+    assert isinstance(result.exception, ReportError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_stores_are_compared(store, trained, tmp_path):
+    other = tmp_path / "other" / "again.duckdb"
+    assert call("import", trained, "--format", "heatdrift", "--store", other, "--study", "again").exit_code == 0
+    asked = ("compare", store, f"{other}:again", "--metric", "retention_pct")
+    result = call(*asked, "--format", "json", "--html", "--out", tmp_path / "cmp.html")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout[: result.stdout.rindex("}") + 1])
+    assert (found["study_a"], found["study_b"], found["n_pairs"]) == ("tiny", "again", 2)
+    assert {row["difference"] for row in found["rows"]} == {0.0}
+    assert found["missing_a"] == found["missing_b"] == []
+    assert "tiny against again" in (tmp_path / "cmp.html").read_text(encoding="utf-8")
+    assert call(*asked, "--format", "csv").stdout.startswith("metric,unit,backbone,")
+    assert "is the same in tiny and again" in call(*asked).stdout
+
+
+def test_a_study_is_not_compared_with_itself_or_with_none(store):
+    assert isinstance(call("compare", "tiny", store, "--store", store).exception, StatsError)
+    assert isinstance(call("compare", "tiny", "other", "--store", store).exception, UnknownNameError)
+    assert isinstance(
+        call("compare", store, "tiny", "--backbone", "none", "--store", store).exception, StatsError | UnknownNameError
+    )

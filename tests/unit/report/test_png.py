@@ -1,0 +1,32 @@
+import io
+import json
+
+from PIL import Image
+
+from heatdrift.report.png import figure_spec, write_pngs
+
+
+def test_one_file_per_figure(tmp_path, document):
+    written = write_pngs(document, tmp_path)
+    assert list(written) == [figure.figure_id for figure in document.figures]
+    for path in written.values():
+        picture = Image.open(io.BytesIO(path.read_bytes()))
+        assert picture.format == "PNG"
+        assert min(picture.size) > 200
+
+
+def test_the_spec_of_a_figure_stands_alone(document):
+    for figure in document.figures:
+        spec = figure_spec(figure, document.datasets)
+        text = json.dumps(spec)
+        assert "var(--" not in text
+        assert '"legend": null' not in text
+        assert len(spec["concat"]) == len(figure.panels)
+        assert set(spec["datasets"]) <= set(document.datasets)
+
+
+def test_legends_name_methods_by_their_titles(document):
+    drift = next(figure for figure in document.figures if figure.figure_id == "fig-drift")
+    text = json.dumps(figure_spec(drift, document.datasets))
+    assert "LoRA r=8" in text
+    assert '"title": "method"' in text

@@ -1,0 +1,207 @@
+"""Sections of the results beside the models: what each shows, and what it says where something is missing."""
+
+import math
+from dataclasses import replace
+
+import msgspec
+import polars as pl
+import pytest
+
+from heatdrift.report import evidence, overview
+from heatdrift.report.blocks import Figure, Finding, Note, Sentences, Table
+from heatdrift.report.comparisons import dose_blocks, paired_section
+from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
+from heatdrift.report.frontier import frontier_section
+from heatdrift.report.layer_tests import SHOWN_TABLE, layer_test_blocks
+from heatdrift.report.predictors import predictors_section, signal_title
+from heatdrift.report.study_data import ON_TEST, prepare
+from heatdrift.report.wording import evidence_parts
+
+
+@pytest.fixture(scope="module")
+def full(builders, study):
+    return builders.with_everything(study)
+
+
+@pytest.fixture(scope="module")
+def data(full):
+    return prepare(full)
+
+
+def of(blocks, kind):
+    return [b for b in blocks if isinstance(b, kind)]
+
+
+def test_paired_differences_have_the_seed_level_interval_and_the_published_tests_beside(full, data):
+    section = paired_section(full, data)
+    (figure,) = of(section.blocks, Figure)
+    assert [panel.title for panel in figure.panels] == ["Δ attention entropy", "zero-shot retention"]
+    assert figure.table.head[-2] == "n (pairs)"
+    (published,) = of(section.blocks, Table)
+    assert "as such studies publish it" in published.caption
+    (said,) = of(section.blocks, Sentences)
+    assert said.texts == full.paired.findings
+
+
+def test_trends_are_drawn_per_metric_with_one_row_per_group(full, data):
+    (figure, said) = dose_blocks(full, data)
+    assert len(figure.panels) == 2
+    assert len(figure.table.rows) == 8
+    assert data.datasets["fig-dose-rows"]["row"].n_unique() == 4
+    assert said.texts == full.dose.findings
+
+
+def test_signals_are_ranked_and_a_choice_is_shown_where_there_is_one(full, data):
+    section = predictors_section(full, data)
+    (figure,) = of(section.blocks, Figure)
+    drawn = data.datasets["fig-predictors-rows"]
+    assert drawn.filter(pl.col("panel") == "at the selected epoch")["row"].to_list() == [
+        "|Δ attention entropy|", "linear CKA to base",
+    ]  # fmt: skip
+    assert figure.table.rows[2][1] == "log₁₀ learning rate"  # no score: in the table, not in the chart
+    assert any("picks among those within 2 points" in t.caption for t in of(section.blocks, Table))
+    assert of(section.blocks, Note)[0].text == "Left out: test: one thing; another."
+    assert signal_title("unheard_of") == "unheard_of"
+
+
+def test_the_front_is_drawn_with_intervals_and_matches_without_overlap_have_no_mark(full, data):
+    section = frontier_section(full, data)
+    front, matched = of(section.blocks, Figure)
+    assert len(front.panels) == 2
+    assert [panel.title for panel in matched.panels] == [""]  # at equal accuracy only
+    assert data.datasets["fig-matched-rows"]["panel"].unique().to_list() == ["at equal accuracy"]
+    assert any("do not overlap" in cell for row in matched.table.rows for cell in row)
+
+
+def test_heads_are_marked_where_the_adjusted_p_supports_them(full, data):
+    blocks, entropy, erf95 = of(layer_test_blocks(full, data), Figure)
+    assert (blocks.figure_id, entropy.figure_id, erf95.figure_id) == (
+        "fig-blocks", "fig-heads-entropy", "fig-heads-erf95",
+    )  # fmt: skip
+    assert [panel.title for panel in entropy.panels] == ["shapes", "textures"]
+    marked = data.datasets["fig-heads-rows"].filter(pl.col("supported"))
+    assert set(marked["layer"]) == {0, 1}
+    assert "(16 of 96)" in entropy.caption
+    assert len(entropy.table.rows) == SHOWN_TABLE
+    assert "60 of 96" in entropy.table.caption
+
+
+def test_without_heads_the_blocks_are_drawn_alone(full, builders):
+    bare = replace(full, layer_tests=(builders.layer_tests("shapes", heads=0),), heads=full.heads.clear())
+    data = prepare(bare)
+    (figure,) = of(layer_test_blocks(bare, data), Figure)
+    assert figure.figure_id == "fig-blocks"
+    (_, layers, _) = evidence.measured(bare, data)
+    assert any("No per-head values" in b.text for b in of(layers.blocks, Note))
+
+
+def test_one_method_alone_shows_drift_of_each_group(full, builders):
+    result = builders.layer_tests("shapes", heads=0)
+    rows = tuple(msgspec.structs.replace(r, test="drift", method="full_ft") for r in result.rows)
+    one = replace(full, layer_tests=(msgspec.structs.replace(result, rows=rows),))
+    (figure,) = of(layer_test_blocks(one, prepare(one)), Figure)
+    assert "mean drift" in figure.title
+    assert figure.panels[0].title.startswith("shapes · Full FT")
+
+
+@pytest.mark.parametrize(
+    ("section", "make"),
+    [
+        ("paired", lambda inp, data: paired_section(inp, data).blocks),
+        ("dose", dose_blocks),
+        ("predictors", lambda inp, data: predictors_section(inp, data).blocks),
+        ("frontier", lambda inp, data: frontier_section(inp, data).blocks),
+        ("layers", layer_test_blocks),
+        ("models", lambda inp, data: evidence.models(inp, data).blocks),
+        ("correlation", lambda inp, data: evidence.correlations(inp, data).blocks),
+    ],
+)
+def test_a_result_that_could_not_be_computed_gives_its_reason(study, section, make):
+    bare = replace(study, interactions=(), correlations=(), unavailable={section: ("One seed <b> only.",)})
+    (note,) = make(bare, prepare(bare))
+    assert note.text == "Not computed. One seed <b> only."
+    unexplained = replace(bare, unavailable={})
+    (note,) = make(unexplained, prepare(unexplained))
+    assert note.tone == "missing"
+
+
+def test_results_without_any_number_leave_their_tables(full):
+    nan = math.nan
+    rows = tuple(msgspec.structs.replace(r, seed_difference=nan, ci_low=nan, ci_high=nan) for r in full.paired.rows)
+    empty = replace(full, paired=msgspec.structs.replace(full.paired, rows=rows))
+    section = paired_section(empty, prepare(empty))
+    assert of(section.blocks, Figure) == []
+    assert len(of(section.blocks, Table)) == 2
+
+
+def test_a_large_forest_says_what_it_does_not_draw(data):
+    rows = pl.DataFrame(
+        [
+            {"panel": f"p{i}", "row": "r", "kind": "k", "estimate": 1.0, "ci_low": 0.0, "ci_high": 2.0, "n": 3}
+            for i in range(MAX_PANELS + 2)
+        ]
+    )
+    forest = Forest(rows=rows, axes=dict.fromkeys(rows["panel"], ("x",)), kinds=("k",), n_means="runs", extras={})
+    table = Table(caption="c", head=("a",), rows=(("1",),), numeric=(True,))
+    figure = forest_figure(forest, data, "fig-many", title="t", caption="c.", alternative="a.", table=table)
+    assert len(figure.panels) == MAX_PANELS
+    assert "Drawn: 6 of 8 panels." in figure.caption
+
+
+def test_findings_name_their_section_and_fold_the_rest(full, data):
+    found = of(overview.findings(full, data).blocks, Finding)
+    assert [f.section_id for f in found] == [
+        "models", "correlation", "frontier", "predictors", "paired", "dose", "layers",
+    ]  # fmt: skip
+    assert found[4].sentences == full.paired.findings
+    assert found[4].shown < len(found[4].sentences)
+    assert found[6].sentences[0].startswith("On shapes, ")
+
+
+def test_a_model_without_a_finding_says_that_nothing_is_supported(study, data):
+    silent = replace(study, interactions=(msgspec.structs.replace(study.interactions[0], findings=()),))
+    first, *_ = of(overview.findings(silent, data).blocks, Finding)
+    assert "of 3 terms none has a seed-level p below .05" in first.sentences[0]
+
+
+def test_a_correlation_that_is_not_defined_is_not_called_unsupported(study, data):
+    result = study.correlations[0]
+    one = msgspec.structs.replace(result.pooled, n=1, n_cells=1, pearson=math.nan)
+    for pooled, said in ((one, "No correlation is defined for these runs (1 run in 1 cell)."),
+                         (result.pooled, "No relation is supported (80 runs in 16 cells).")):  # fmt: skip
+        silent = replace(study, correlations=(msgspec.structs.replace(result, findings=(), pooled=pooled),))
+        assert of(overview.findings(silent, data).blocks, Finding)[1].sentences == (said,)
+
+
+def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full):
+    runs = full.runs.with_columns(protocol=pl.lit("preprint"), test_acc_pct=pl.lit(None, dtype=pl.Float64))
+    frontier = msgspec.structs.replace(full.frontier, accuracy="val_acc_pct")
+    model = msgspec.structs.replace(full.interactions[0], metric="val_acc_pct", unit="%")
+    inp = replace(full, runs=runs, frontier=frontier, interactions=(model,), correlations=())
+    data = prepare(inp)
+    assert data.performance == ("val_acc_pct", "retention_pct")
+    assert data.axis_title("val_acc_pct") == f"{ON_TEST} (%)"
+    dose, *_ = evidence.measured(inp, data)
+    performance = next(b for b in of(dose.blocks, Figure) if b.figure_id == "fig-performance")
+    assert ON_TEST in performance.alternative
+    assert "provided test split" in performance.caption
+    (front, _) = of(frontier_section(inp, data).blocks, Figure)
+    assert ON_TEST in front.alternative
+    first, *_ = of(overview.findings(inp, data).blocks, Finding)
+    assert first.title.lower().startswith(ON_TEST)
+    assert any("also selected the epoch" in text for text in first.caveats)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("A (n = 3).", [("A ", False), ("(n = 3)", True), (".", False)]),
+        ("support (95 %) falls", [("support ", False), ("(95 %)", False), (" falls", False)]),
+        ("F(3, 12) = 2 (t(4) = 1)", [("F(3, 12) = 2 ", False), ("(t(4) = 1)", True)]),
+        ("open (never closed", [("open ", False), ("(never closed", False)]),
+        ("", []),
+    ],
+)
+def test_numbers_in_brackets_are_told_from_the_claim(sentence, expected):
+    assert evidence_parts(sentence) == expected
+    assert "".join(text for text, _ in evidence_parts(sentence)) == sentence
