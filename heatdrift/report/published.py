@@ -53,8 +53,7 @@ def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
         return sorted(runs[column].drop_nulls().unique().to_list()) if column in runs.columns else []
 
     def fact(name: str, theirs: Sequence[Any], ours: Sequence[Any], *, equal: bool | None = None) -> Fact:
-        theirs = sorted(theirs)
-        same = (theirs == sorted(ours) if equal is None else equal) if ours else None
+        same = (sorted(theirs) == sorted(ours) if equal is None else equal) if ours else None
         return Fact(name=name, theirs=_shown(theirs), ours=_shown(ours), same=same)
 
     def lrs(values: Sequence[float]) -> list[str]:
@@ -76,8 +75,8 @@ def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
         fact("epochs", published_epochs, epochs, equal=bool(shared) and set(shared) <= set(epochs)),
         fact("transfer set", [published["transfer_set"]], distinct("transfer_set")),
         fact("zero-shot accuracy of the base (%)", [published["zero_shot_base_pct"]], base, equal=base_same),
-        fact("data sets", cells["dataset"].unique().to_list(), distinct("dataset")),
-        fact("methods", cells["method"].unique().to_list(), distinct("method")),
+        fact("data sets", cells["dataset"].unique().sort().to_list(), distinct("dataset")),
+        fact("methods", cells["method"].unique().sort().to_list(), distinct("method")),
         fact("learning rates", published_lrs, our_lrs, equal=published_lrs == our_lrs),
         fact("seeds", published["seeds"], distinct("seed")),
     )

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from heatdrift.report.blocks import Figure, Note, Table
+from heatdrift.report.inputs import ReportInput
 from heatdrift.report.published import METRICS, compared, facts, published_section, published_studies
 from heatdrift.report.study_data import ON_TEST, prepare
 
@@ -79,3 +80,9 @@ def test_what_is_not_known_here_is_said_not_guessed(replication):
 def test_without_a_finished_run_there_is_nothing_to_compare(replication):
     (note,) = section(replace(replication, runs=replication.runs.clear())).blocks
     assert "No finished run" in note.text
+
+
+def test_learning_rates_are_listed_by_size():
+    [published] = published_studies()
+    found = {fact.name: fact for fact in facts(ReportInput(study="none"), published)}
+    assert found["learning rates"].theirs == "1e-6, 5e-6, 1e-5, 5e-5"
