@@ -110,3 +110,17 @@ def test_the_trained_model_is_kept_when_asked_for(place):
         assert file.metadata()["cell_id"] == cell.cell_id
         trained = file.get_tensor("visual.proj")
     assert not torch.equal(trained, resources.backbone.visual.proj)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_a_cell_that_runs_out_of_memory_is_failed_with_advice(place, monkeypatch, error):
+    cell, settings, resources, folder = place
+
+    def out_of_memory(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr("heatdrift.train.cell.run_course", out_of_memory)
+    assert train_task(Task(cell=cell), resources, settings, lambda _: None).status == "failed"
+    record = read_record(folder / "record.json")
+    assert record.status == "failed"
+    assert "fewer --jobs, a smaller batch_size" in record.error
