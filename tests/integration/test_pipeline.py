@@ -82,7 +82,7 @@ MEASURED = (
 def test_kill_9_in_a_random_epoch_and_the_same_command_gives_the_same_numbers(tiny_inputs, tmp_path):
     """Every process is killed at once, so nothing is tidied up; the epoch is as random as the moment."""
     study = tmp_path / "study.toml"
-    study.write_text((tiny_inputs / "study.toml").read_text().replace("epochs = 2", "epochs = 12"))
+    study.write_text((tiny_inputs / "study.toml").read_text().replace("epochs = 2", "epochs = 60"))
     common = ["train", "--dataset", "stripes", "--lr", "1e-2", "--seed", "1", "--jobs", "2", "--data-dir", tiny_inputs]
     stores = {name: tmp_path / name / "heatdrift.duckdb" for name in ("whole", "killed")}
     call(*common, "--study", study, "--store", stores["whole"])
