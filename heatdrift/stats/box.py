@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.strata import seed_means
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
@@ -29,20 +31,23 @@ _LOWEST_COVARIANCE = -0.5  # relative; keeps the correction of a product of two 
 class LevelVariances:
     """Linear estimator of one variance per level; build it with `level_variances`."""
 
-    maker: Floats  # (n, n) residual maker
+    crossed: Codes  # (n,) seed x remaining factors, whose means are removed
+    basis: Floats  # (n, rank) of the design with these means removed
     membership: Floats  # (n, levels)
     inverse: Floats  # (levels, levels), pseudo-inverse of H
 
     def estimate(self, y: Floats) -> Floats:
         """Variances (B, levels), >= 0, of responses (B, n)."""
-        squares = (y @ self.maker) ** 2 @ self.membership
+        free = y - seed_means(y.T, self.crossed).T
+        squares = (free - (free @ self.basis) @ self.basis.T) ** 2 @ self.membership
         return np.asarray(np.maximum(squares @ self.inverse, 0.0))
 
     def epsilon(self, y: Floats, white: Floats) -> Floats:
         """Box's epsilon (B,) of orthonormal contrasts `white` (q, n) of responses (B, n)."""
         q = white.shape[0]
         variances = self.estimate(y)
-        parts = np.einsum("an,bn,nk->abk", white, white, self.membership)
+        levels = [white[:, of_level > 0.0] for of_level in self.membership.T]
+        parts = np.stack([own @ own.T for own in levels], axis=-1)
         traces = np.einsum("aak->k", parts)
         flat = parts.reshape(q * q, -1)
         # E[v_k v_l] = (1 + r_kl) s_k s_l with r the covariance of the estimates relative to the variances
@@ -64,13 +69,34 @@ def level_variances(x: Floats, seeds: Codes, levels: Codes, others: Codes) -> Le
         combination of the remaining factors (a constant where there is none).
     """
     crossed = np.unique(np.column_stack([seeds, others]), axis=0, return_inverse=True)[1].ravel()
-    nuisance = np.hstack([x, np.eye(int(crossed.max()) + 1)[crossed]])
-    left, sizes, _ = np.linalg.svd(nuisance, full_matrices=False)
-    basis = left[:, sizes > 1e-9 * sizes[0]]
-    if basis.shape[1] >= x.shape[0]:
+    free = x - seed_means(x, crossed)
+    left, sizes, _ = np.linalg.svd(free, full_matrices=False)
+    basis = left[:, sizes > 1e-9 * np.linalg.norm(x, ord="fro")]
+    if basis.shape[1] + int(crossed.max()) + 1 >= x.shape[0]:
         return None
-    maker = np.eye(x.shape[0]) - basis @ basis.T
     codes = np.unique(levels, return_inverse=True)[1].ravel()
     membership = np.eye(int(codes.max()) + 1)[codes]
-    inverse = np.linalg.pinv(membership.T @ maker**2 @ membership, rcond=1e-6, hermitian=True)
-    return LevelVariances(maker=maker, membership=membership, inverse=np.asarray(inverse))
+    squares = _squared_entries(basis, crossed, codes)
+    inverse = np.linalg.pinv(squares, rcond=1e-6, hermitian=True)
+    return LevelVariances(crossed=crossed, basis=basis, membership=membership, inverse=np.asarray(inverse))
+
+
+def _squared_entries(basis: Floats, crossed: Codes, codes: Codes) -> Floats:
+    """H (levels, levels): sums of the squared entries of the residual maker I - P - UU', which is (n, n), by parts.
+
+    P averages over `crossed`, U is `basis`. The entries of I - P and of UU' are summed squared and multiplied, each
+    from sums over the runs that share a level and a crossed code.
+    """
+    n_levels, n_crossed, rank = int(codes.max()) + 1, int(crossed.max()) + 1, basis.shape[1]
+    pair = codes * n_crossed + crossed
+    counts = np.bincount(pair, minlength=n_levels * n_crossed).reshape(n_levels, n_crossed).astype(float)
+    sizes = counts.sum(axis=0)
+    shares = counts / sizes
+    sums = np.zeros((n_levels * n_crossed, rank))
+    np.add.at(sums, pair, basis)
+    sums = sums.reshape(n_levels, n_crossed * rank)
+    weighted = (sums.reshape(n_levels, n_crossed, rank) / sizes[:, None]).reshape(n_levels, -1)
+    grams = np.stack([(own.T @ own).ravel() for own in (basis[codes == k] for k in range(n_levels))])
+    means = np.diag(np.sum(counts * (1.0 - 2.0 / sizes), axis=1)) + shares @ shares.T
+    both = np.diag(np.bincount(codes, weights=np.sum(basis**2, axis=1), minlength=n_levels)) - sums @ weighted.T
+    return np.asarray(means - 2.0 * both + grams @ grams.T)

@@ -60,13 +60,9 @@ def _balance(model: InteractionModel) -> Check:
 
 def _seed_by_factor(model: InteractionModel, name: str) -> Check:
     """F of seed x factor as fixed effects over what is left of the cell x seed table."""
-    seeds = np.eye(len(model.seed_names))[model.seeds]
     level = model.design.level_codes(name)[model.cells]
-    indicator = np.eye(int(level.max()) + 1)[level]
-    crossed = (seeds[:, :, None] * indicator[:, None, :]).reshape(model.y.size, -1)
-    statistic, df_num, df_den = extra_f(
-        model.y[None, :], np.hstack([model.x, seeds]), np.hstack([model.x, seeds, crossed])
-    )
+    crossed = level * len(model.seed_names) + model.seeds
+    statistic, df_num, df_den = extra_f(model.y[None, :], model.x, model.seeds, crossed)
     f = float(statistic[0])
     p = f_p_value(f, df_num, df_den)
     covered = f"seed:{name}" in model.random.split(" + ") or model.random == f"{name}:seed"

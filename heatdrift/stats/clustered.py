@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import special
 
 from heatdrift.stats.probability import t_quantile
-from heatdrift.stats.strata import LEAST_SEEN
+from heatdrift.stats.strata import LEAST_SEEN, leverage_root, seed_means
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -80,23 +80,21 @@ def seed_contrast(x: Floats, seeds: Codes, row: Floats, *, within: bool) -> Seed
         False for a mean.
     """
     n, n_seeds = x.shape[0], int(seeds.max()) + 1
-    same = np.asarray(seeds[:, None] == seeds[None, :], dtype=float)
-    demean = np.eye(n) - same / np.bincount(seeds)[seeds] if within else np.eye(n)
-    free = demean @ x
+    free = x - seed_means(x, seeds) if within else x.copy()
     free[np.abs(free) < 1e-12 * np.abs(x).max()] = 0.0  # a column constant within seeds is no column
     inverse = np.linalg.pinv(free, rcond=1e-10)
     parts = row @ inverse
     if not np.allclose(parts @ free, row, rtol=0.0, atol=1e-8 * np.abs(row).max()):
         return SeedContrast(weights=np.full(n, np.nan), makers=np.zeros((n_seeds, n)), df=float("nan"), n_seeds=0)
-    residual_maker = demean - free @ inverse
+    # the residual maker is n x n: only its blocks per seed are formed, and products with it
     makers = np.zeros((n_seeds, n))
     contributes = np.zeros(n_seeds, dtype=bool)
     for s in range(n_seeds):
         members = np.flatnonzero(seeds == s)
-        values, vectors = np.linalg.eigh(residual_maker[np.ix_(members, members)])
-        kept = values > 1e-8
-        root = (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
-        makers[s] = parts[members] @ root @ residual_maker[members]
+        own = np.eye(members.size) - (1.0 / members.size if within else 0.0)
+        load = parts[members] @ leverage_root(own - free[members] @ inverse[:, members])
+        makers[s] = -(load @ free[members]) @ inverse
+        makers[s, members] += load @ own
         contributes[s] = np.abs(parts[members]).max() > 1e-10
     working = makers @ makers.T
     total = float(np.trace(working))

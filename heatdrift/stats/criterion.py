@@ -31,6 +31,14 @@ class Grouping:
         return np.eye(int(self.codes.max()) + 1)[self.codes]
 
 
+def solve_unit(groupings: Sequence[Grouping], ratios: Floats, b: Floats) -> Floats:
+    """(I + sum_k g_k Z_k Z_k')^-1 b for b (n, ...), by Woodbury's identity: no n x n matrix is formed."""
+    z = np.hstack([g.indicator for g in groupings])
+    g = np.repeat(ratios, [int(grouping.codes.max()) + 1 for grouping in groupings])
+    inner = np.linalg.solve(np.eye(g.size) + (z.T @ z) * g, z.T @ b)
+    return np.asarray(b - z @ (g[:, None] * inner if b.ndim > 1 else g * inner))
+
+
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """What the criteria need of a design; build it with `criterion`.

@@ -112,7 +112,7 @@ def _row(group: pl.DataFrame, metric: str, level: float, permutations: int, seed
     lr, y = group["lr"].to_numpy(), group[metric].to_numpy()
     seeds = codes(group, "seed")
     rho = spearman(lr, y)
-    trend = within_seed_test(lr, y, seeds, draws=permutations, rng=np.random.default_rng(seed))
+    trend = within_seed_test(lr, y, seeds, draws=permutations, seed=seed)
     slope, low, high = _slope(lr, y, seeds, level)
     means = group.group_by("lr").agg(pl.col(metric).mean()).sort("lr")[metric].to_numpy()
     steps = np.diff(means)

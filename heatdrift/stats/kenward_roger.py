@@ -22,7 +22,7 @@ class KenwardRoger:
 
     fit: MixedFit
     cov_adjusted: Floats  # (p, p)
-    slopes: Floats  # (parameters, p, p): P_i = -X'V^-1 G_i V^-1 X
+    bent: Floats  # (parameters, p, p): C P_i C with C = cov_beta and P_i = -X'V^-1 G_i V^-1 X
     cov_variances: Floats  # (parameters, parameters)
 
     def contrast(self, row: Floats) -> tuple[float, float, float]:
@@ -40,9 +40,7 @@ class KenwardRoger:
     def _moments(self, rows: Floats) -> tuple[int, float, float]:
         """Rank, denominator df and F scaling: the two moments of F matched to a scaled F distribution."""
         q = rows.shape[0]
-        phi = self.fit.cov_beta
-        theta = rows.T @ np.linalg.solve(rows @ phi @ rows.T, rows)
-        parts = (theta @ phi) @ self.slopes @ phi
+        parts = np.linalg.solve(rows @ self.fit.cov_beta @ rows.T, rows @ self.bent @ rows.T)  # (parameters, q, q)
         traces = np.trace(parts, axis1=1, axis2=2)
         a1 = float(traces @ self.cov_variances @ traces)
         a2 = float(np.sum(self.cov_variances * np.einsum("kij,lji->kl", parts, parts)))
@@ -64,25 +62,34 @@ class KenwardRoger:
 
 def kenward_roger(fit: MixedFit) -> KenwardRoger:
     """Prepare the tests of a REML fit: adjusted covariance, and that of its variances by expected information."""
-    v_inverse = np.linalg.inv(fit.covariance)
-    indicators = [*(g.indicator for g in fit.groupings), np.eye(fit.y.size)]
-    k, p = len(indicators), fit.x.shape[1]
-    phi = fit.cov_beta
-    vz = [v_inverse @ z for z in indicators]
-    zx = [m.T @ fit.x for m in vz]
+    indicators = [g.indicator for g in fit.groupings]
+    k, p = len(indicators) + 1, fit.x.shape[1]
+    phi, s2 = fit.cov_beta, fit.residual_variance
+    vz = [fit.solve(z) for z in indicators]  # V^-1 Z_k, (n, groups)
+    vx = fit.solve(fit.x)
+    zx = [*(m.T @ fit.x for m in vz), vx]  # Z_k'V^-1 X, the residual's Z being the identity
     slopes = np.stack([-(m.T @ m) for m in zx])
+    # from V^-1 V V^-1 = V^-1 with V = s2 I + sum v_k Z_k Z_k': the traces of V^-1 and V^-2 without an (n, n) matrix
+    trace = (fit.y.size - float(fit.variances @ [np.sum(z * m) for z, m in zip(indicators, vz, strict=True)])) / s2
+    square = (trace - float(fit.variances @ [np.sum(m**2) for m in vz])) / s2
     products = np.empty((k, k, p, p))
     information = np.empty((k, k))
     for i in range(k):
-        for j in range(k):
-            between = indicators[i].T @ vz[j]
-            products[i, j] = zx[i].T @ between @ zx[j]
-            information[i, j] = (
-                np.sum(between**2) - 2.0 * np.sum(phi * products[i, j]) + np.sum((phi @ slopes[i]) * (slopes[j] @ phi))
+        for j in range(i, k):
+            if i < k - 1:
+                between = indicators[i].T @ vz[j] if j < k - 1 else vz[i].T
+                products[i, j], squares = zx[i].T @ (between @ zx[j]), float(np.sum(between**2))
+            else:
+                products[i, j], squares = vx.T @ fit.solve(vx), square
+            products[j, i] = products[i, j].T
+            information[i, j] = information[j, i] = (
+                squares - 2.0 * np.sum(phi * products[i, j]) + np.sum((phi @ slopes[i]) * (slopes[j] @ phi))
             )
     size = np.abs(np.linalg.eigvalsh(information))
     regular = size.min() > 1e-12 * size.max()  # relative, so that the unit of the metric does not matter
     weights: Floats = 2.0 * np.asarray(np.linalg.inv(information) if regular else np.linalg.pinv(information))
     bend = np.einsum("ij,ijab->ab", weights, products - (slopes @ phi)[:, None] @ slopes[None])
     adjusted = phi + 2.0 * phi @ bend @ phi
-    return KenwardRoger(fit=fit, cov_adjusted=(adjusted + adjusted.T) / 2.0, slopes=slopes, cov_variances=weights)
+    return KenwardRoger(
+        fit=fit, cov_adjusted=(adjusted + adjusted.T) / 2.0, bent=phi @ slopes @ phi, cov_variances=weights
+    )

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.criterion import Criterion, Grouping, criterion
+from heatdrift.stats.criterion import Criterion, Grouping, criterion, solve_unit
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,13 +59,9 @@ class MixedFit:
         """Whether a variance is zero relative to the residual variance."""
         return bool(np.any(self.ratios < SINGULAR_RATIO))
 
-    @property
-    def covariance(self) -> Floats:
-        """Covariance of the responses, (n, n)."""
-        v = self.residual_variance * np.eye(self.y.size)
-        for grouping, variance in zip(self.groupings, self.variances, strict=True):
-            v += variance * (grouping.codes[:, None] == grouping.codes[None, :])
-        return v
+    def solve(self, b: Floats) -> Floats:
+        """V^-1 b, V the (n, n) covariance of the responses and b (n,) or (n, k)."""
+        return solve_unit(self.groupings, self.ratios, b) / self.residual_variance
 
 
 def fit_mixed(y: Floats, x: Floats, groupings: Sequence[Grouping], *, reml: bool = True) -> MixedFit:
@@ -82,10 +78,7 @@ def fit_mixed(y: Floats, x: Floats, groupings: Sequence[Grouping], *, reml: bool
     """
     fits = fit_many(y[None, :], x, groupings, reml=reml)
     ratios = fits.ratios[0]
-    v = np.eye(y.size)
-    for grouping, ratio in zip(groupings, ratios, strict=True):
-        v += ratio * (grouping.codes[:, None] == grouping.codes[None, :])
-    vx = np.linalg.solve(v, x)
+    vx = solve_unit(groupings, ratios, x)
     cov_unit = np.linalg.inv(x.T @ vx)
     cov_unit = (cov_unit + cov_unit.T) / 2.0
     s2 = float(fits.residual_variance[0])

@@ -7,6 +7,7 @@ about a term, so that contrasts, tables and checks do not care which one they pr
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ Codes = npt.NDArray[np.intp]
 
 RANDOM_TERMS: Final = ("seed", "seed + seed:method", "seed + seed:dataset", "dataset:seed")
 POLY_DEGREE: Final = 2
+LARGEST_DESIGN: Final = 400  # coefficients: the work grows with their square, the memory of some tests with the cube
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,9 @@ class InteractionModel:
 
     def seed_test(self, term: str, rows: Floats) -> SeedTest:
         """Seed-level test of rows @ beta = 0, which belongs to `term`."""
-        test = self.strata.test(rows)
-        estimator = self.level_variances(term)
-        hypothesis = self.strata.hypothesis(rows) if test.df_num > 1 else None
+        hypothesis = self.strata.hypothesis(rows)
+        test = self.strata.tested(hypothesis, rows.shape[0])
+        estimator = self.level_variances(term) if hypothesis is not None and rows.shape[0] > 1 else None
         if hypothesis is None or estimator is None:
             return test
         return test.corrected(float(estimator.epsilon(self.y[None, :], hypothesis.white)[0]))
@@ -210,6 +212,12 @@ def build_model(
         raise StatsError(
             "the usable runs have one learning rate, one method and one data set: there is no effect to test",
             hint="widen the selection (--dataset, --method, --lr)",
+        )
+    n_columns = prod(len(f.labels) + 1 for f in factors)
+    if n_columns > LARGEST_DESIGN:
+        raise StatsError(
+            f"the model would have {n_columns} coefficients, of which {LARGEST_DESIGN} can be tested in sensible time",
+            hint="choose fewer data sets or methods (--dataset, --method), or use --lr-as linear",
         )
     design = full_factorial(factors)
     cells = design.cells({f.name: frame[f.name].to_list() for f in factors})

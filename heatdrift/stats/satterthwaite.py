@@ -30,7 +30,11 @@ class Satterthwaite:
     def contrast(self, row: Floats) -> tuple[float, float, float]:
         """Estimate, standard error and df of one contrast, `row` of shape (p,)."""
         variance = float(row @ self.fit.cov_beta @ row)
-        return float(row @ self.fit.beta), float(np.sqrt(variance)), self._df(row, variance)
+        return (
+            float(row @ self.fit.beta),
+            float(np.sqrt(variance)),
+            float(self._df(row[None, :], np.array([variance]))[0]),
+        )
 
     def term(self, rows: Floats) -> tuple[float, float, float]:
         """F, numerator df and denominator df of the joint hypothesis rows @ beta = 0, `rows` of shape (q, p)."""
@@ -38,28 +42,40 @@ class Satterthwaite:
         kept = values > np.sqrt(np.finfo(float).eps) * values[-1]
         values, directions = values[kept], vectors[:, kept].T @ rows
         f = float(np.mean((directions @ self.fit.beta) ** 2 / values))
-        dfs = np.array([self._df(d, float(v)) for d, v in zip(directions, values, strict=True)])
+        dfs = self._df(directions, values)
         return f, float(dfs.size), _pooled_df(dfs)
 
-    def _df(self, row: Floats, variance: float) -> float:
-        gradient = np.einsum("i,kij,j->k", row, self.jacobian, row)
-        return float(2.0 * variance**2 / (gradient @ self.cov_variances @ gradient))
+    def _df(self, rows: Floats, variances: Floats) -> Floats:
+        """Df (m,) of contrasts (m, p) with these variances (m,)."""
+        gradient = np.stack([np.sum((rows @ slope) * rows, axis=1) for slope in self.jacobian], axis=1)
+        return np.asarray(2.0 * variances**2 / np.sum((gradient @ self.cov_variances) * gradient, axis=1))
 
 
 def satterthwaite(fit: MixedFit) -> Satterthwaite:
     """Prepare the tests of a REML fit: derivatives of its covariance and the covariance of its variances."""
-    v_inverse = np.linalg.inv(fit.covariance)
-    vx = v_inverse @ fit.x
-    projector = v_inverse - vx @ fit.cov_beta @ vx.T
-    residual = projector @ fit.y
-    indicators = [g.indicator for g, ratio in zip(fit.groupings, fit.ratios, strict=True) if ratio >= SINGULAR_RATIO]
-    indicators.append(np.eye(fit.y.size))
-    information = np.empty((len(indicators), len(indicators)))
-    for i, zi in enumerate(indicators):
-        for j, zj in enumerate(indicators):
-            between = zi.T @ projector @ zj
-            information[i, j] = -np.sum(between**2) + 2.0 * (zi.T @ residual) @ between @ (zj.T @ residual)
-    slopes = [fit.cov_beta @ (vx.T @ z) for z in indicators]
+    vx = fit.solve(fit.x)
+
+    def project(b: Floats) -> Floats:  # P b, with P = V^-1 - V^-1 X C X'V^-1
+        return np.asarray(fit.solve(b) - vx @ (fit.cov_beta @ (vx.T @ b)))
+
+    every = [g.indicator for g in fit.groupings]
+    projected = [project(z) for z in every]  # P Z_k, (n, groups)
+    kept = [k for k, ratio in enumerate(fit.ratios) if ratio >= SINGULAR_RATIO]
+    residual = project(fit.y)
+    # from P V P = P with V = s2 I + sum v_k Z_k Z_k': the traces of P and of P P without either (n, n) matrix
+    s2, traces = fit.residual_variance, [float(np.sum(z * pz)) for z, pz in zip(every, projected, strict=True)]
+    trace = (fit.y.size - fit.x.shape[1] - float(fit.variances @ traces)) / s2
+    square = (trace - float(fit.variances @ [np.sum(pz**2) for pz in projected])) / s2
+    sums = [every[k].T @ residual for k in kept]
+    information = np.empty((len(kept) + 1, len(kept) + 1))
+    for i, k in enumerate(kept):
+        for j, other in enumerate(kept):
+            between = every[k].T @ projected[other]
+            information[i, j] = -np.sum(between**2) + 2.0 * sums[i] @ between @ sums[j]
+        last = -np.sum(projected[k] ** 2) + 2.0 * sums[i] @ (projected[k].T @ residual)
+        information[i, -1] = information[-1, i] = last
+    information[-1, -1] = -square + 2.0 * residual @ project(residual)
+    slopes = [fit.cov_beta @ (vx.T @ every[k]) for k in kept] + [fit.cov_beta @ vx.T]
     return Satterthwaite(
         fit=fit,
         jacobian=np.stack([s @ s.T for s in slopes]),

@@ -22,6 +22,7 @@ from scipy import special
 
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.probability import f_p_value
+from heatdrift.stats.strata import seed_means
 
 Floats = npt.NDArray[np.float64]
 
@@ -120,12 +121,26 @@ class Spectrum:
         return (1.0 + float(beyond.sum())) / (draws + 1.0), draws
 
 
-def spectrum(y: Floats, x: Floats, grouping: Grouping, held: Floats | None = None) -> Spectrum:
-    """Spectral form of one random intercept; `held`: (n, n) covariance of the rest over s2 (default: identity)."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A random intercept held at a ratio of its variance to s2."""
+
+    grouping: Grouping
+    ratio: float
+
+    def whiten(self, values: Floats) -> Floats:
+        """(I + g ZZ')^-1/2 values (n, k): the mean of each group is shrunk, the rest stays."""
+        counts = np.bincount(self.grouping.codes)
+        shrink = 1.0 - 1.0 / np.sqrt(1.0 + self.ratio * counts)
+        return np.asarray(values - shrink[self.grouping.codes][:, None] * seed_means(values, self.grouping.codes))
+
+
+def spectrum(y: Floats, x: Floats, grouping: Grouping, held: Held | None = None) -> Spectrum:
+    """Spectral form of one random intercept; `held`: another one and its ratio to s2, which are taken out first."""
     z = grouping.indicator
     if held is not None:
-        root = np.linalg.cholesky(held)
-        y, x, z = (np.linalg.solve(root, part) for part in (y, x, z))
+        y, x, z = (held.whiten(part) for part in (y[:, None], x, z))
+        y = y[:, 0]
     basis, _ = np.linalg.qr(x)
     free_z, free_y = z - basis @ (basis.T @ z), y - basis @ (basis.T @ y)
     left, singular, _ = np.linalg.svd(free_z, full_matrices=False)

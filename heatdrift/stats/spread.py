@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.strata import seed_means
+
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
@@ -16,14 +18,25 @@ _RATIO_DRAWS: Final = 4999
 _RATIO_SEED: Final = 0
 
 
-def extra_f(y: Floats, small: Floats, large: Floats) -> tuple[Floats, int, int]:
-    """F (B,) of the extra columns of `large` (n, p), with its df; NaN when nothing is left to estimate the error."""
+def extra_f(y: Floats, x: Floats, small: Codes, large: Codes) -> tuple[Floats, int, int]:
+    """F (B,) of the groups `large` over the groups `small` beside a design, with its df.
+
+    Parameters
+    ----------
+    y : (B, n). x : (n, p). small, large : (n,) 0-based codes, each group of `large` within one of `small`. Their means
+        are removed instead of adding one column per group, of which there can be thousands.
+
+    Returns
+    -------
+    NaN when nothing is left to estimate the error.
+    """
     rss, rank = [], []
-    for x in (small, large):
-        left, sizes, _ = np.linalg.svd(x, full_matrices=False)
-        basis = left[:, sizes > 1e-10 * sizes[0]]
-        rss.append(np.sum((y - (y @ basis) @ basis.T) ** 2, axis=1))
-        rank.append(basis.shape[1])
+    for codes in (small, large):
+        left, sizes, _ = np.linalg.svd(x - seed_means(x, codes), full_matrices=False)
+        basis = left[:, sizes > 1e-10 * np.linalg.norm(x)]
+        free = y - seed_means(y.T, codes).T
+        rss.append(np.sum((free - (free @ basis) @ basis.T) ** 2, axis=1))
+        rank.append(basis.shape[1] + np.unique(codes).size)
     df_num, df_den = rank[1] - rank[0], y.shape[1] - rank[1]
     if df_num <= 0 or df_den <= 0:
         return np.full(y.shape[0], np.nan), df_num, df_den

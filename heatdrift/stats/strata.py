@@ -79,25 +79,30 @@ class SeedStrata:
         self.n_seeds = int(seeds.max()) + 1
         if self.n_seeds < 2:
             raise StatsError("a seed-level test needs at least two seeds", hint="train more seeds of the study")
+        self._seeds = seeds
         self._members = [np.flatnonzero(seeds == s) for s in range(self.n_seeds)]
-        self._demean = np.eye(y.size) - _same(seeds) / np.bincount(seeds)[seeds]
-        self._x = self._demean @ x
+        self._x = x - seed_means(x, seeds)
         self._x[np.abs(self._x) < 1e-12 * np.abs(x).max()] = 0.0  # a column constant within seeds is no column
-        self._inverse = np.linalg.pinv(self._x, rcond=1e-10)  # (p, n)
-        self._y = self._demean @ y
-
-    @cached_property
-    def _residual_maker(self) -> Floats:
-        return self._demean - self._x @ self._inverse
+        left, sizes, right = np.linalg.svd(self._x, full_matrices=False)
+        kept = sizes > 1e-10 * sizes[0]
+        self._basis = left[:, kept]  # (n, rank)
+        self._inverse = (right[kept].T / sizes[kept]) @ left[:, kept].T  # (p, n)
+        self._y = y - seed_means(y[:, None], seeds)[:, 0]
 
     @cached_property
     def _leverage_roots(self) -> list[Floats]:
-        """Per seed the pseudo-inverse square root of its block of the residual maker (the CR2 correction)."""
+        """Per seed the pseudo-inverse square root of its block of the residual maker (the CR2 correction).
+
+        The residual maker is (n, n): only these blocks of it are ever formed, once for seeds with the same rows.
+        """
+        known: dict[bytes, Floats] = {}
         roots = []
         for members in self._members:
-            values, vectors = np.linalg.eigh(self._residual_maker[np.ix_(members, members)])
-            kept = values > 1e-8
-            roots.append((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
+            key = self._x[members].tobytes()
+            if key not in known:
+                own = self._basis[members]
+                known[key] = leverage_root(np.eye(members.size) - 1.0 / members.size - own @ own.T)
+            roots.append(known[key])
         return roots
 
     def hypothesis(self, rows: Floats) -> "SeedHypothesis | None":
@@ -109,35 +114,57 @@ class SeedStrata:
         if not estimable or np.linalg.matrix_rank(gram) < q:
             return None
         white = np.linalg.inv(np.linalg.cholesky(gram)) @ parts
-        makers = np.concatenate(
-            [
-                white[:, m] @ root @ self._residual_maker[m]
-                for m, root in zip(self._members, self._leverage_roots, strict=True)
-            ]
-        )
+        loads = np.empty_like(white)
+        for members, root in zip(self._members, self._leverage_roots, strict=True):
+            loads[:, members] = white[:, members] @ root
         n_seeds = sum(bool(np.abs(white[:, m]).max() > 1e-10) for m in self._members)
-        working = makers @ makers.T
-        seen = float(np.trace(working)) / q  # share of the variance that residuals show; 1 if balanced
+        trace, squares = self._working(loads)
+        seen = trace / q  # share of the variance that residuals show; 1 if balanced
         if n_seeds < 2 or seen < LEAST_SEEN:
             return None
         return SeedHypothesis(
             parts=parts,
             white=white,
-            makers=makers / np.sqrt(seen),
-            df_den=float(np.trace(working) ** 2 / np.sum(working**2)),
+            loads=loads / np.sqrt(seen),
+            basis=self._basis,
+            seeds=self._seeds,
+            df_den=trace**2 / squares,
             n_seeds=n_seeds,
         )
 
+    def _working(self, loads: Floats) -> tuple[float, float]:
+        """Trace and sum of squares of M M', M the (seeds * q, n) corrected parts, from its blocks.
+
+        Block s, t is -C_s C_t' with C_s = loads_s U_s (q, rank), and on the diagonal D_s - C_s C_s', D_s of the
+        demeaned loads. The sum over s != t is that of all pairs less the diagonal, in the smaller of two Gram forms.
+        """
+        trace = squares = 0.0
+        crossed = np.stack([loads[:, m] @ self._basis[m] for m in self._members])  # (seeds, q, rank)
+        n_seeds, q, rank = crossed.shape
+        for members, own in zip(self._members, crossed, strict=True):
+            free = loads[:, members] - loads[:, members].mean(axis=1, keepdims=True)
+            outer = own @ own.T
+            block = free @ free.T - outer
+            trace += float(np.trace(block))
+            squares += float(np.sum(block**2) - np.sum(outer**2))
+        if n_seeds * q <= rank:
+            stacked = crossed.reshape(n_seeds * q, rank)
+            return trace, squares + float(np.sum((stacked @ stacked.T) ** 2))
+        stacked = crossed.reshape(n_seeds * q, rank)
+        return trace, squares + float(np.sum((stacked.T @ stacked) ** 2))
+
     def test(self, rows: Floats) -> SeedTest:
         """Test rows @ beta = 0, `rows` of shape (q, p); NaN results when the seeds at hand cannot estimate it."""
-        q = rows.shape[0]
-        hypothesis = self.hypothesis(rows)
+        return self.tested(self.hypothesis(rows), rows.shape[0])
+
+    def tested(self, hypothesis: "SeedHypothesis | None", q: int) -> SeedTest:
+        """Test a prepared hypothesis of `q` rows."""
         if hypothesis is None:
             return _undefined(q)
         statistics, epsilons = hypothesis.statistics(self._y[None, :])
         f, epsilon, df = float(statistics[0]), float(epsilons[0]), hypothesis.df_den
         estimate = float(hypothesis.parts[0] @ self._y)
-        variance = float(np.sum((hypothesis.makers @ self._y) ** 2) * np.sum(hypothesis.parts[0] ** 2))
+        variance = float(np.sum(hypothesis.scores(self._y[None, :]) ** 2) * np.sum(hypothesis.parts[0] ** 2))
         p = f_p_value(f, q, df)
         return SeedTest(
             f=f,
@@ -161,20 +188,30 @@ class SeedHypothesis:
     Attributes
     ----------
     parts, white : (q, n) contributions of the runs to the contrasts, as asked and orthonormal.
-    makers : (seeds * q, n) corrected per-seed parts of the orthonormal contrasts.
+    loads : (q, n) leverage-corrected contributions; applied to the residuals of a seed they give its corrected part.
+    basis : (n, rank) orthonormal basis of the design with seeds removed. seeds : (n,) seed of each run.
     df_den, n_seeds : denominator df and seeds that contribute.
     """
 
     parts: Floats
     white: Floats
-    makers: Floats
+    loads: Floats
+    basis: Floats
+    seeds: npt.NDArray[np.intp]
     df_den: float
     n_seeds: int
+
+    def scores(self, y: Floats) -> Floats:
+        """Corrected parts of the orthonormal contrasts, (B, seeds, q), of responses (B, n)."""
+        free = y - seed_means(y.T, self.seeds).T
+        free = free - (free @ self.basis) @ self.basis.T
+        members = [np.flatnonzero(self.seeds == s) for s in range(int(self.seeds.max()) + 1)]
+        return np.stack([free[:, m] @ self.loads[:, m].T for m in members], axis=1)
 
     def statistics(self, y: Floats) -> tuple[Floats, Floats]:
         """F and Greenhouse-Geisser's epsilon, each (B,), of responses (B, n)."""
         q = self.white.shape[0]
-        scores = (y @ self.makers.T).reshape(y.shape[0], -1, q)
+        scores = self.scores(y)
         spread = np.einsum("bsi,bsj->bij", scores, scores)
         total = np.trace(spread, axis1=1, axis2=2)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -183,8 +220,21 @@ class SeedHypothesis:
         return f, epsilon
 
 
-def _same(seeds: npt.NDArray[np.intp]) -> Floats:
-    return np.asarray(seeds[:, None] == seeds[None, :], dtype=float)
+def seed_means(values: Floats, seeds: npt.NDArray[np.intp]) -> Floats:
+    """Replace values (n, k) by their mean over the runs of the same seed (0-based codes, (n,))."""
+    order = np.argsort(seeds, kind="stable")
+    counts = np.bincount(seeds)
+    present = np.flatnonzero(counts)
+    sums = np.zeros((counts.size, values.shape[1]))
+    sums[present] = np.add.reduceat(values[order], np.r_[0, np.cumsum(counts[present])[:-1]], axis=0)
+    return np.asarray((sums / np.maximum(counts, 1)[:, None])[seeds])
+
+
+def leverage_root(block: Floats) -> Floats:
+    """Pseudo-inverse square root of a symmetric block of the residual maker (the CR2 correction)."""
+    values, vectors = np.linalg.eigh(block)
+    kept = values > 1e-8
+    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
 
 
 def _undefined(q: int) -> SeedTest:

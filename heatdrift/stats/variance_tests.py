@@ -6,7 +6,7 @@ from heatdrift.results import VarianceTest
 from heatdrift.stats.mixed import fit_mixed
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import chi2_p_value
-from heatdrift.stats.spectral import NULL_SEED, spectrum
+from heatdrift.stats.spectral import NULL_SEED, Held, spectrum
 
 
 def variance_tests(model: InteractionModel) -> tuple[VarianceTest, ...]:
@@ -22,7 +22,7 @@ def variance_tests(model: InteractionModel) -> tuple[VarianceTest, ...]:
         held, without = None, _least_squares_loglik(model)
         if others:
             smaller = fit_mixed(model.y, model.x, others)
-            held, without = smaller.covariance / smaller.residual_variance, smaller.loglik
+            held, without = Held(grouping=others[0], ratio=float(smaller.ratios[0])), smaller.loglik
         rlrt = float(max(2.0 * (model.fit.loglik - without), 0.0))
         p, draws = spectrum(model.y, model.x, grouping, held).null_p(rlrt)
         rows.append(

@@ -94,7 +94,9 @@ def main() -> None:
     refits = best(lambda: parametric_bootstrap(model.fit, draws=REFITS, seed=0), 3)
     fit = best(lambda: fit_mixed(model.y, model.x, model.groupings), 20)
     rng = np.random.default_rng(0)
-    noise = np.linalg.cholesky(model.fit.covariance) @ rng.normal(size=(model.y.size, OTHER_REFITS))
+    noise = np.sqrt(model.fit.residual_variance) * rng.normal(size=(model.y.size, OTHER_REFITS))
+    for grouping, variance in zip(model.fit.groupings, model.fit.variances, strict=True):
+        noise += np.sqrt(variance) * grouping.indicator @ rng.normal(size=(grouping.indicator.shape[1], OTHER_REFITS))
     single = by_statsmodels((model.x @ model.fit.beta)[None, :] + noise.T)
     r = by_r()
     out = sys.stdout.write

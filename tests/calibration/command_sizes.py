@@ -80,7 +80,7 @@ def dose_p(model: InteractionModel, y: Floats) -> dict[str, Floats]:
     here = GROUP[model.cells] == 0
     lr = np.array(LRS)[LR[model.cells[here]]]
     seeds, y = _codes(model.seeds[here]), y[:, here]
-    exact = [within_seed_test(lr, row, seeds, draws=ARRANGEMENTS, rng=np.random.default_rng(0)).p for row in y]
+    exact = [within_seed_test(lr, row, seeds, draws=ARRANGEMENTS, seed=0).p for row in y]
     x = np.column_stack([np.ones_like(lr), np.log10(lr)])
     slope = seed_contrast(x, seeds, np.array([0.0, 1.0]), within=True)
     return {

@@ -14,7 +14,7 @@ from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed import MixedFit, fit_many
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.satterthwaite import satterthwaite
-from heatdrift.stats.spectral import spectrum
+from heatdrift.stats.spectral import Held, spectrum
 from heatdrift.stats.spread import cell_spread, extra_f
 
 Floats = npt.NDArray[np.float64]
@@ -136,12 +136,10 @@ def likelihood_ratio(model: InteractionModel, y: Floats) -> Sizes:
 def design_checks(model: InteractionModel, y: Floats, terms: tuple[str, ...]) -> Sizes:
     """Seed x factor checks of the named factors."""
     found: Sizes = {}
-    seeds = np.eye(len(model.seed_names))[model.seeds]
     for name in terms:
         level = DESIGN.level_codes(name)[model.cells]
-        indicator = np.eye(int(level.max()) + 1)[level]
-        crossed = (seeds[:, :, None] * indicator[:, None, :]).reshape(y.shape[1], -1)
-        f, df_num, df_den = extra_f(y, np.hstack([model.x, seeds]), np.hstack([model.x, seeds, crossed]))
+        crossed = level * len(model.seed_names) + model.seeds
+        f, df_num, df_den = extra_f(y, model.x, model.seeds, crossed)
         p = f_tail(f, df_num, df_den) if df_num > 0 and df_den > 0 else np.full(y.shape[0], np.nan)
         found[("check: seed x factor", name)] = rejects(p)
     return found
@@ -189,9 +187,8 @@ def slope_variance(model: InteractionModel, y: Floats) -> Sizes:
     both = with_slopes(model)
     null = fit_many(y, model.x, model.groupings)
     rlrt = 2.0 * (fit_many(y, both.x, both.groupings).loglik - null.loglik)
-    same = model.seeds[:, None] == model.seeds[None, :]
     p = [
-        spectrum(response, model.x, both.groupings[1], np.eye(y.shape[1]) + ratio * same).null_p(
+        spectrum(response, model.x, both.groupings[1], Held(model.groupings[0], float(ratio))).null_p(
             max(float(value), 0.0), draws=NULL_DRAWS, seed=i
         )[0]
         for i, (response, ratio, value) in enumerate(zip(y, null.ratios[:, 0], rlrt, strict=True))

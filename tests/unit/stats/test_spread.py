@@ -29,11 +29,12 @@ def test_ratio_p_is_large_for_equal_and_small_for_unequal_variances():
 
 def test_extra_f_is_the_regression_f_and_nan_without_error_df():
     rng = np.random.default_rng(3)
-    small = np.column_stack([np.ones(20), rng.normal(size=20)])
-    large = np.column_stack([small, rng.normal(size=(20, 2)), small[:, 1]])  # one column is redundant
+    two, four = np.arange(20) % 2, np.arange(20) % 4
+    x = np.column_stack([np.ones(20), rng.normal(size=20), two])  # the means of the groups make one column redundant
     y = rng.normal(size=(1, 20))
-    f, df_num, df_den = extra_f(y, small, large)
-    rss = [np.linalg.lstsq(x, y[0], rcond=None)[1] for x in (small, large[:, :4])]
-    assert (df_num, df_den) == (2, 16)
-    assert f[0] == pytest.approx(((rss[0] - rss[1]) / 2 / (rss[1] / 16)).item())
-    assert np.isnan(extra_f(y, small, np.eye(20))[0]).all()
+    f, df_num, df_den = extra_f(y, x, two, four)
+    columns = [np.column_stack([np.eye(int(c.max()) + 1)[c], x[:, 1]]) for c in (two, four)]
+    rss = [np.linalg.lstsq(c, y[0], rcond=None)[1] for c in columns]
+    assert (df_num, df_den) == (2, 15)
+    assert f[0] == pytest.approx(((rss[0] - rss[1]) / 2 / (rss[1] / 15)).item())
+    assert np.isnan(extra_f(y, x, two, np.arange(20))[0]).all()

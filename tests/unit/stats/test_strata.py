@@ -81,7 +81,9 @@ def test_a_cell_with_one_run_does_not_make_its_contrast_too_easy():
     y = np.random.default_rng(3).normal(size=(4000, int(kept.sum())))
     f, _ = hypothesis.statistics(y)
     assert float(np.mean(stats.f.sf(f, 1, hypothesis.df_den) < 0.05)) < 0.07
-    assert float(np.sum(hypothesis.makers**2)) == pytest.approx(1.0)  # unbiased under equal variances
+    assert float(np.sum(hypothesis.scores(np.eye(int(kept.sum()))) ** 2)) == pytest.approx(
+        1.0
+    )  # unbiased under equal variances
 
 
 def test_split_plot_identity_with_the_matching_mixed_model():
