@@ -35,12 +35,13 @@ def degrees(df: float) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value as papers print it: three decimals, `< .001` below."""
+    """Return a p-value as papers print it: three decimals, more next to .05, `< .001` below."""
     if p is None or math.isnan(p):
         return NOT_MEASURED
     if p < 0.001:
         return "< .001"
-    return f"{p:.3f}".replace("0.", ".", 1)
+    places = next(n for n in range(3, 20) if p == 0.05 or float(f"{p:.{n}f}") != 0.05)
+    return f"{p:.{places}f}".replace("0.", ".", 1)
 
 
 def interval(low: float | None, high: float | None) -> str:

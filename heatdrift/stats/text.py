@@ -22,10 +22,13 @@ def signed(value: float) -> str:
 
 
 def p_text(p: float) -> str:
-    """`p = 0.034`; below 0.0001 only that."""
+    """`p = 0.034`; below 0.0001 only that; next to 0.05 as many digits as tell the side."""
     if math.isnan(p):
         return "p n/a"
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+    if p < 1e-4:
+        return "p < 0.0001"
+    digits = next(n for n in range(2, 18) if p == 0.05 or float(f"{p:.{n}g}") != 0.05)
+    return f"p = {p:.{digits}g}"
 
 
 def counted(n: int, what: str) -> str:

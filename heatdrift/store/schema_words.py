@@ -36,7 +36,7 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ),
     ("", "protocol"): Words(
         "",
-        "how the data were split and the epoch selected: leakfree; imported runs: as their source says",
+        "how the data were split and the epoch selected: leakfree or preprint; imported runs: as their source says",
         "never",
     ),
     ("", "backbone"): Words("", "pretrained model: open_clip name and tag, or the name of one given by paths", "never"),
@@ -54,7 +54,9 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
         "count", "earliest epoch of highest validation accuracy", "the run did not get that far"
     ),
     ("", "select_on"): Words(
-        "", "split that selects the epoch: val; test only for imported runs of the protocol preprint", _UNKNOWN
+        "",
+        "split that selects the epoch: val; test under protocol preprint (val_acc_pct is then on test)",
+        _UNKNOWN,
     ),
     ("", "batch_size"): Words("images", "images per step", _UNKNOWN),
     ("", "weight_decay"): Words("1", "AdamW weight decay on all trained parameters", _UNKNOWN),

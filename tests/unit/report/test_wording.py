@@ -14,7 +14,9 @@ def test_number(value, text):
     assert wording.number(value) == text
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0004, "< .001"), (0.03, ".030"), (1.0, "1.000"), (math.nan, "–")])
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< .001"), (0.03, ".030"), (0.0498, ".0498"), (1.0, "1.000"), (math.nan, "–")]
+)
 def test_p_value(p, text):
     assert wording.p_value(p) == text
 

@@ -14,7 +14,10 @@ def test_signed_number_shows_its_plus():
     assert (signed(1.5), signed(-1.5), signed(float("nan"))) == ("+1.5", "−1.5", "n/a")
 
 
-@pytest.mark.parametrize(("p", "shown"), [(0.0341, "p = 0.034"), (9e-5, "p < 0.0001"), (float("nan"), "p n/a")])
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [(0.0341, "p = 0.034"), (9e-5, "p < 0.0001"), (float("nan"), "p n/a"), (0.0498, "p = 0.0498"), (0.05, "p = 0.05")],
+)
 def test_p_is_never_shown_as_zero(p, shown):
     assert p_text(p) == shown
 
