@@ -61,9 +61,9 @@ def _best(rows: Sequence[PredictorRow], when: str, level: float) -> list[str]:
         sentence += f" Not to be told from {'it' if len(best) == 1 else 'them'} with these cells: {_names(near)}."
     references = [row for row in rows if row.reference and not np.isnan(row.score)]
     if references:
-        shown = ", ".join(f"{row.signal} {signed(row.score)}" for row in references)
+        shown = ", ".join(f"{row.signal} {signed(row.score)} and {signed(row.rho_within_group)}" for row in references)
         equal = [row for row in references if not row.gap_ci_low > 0]
-        sentence += f" References: {shown}."
+        sentence += f" References, over cell means and within data set x method: {shown}."
         sentence += f" The best is not shown to rank better than {_names(equal)}." if equal else ""
     return [sentence]
 
@@ -101,8 +101,8 @@ def _against(rows: Sequence[PredictorRow], when: str) -> list[str]:
         return []
     return [
         f"{_PLACE[when]}, scored against the direction fixed before looking (interval below 0, not adjusted for "
-        f"{counted(len(rows), 'signal')}): {_names(against)}. A direction turned round after looking would be no "
-        "prediction."
+        f"{counted(len(rows), 'signal')}, references included): {_names(against)}. "
+        "A direction turned round after looking would be no prediction."
     ]
 
 
