@@ -6,15 +6,11 @@ from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Facts, Note, Section, Table, text_table
 from heatdrift.report.caveats import selection_sentences, singular_caveats
 from heatdrift.report.comparisons import dose_blocks
+from heatdrift.report.contrasts import contrast_figure, contrast_table, means_table
+from heatdrift.report.correlation import correlation_figure
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.layer_tests import layer_test_blocks
-from heatdrift.report.result_figures import (
-    contrast_figure,
-    contrast_table,
-    correlation_figure,
-    means_table,
-)
 from heatdrift.report.section_words import missing_notes, sentences
 from heatdrift.report.study_data import DRIFT, StudyData
 from heatdrift.results import InteractionResult, TermTest

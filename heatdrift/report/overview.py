@@ -7,9 +7,9 @@ import polars as pl
 from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Finding, Note, Section, frame_table
 from heatdrift.report.caveats import accuracy_caveats, singular_caveats, study_caveats
+from heatdrift.report.correlation import group_label
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.layer_tests import named_findings
-from heatdrift.report.result_figures import group_label
 from heatdrift.report.study_data import StudyData
 from heatdrift.results import CorrelationResult, InteractionResult
 
