@@ -24,6 +24,21 @@ METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # model
 PAIR: Final = ("delta_erf95_pct", "retention_pct")
 LAYER_METRICS: Final = ("entropy", "erf95")  # tested per block and head
 PER_DATASET: Final = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
+PROVENANCE_WORDS: Final = {
+    "dirty": "uncommitted changes",
+    "diff_sha256": "SHA-256 of the uncommitted changes",
+    "backbone_sha256": "SHA-256 of the weights",
+    "preprocess": "preprocessing",
+    "data_sha256": "SHA-256 of the data",
+    "split_sha256": "SHA-256 of the split",
+    "n_train": "training images",
+    "n_val": "validation images",
+    "n_probe": "probe images",
+    "n_test": "test images",
+    "n_transfer": "transfer images",
+    "template": "prompt",
+    "select_on": "split that selected the epoch",
+}
 # Per-block and per-head values at the selected epoch only: of ten thousand runs all epochs would not fit into memory.
 _SELECTED: Final = (
     "SELECT v.* FROM {view} v JOIN runs r USING (study, cell_id) WHERE study = $study AND v.epoch = r.selected_epoch "
@@ -185,7 +200,8 @@ def _provenance(runs: "pl.DataFrame") -> "dict[str, list[tuple[str, str]]]":
         for column in columns:
             values = frame[column].drop_nulls().unique().sort().to_list() if column in frame.columns else []
             if values:
-                found.append((column, ", ".join(_as_words(v) for v in values)))
+                name = PROVENANCE_WORDS.get(column, column.replace("_", " "))
+                found.append((name, ", ".join(_as_words(v) for v in values)))
         return found
 
     targets = {
@@ -204,6 +220,8 @@ def _provenance(runs: "pl.DataFrame") -> "dict[str, list[tuple[str, str]]]":
 
 def _as_words(value: object) -> str:
     """A value as text; a JSON object, as the packages are kept, as `name version` pairs."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     text = str(value)
     if not text.startswith("{"):
         return text
@@ -217,4 +235,5 @@ def _span(runs: "pl.DataFrame") -> "list[tuple[str, str]]":
     started, finished = runs["started_at"].drop_nulls(), runs["finished_at"].drop_nulls()
     if started.is_empty() or finished.is_empty():
         return []
-    return [("first run started", str(started.min())), ("last run finished", str(finished.max()))]
+    ends = {"first run started": started.min(), "last run finished": finished.max()}
+    return [(name, f"{str(moment)[:19]} UTC") for name, moment in ends.items()]

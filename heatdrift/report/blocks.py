@@ -31,10 +31,11 @@ class Note:
 class Finding:
     """The sentences of one result and, beside them, the caveats that its checks raised; the first few are open.
 
-    `section_id` is the section that has the figures, the tables and every sentence.
+    `finding_id` is its anchor, `section_id` that of its figures and tables.
     """
 
     kind: ClassVar = "finding"
+    finding_id: str = ""
     title: str
     sentences: tuple[str, ...]
     caveats: tuple[str, ...] = ()
@@ -43,12 +44,12 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sentences:
-    """What a result says, sentence by sentence; long lists are folded after the first few."""
+class Pointer:
+    """A link to another place of the page: a section says with it where its result stands in words."""
 
-    kind: ClassVar = "sentences"
-    title: str
-    texts: tuple[str, ...]
+    kind: ClassVar = "pointer"
+    text: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ class Facts:
 
     kind: ClassVar = "facts"
     title: str = ""
+    anchor: str = ""
     pairs: tuple[tuple[str, str], ...]
     large: bool = False
 
@@ -81,7 +83,7 @@ class LegendEntry:
     label: str
     colour: str
     path: str = ""
-    look: Literal["mark", "line", "dashed", "swatch", "faint"] = "mark"
+    look: Literal["mark", "line", "dashed", "dashes", "swatch", "faint"] = "mark"
     width: float = 2.0
     opacity: float = 1.0
 
@@ -178,7 +180,7 @@ class Gallery:
     table: Table
 
 
-Block = Note | Finding | Sentences | Facts | Table | Matrix | Figure | Gallery
+Block = Note | Finding | Pointer | Facts | Table | Matrix | Figure | Gallery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,18 +67,25 @@ def layered(*layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
     return alt.LayerChart(layer=list(layers), width=WIDTH, height=height, autosize=fit)
 
 
-def _base_line(value: float | None, axis: alt.Axis, scale: alt.Scale) -> list[alt.Chart]:
-    """Return the level line of the pretrained model, or nothing where it has no value; it shares axis and scale."""
-    if value is None:
-        return []
-    rule = alt.Chart(alt.sequence(1)).mark_rule(strokeDash=[2, 3], strokeWidth=1.2, color=COLOUR["base"])
-    return [rule.encode(y=alt.YDatum(value, type="quantitative", axis=axis, scale=scale))]
+def _level_lines(base: float | None, chance: float | None, axis: alt.Axis, scale: alt.Scale) -> list[alt.Chart]:
+    """Return the levels of the pretrained model and of chance, those that have a value; they share axis and scale."""
+    looks: tuple[tuple[float | None, list[int], str], ...] = ((base, [2, 3], "base"), (chance, [7, 4], "muted"))
+    return [
+        alt.Chart(alt.sequence(1))
+        .mark_rule(strokeDash=dash, strokeWidth=1.2, color=COLOUR[colour])
+        .encode(y=alt.YDatum(value, type="quantitative", axis=axis, scale=scale))
+        for value, dash, colour in looks
+        if value is not None
+    ]
 
 
 def dose_response(
-    frame: Frame, *, place: str, metric: str, title: str, domain: tuple[float, float], base: float | None, points: bool
-) -> alt.LayerChart:
+    frame: Frame, *, place: str, metric: str, title: str, domain: tuple[float, float], base: float | None,
+    chance: float | None = None, points: bool,
+) -> alt.LayerChart:  # fmt: skip
     """Mean and interval of `metric` over seeds against the learning rate, one line per method, single seeds faint.
+
+    Levels: `base` of the pretrained model, `chance` of guessing among the classes; None where there is none.
 
     Reads the data sets `means` (place, method, lr, lr_shown, metric, n, mean, low, high) and, with `points`, `runs`
     (place, method, lr, lr_beside, seed_label, n and the column `metric`).
@@ -95,7 +102,7 @@ def dose_response(
         alt.Tooltip("high:Q", title="interval to", format=".4~g"),
     ]
     y = alt.Y("mean:Q", axis=y_axis, scale=y_scale)
-    layers = _base_line(base, y_axis, y_scale)
+    layers = _level_lines(base, chance, y_axis, y_scale)
     if points:
         seed_tip = [
             *tip[:3],
@@ -142,8 +149,9 @@ def layer_heatmap(*, place: str, method: str, n_layers: int, limit: float) -> al
 
 
 def trajectory(
-    frame: Frame, *, place: str, metric: str, title: str, domain: tuple[float, float], base: float | None
-) -> alt.LayerChart:
+    frame: Frame, *, place: str, metric: str, title: str, domain: tuple[float, float], base: float | None,
+    chance: float | None = None,
+) -> alt.LayerChart:  # fmt: skip
     """Mean of `metric` over seeds after each epoch, one line per cell: colour by method, weight by learning rate.
 
     Reads `trajectories` (place, method, lr, epoch, metric, n, mean, low, high).
@@ -175,7 +183,7 @@ def trajectory(
             alt.Tooltip("high:Q", title="interval to", format=".4~g"),
         ],
     )
-    return layered(*_base_line(base, y_axis, y_scale), lines.mark_line().encode(strokeWidth=weight), marks)
+    return layered(*_level_lines(base, chance, y_axis, y_scale), lines.mark_line().encode(strokeWidth=weight), marks)
 
 
 def line_weights(n: int) -> list[float]:

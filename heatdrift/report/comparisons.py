@@ -6,7 +6,7 @@ from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Section, Table, text_table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.section_words import missing_notes, result_notes, sentences
+from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.theme import method_title
 from heatdrift.results import DoseResult, PairedResult
@@ -24,7 +24,7 @@ def paired_section(inp: ReportInput, data: StudyData) -> Section:
         lead = (
             f"How {a} and {b} differ when data set, learning rate and seed are the same, averaged over learning rates."
         )
-        blocks = [*_paired_figure(result, data), *sentences(result.findings), *result_notes(result.left_out)]
+        blocks = [*_paired_figure(result, data), *in_words(result.findings, "paired"), *result_notes(result.left_out)]
     blocks += missing_notes(inp, "paired", "No paired comparison of two methods was computed for this study.", blocks)
     return Section(section_id="paired", title="Paired comparison", lead=lead, blocks=tuple(blocks))
 
@@ -72,8 +72,9 @@ def _paired_table(result: PairedResult, data: StudyData, pair: str, only: str) -
          "yes" if r.same_sign else "no")
         for r in result.rows
     ]  # fmt: skip
-    heads = ("metric", "data set", pair, "unit", level_words(result.conf_level), "t", "df", "p", "p (Holm)",
-             "n (seeds)", "n (pairs)", "one sign everywhere")  # fmt: skip
+    heads = ("metric", "data set", pair, "unit", level_words(result.conf_level), "t", "df", "p",
+             wording.holm_head(r.seed_p for r in result.rows), "n (seeds)", "n (pairs)",
+             "one sign everywhere")  # fmt: skip
     return text_table("Seed-level test of the paired differences: the headline", heads, rows, text_columns=2)
 
 
@@ -85,7 +86,7 @@ def _published_table(result: PairedResult, data: StudyData, pair: str, only: str
         for r in result.rows
     ]  # fmt: skip
     heads = ("metric", "data set", "n (pairs)", method_title(result.method_a), method_title(result.method_b), pair,
-             "dz", "t", "p", "p (Holm)", "p (Wilcoxon)")  # fmt: skip
+             "dz", "t", "p", wording.holm_head(r.t_p for r in result.rows), "p (Wilcoxon)")  # fmt: skip
     caption = (
         "The same over pairs, as such studies publish it: every pair counts as independent, although the pairs of one "
         "seed share it, so these p-values are too small where seeds react differently"
@@ -98,7 +99,7 @@ def dose_blocks(inp: ReportInput, data: StudyData) -> list[Block]:
     result = inp.dose
     if result is None:
         return missing_notes(inp, "dose", "No trend over learning rates was computed for this study.", [])
-    return [*_dose_figure(result, data), *sentences(result.findings), *result_notes(result.left_out)]
+    return [*_dose_figure(result, data), *in_words(result.findings, "dose"), *result_notes(result.left_out)]
 
 
 def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
@@ -127,7 +128,8 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
     )
     table = text_table(
         f"Trend over learning rates within each group. {result.rows[0].p_method if result.rows else ''}",
-        ("metric", "group", "n (runs)", "Spearman ρ", "exact p", "p (Holm)", "smallest possible p",
+        ("metric", "group", "n (runs)", "Spearman ρ", "exact p",
+         wording.holm_head(r.p_exact for r in result.rows), "smallest possible p",
          "change per tenfold", "unit", level, "monotone"),
         [
             (data.metric_title(r.metric), f"{r.dataset or result.datasets[0]} · {method_title(r.method)}", str(r.n),

@@ -82,32 +82,30 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
 
 
 def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], caption: str) -> Table:
-    """Return differences of methods from a model, one row each, beside their seed-level twins where there are any."""
+    """Return differences of methods from a model, one row each, beside their seed-level twins where there are any.
+
+    p-values adjusted over the rows of this table stand in a column that says over how many; one row needs none.
+    """
     twins = {(c.dataset, c.lr, c.method_a, c.method_b): c for c in result.robust_contrasts}
     beside = [twins.get((c.dataset, c.lr, c.method_a, c.method_b)) for c in contrasts]
     rows: list[tuple[str, ...]] = [
         (
-            c.dataset or wording.NOT_MEASURED, contrast_label(c), wording.number(c.estimate), wording.number(c.se),
-            wording.interval(c.ci_low, c.ci_high), wording.degrees(c.df), wording.number(c.t), wording.p_value(c.p),
-            wording.p_value(c.p_holm), c.df_method.replace("_", "-"),
+            c.dataset or "all", contrast_label(c), wording.number(c.estimate), wording.number(c.se),
+            wording.interval(c.ci_low, c.ci_high), wording.degrees(c.df), c.df_method.replace("_", "-"),
+            wording.number(c.t), wording.p_value(c.p), wording.p_value(c.p_holm),
         )
         for c in contrasts
     ]  # fmt: skip
     level = wording.percent(result.conf_level)
     heads: tuple[str, ...] = (
-        "data set",
-        "contrast",
-        f"estimate ({result.unit})",
-        "SE",
-        f"{level} interval",
-        "df",
-        "t",
-        "p",
-        "p (Holm)",
-        "df by",
-    )
+        "data set", "contrast", f"estimate ({result.unit})", "SE", f"{level} interval", "df", "df by", "t", "p",
+        wording.holm_head(c.p for c in contrasts),
+    )  # fmt: skip
+    if len(contrasts) == 1:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     if any(beside):
-        heads += (f"seed-level {level} interval", "seed-level df", "seed-level p (Holm)")
+        family = wording.holm_head(twin.p for twin in beside if twin is not None)
+        heads += (f"seed-level {level} interval", "seed-level df", f"seed-level {family}")
         rows = [(*row, *_seed_level(twin)) for row, twin in zip(rows, beside, strict=True)]
     return text_table(caption, heads, rows, text_columns=2)
 

@@ -6,7 +6,7 @@ from heatdrift.report import result_charts, wording
 from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Table, text_table
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
-from heatdrift.report.study_data import StudyData, has_values
+from heatdrift.report.study_data import FLOOR, StudyData, has_values
 from heatdrift.report.summaries import line_ends, padded_extent
 from heatdrift.report.theme import method_title
 from heatdrift.results import Association, CorrelationResult
@@ -32,7 +32,6 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
     name = f"{figure_id}-lines"
     data.datasets[name] = _lines(result, data)
     a = result.pooled
-    pooled = f"pooled, r = {wording.number(a.pearson, 2)}, n = {a.n}"
     panels = []
     for i, place in enumerate(places, start=1):
         chart = result_charts.correlation(
@@ -42,8 +41,11 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
             x=result.x,
             y=result.y,
             titles=(data.axis_title(result.x), data.axis_title(result.y)),
-            domains=(padded_extent(pairs[result.x]), padded_extent(pairs[result.y])),
-            pooled=pooled,
+            domains=(
+                padded_extent(pairs[result.x], floor=FLOOR.get(result.x)),
+                padded_extent(pairs[result.y], floor=FLOOR.get(result.y)),
+            ),
+            pooled="pooled",
             rising=not a.pearson < 0,
             lines=name,
             points="runs",
@@ -51,9 +53,9 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
         panels.append(draw_panel(f"{figure_id}-{i}", place, chart, data.datasets))
     lines = (
         LegendEntry(
-            label=f"pooled line over all groups (r = {wording.number(a.pearson, 2)})",
+            label=f"pooled line over all groups (r = {wording.number(a.pearson, 2)}, n = {a.n})",
             colour="var(--ink)",
-            look="dashed",
+            look="dashes",
         ),
         *(
             (LegendEntry(label="runs of the other panels", colour="var(--ghost)", look="swatch"),)

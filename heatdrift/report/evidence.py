@@ -11,16 +11,11 @@ from heatdrift.report.correlation import correlation_figure
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.layer_tests import layer_test_blocks
-from heatdrift.report.section_words import missing_notes, sentences
+from heatdrift.report.section_words import in_words, missing_notes
 from heatdrift.report.study_data import DRIFT, StudyData
 from heatdrift.results import InteractionResult, TermTest
 
-DDF_WORDS = {
-    "strata": "seed-level (error strata)",
-    "satterthwaite": "model, Satterthwaite",
-    "kenward_roger": "model, Kenward–Roger",
-}
-DDF_ORDER = tuple(DDF_WORDS)
+DDF_WORDS = {"strata": "seed-level F", "satterthwaite": "Satterthwaite F", "kenward_roger": "Kenward–Roger F"}
 
 
 def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
@@ -82,6 +77,7 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
     name = data.metric_title(result.metric)
     fit = Facts(
         title=f"Model of {name} ({result.unit})",
+        anchor=f"model-{result.metric}",
         pairs=(
             (
                 "formula",
@@ -100,7 +96,7 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
         ),
     )
     blocks: list[Block] = [fit, *contrast_figure(result, data, figure_id), _tests(result, name), *_checks(result, name)]
-    blocks += sentences(result.findings)
+    blocks += in_words(result.findings, result.metric)
     blocks[1:1] = [Note(text=text, tone="caveat") for text in singular_caveats(result)]
     if result.method_effects:
         caption = f"Difference of {name} between methods, averaged over learning rates and data sets, seed-level test"
@@ -155,29 +151,32 @@ def _folded(table: Table) -> Table:
 
 def _tests(result: InteractionResult, name: str) -> Table:
     """Set the tests of each term side by side, the seed-level one, which is the headline, first."""
-    by_term: dict[str, dict[str, str]] = {}
-    for test in result.tests:
-        df = f"F({wording.degrees(test.df_num)}, {wording.degrees(test.df_den)}) = {wording.number(test.f)}"
-        by_term.setdefault(test.term, {})[test.method] = f"{df}, p {_equals(test.p)}{_corrected(test)}"
-    rows = [(term, *(found.get(m, wording.NOT_MEASURED) for m in DDF_ORDER)) for term, found in by_term.items()]
-    caption = f"Tests of {name}, type III. The seed-level test is the headline."
-    if any(test.p_box is not None for test in result.tests):
+    heads, rows = ["term"], {test.term: [test.term] for test in result.tests}
+    for ddf, words in DDF_WORDS.items():
+        tests = {test.term: test for test in result.tests if test.method == ddf}
+        columns: dict[str, dict[str, str]] = {
+            words: {term: _f_text(test) for term, test in tests.items()},
+            "p": {term: wording.p_value(test.p) for term, test in tests.items()},
+        }
+        for head, field in (("Box p", "p_box"), ("Greenhouse–Geisser p", "p_gg")):
+            if any(getattr(test, field) is not None for test in tests.values()):
+                columns[head] = {term: wording.p_value(getattr(test, field)) for term, test in tests.items()}
+        heads += columns
+        for term, row in rows.items():
+            row += [texts.get(term, wording.NOT_MEASURED) for texts in columns.values()]
+    caption = (
+        f"Tests of {name}, type III. The seed-level test (error strata) is the headline, those of the model beside it."
+    )
+    if "Box p" in heads:
         caption += " Box p is what a finding rests on: corrected for variances that differ between levels."
-    if any("GG p" in _corrected(test) for test in result.tests):
-        caption += " GG p: Greenhouse–Geisser's correction for unequal variances of the differences."
-    return text_table(caption, ("term", *DDF_WORDS.values()), rows)
+    if "Greenhouse–Geisser p" in heads:
+        caption += " Greenhouse and Geisser correct for unequal variances of the differences."
+    return text_table(caption, heads, list(rows.values()))
 
 
-def _corrected(test: TermTest) -> str:
-    """Return Box's p-value, and Greenhouse-Geisser's, where the test has one that differs from p."""
-    found = {"Box p": test.p_box, "GG p": test.p_gg}
-    parts = [f"{name} {_equals(p)}" for name, p in found.items() if p is not None and p != test.p]
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _equals(p: float) -> str:
-    text = wording.p_value(p)
-    return text if text.startswith("<") else f"= {text}"
+def _f_text(test: TermTest) -> str:
+    """Return `F(3, 12) = 18.1`."""
+    return f"F({wording.degrees(test.df_num)}, {wording.degrees(test.df_den)}) = {wording.number(test.f)}"
 
 
 def _checks(result: InteractionResult, name: str) -> list[Table]:
@@ -208,7 +207,10 @@ def correlations(inp: ReportInput, data: StudyData) -> Section:
     """Return every correlation: the scatter with its groups, and the table of associations."""
     blocks: list[Block] = []
     for i, result in enumerate(inp.correlations, start=1):
-        blocks += [*correlation_figure(result, data, f"fig-correlation-{i}"), *sentences(result.findings)]
+        blocks += [
+            *correlation_figure(result, data, f"fig-correlation-{i}"),
+            *in_words(result.findings, f"correlation-{i}"),
+        ]
     lead = "Whether drift goes with zero-shot retention, and whether that holds inside the groups."
     lead = lead if blocks else ""
     blocks += missing_notes(inp, "correlation", "No correlation was computed for this study.", blocks)

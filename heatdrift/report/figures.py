@@ -1,11 +1,14 @@
 """Figures of what was measured: dose-response, layer heatmaps, trajectories; or a note that says what is missing."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from heatdrift.report import charts, wording
 from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Panel, frame_table
+from heatdrift.report.caveats import ACCURACIES
 from heatdrift.report.drawing import draw_panel
-from heatdrift.report.study_data import BASE, HEATMAP, TRAJECTORIES, StudyData, has_values
+from heatdrift.report.study_data import BASE, FLOOR, HEATMAP, TRAJECTORIES, StudyData, has_values
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.theme import PALETTE, SHAPE_PATHS, method_title
 
@@ -36,14 +39,18 @@ def dose_response(
     for metric in (m for m in metrics if m not in missing):
         base = BASE.get(metric)
         rows = means.filter(pl.col("metric") == metric)
-        low, high, cut = padded_domain(
-            _with_singles(rows, data, metric), point="mean", low="low", high="high", base=base
-        )
-        cut_any |= cut
         for place in sorted(rows["place"].unique().to_list()):
+            # Data sets are not equally hard: on one axis the accuracies of a hard one would be a flat line.
+            own = metric in ACCURACIES
+            chance = data.chance.get(place) if own else None
+            low, high, cut = padded_domain(
+                _with_singles(rows, data, metric, place if own else None), point="mean", low="low", high="high",
+                inside=[level for level in (base, chance) if level is not None], floor=FLOOR.get(metric),
+            )  # fmt: skip
+            cut_any |= cut
             chart = charts.dose_response(
                 data.frame, place=place, metric=metric, title=data.axis_title(metric), domain=(low, high), base=base,
-                points=data.single_runs,
+                chance=chance, points=data.single_runs,
             )  # fmt: skip
             panel_id = f"{figure_id}-{len(panels) + 1}"
             panels.append(draw_panel(panel_id, _panel_title(data, place), chart, data.datasets))
@@ -57,6 +64,7 @@ def dose_response(
         )
     if any(m in BASE for m in metrics):
         legend.append(LegendEntry(label="pretrained model", colour="var(--base)", look="dashed"))
+    caption += _accuracy_words(data, [m for m in metrics if m not in missing], legend)
     if not data.single_runs:
         caption += f" Single runs are not drawn: there are {data.runs.height:,}; the intervals use all of them."
     if cut_any:
@@ -88,6 +96,15 @@ def dose_response(
     return (figure, *notes)
 
 
+def _accuracy_words(data: StudyData, metrics: Sequence[str], legend: list[LegendEntry]) -> str:
+    """Return what a caption says about the axes of accuracies; the chance line is added to the legend."""
+    if not any(metric in ACCURACIES for metric in metrics):
+        return ""
+    if data.chance:
+        legend.append(LegendEntry(label="chance", colour="var(--muted)", look="dashes"))
+    return " Each data set has an accuracy axis of its own." if len(data.drawn) > 1 else ""
+
+
 def _only_place(data: StudyData) -> str:
     """Return the words that name the data set once, in the caption, where there is one only."""
     return f"Data set: {data.places[0]}. " if len(data.places) == 1 else ""
@@ -98,9 +115,12 @@ def _panel_title(data: StudyData, place: str) -> str:
     return place if len(data.places) > 1 else ""
 
 
-def _with_singles(rows: pl.DataFrame, data: StudyData, metric: str) -> pl.DataFrame:
-    """Add the single runs to the means, so that an axis holds both."""
-    singles = data.runs.select(mean=metric).drop_nulls() if data.single_runs else data.runs.select(mean=metric).clear()
+def _with_singles(rows: pl.DataFrame, data: StudyData, metric: str, place: str | None) -> pl.DataFrame:
+    """Add the single runs to the means, so that an axis holds both; those of one place where the axis is its own."""
+    runs = data.runs if data.single_runs else data.runs.clear()
+    if place is not None:
+        rows, runs = rows.filter(pl.col("place") == place), runs.filter(pl.col("place") == place)
+    singles = runs.select(mean=metric).drop_nulls()
     return pl.concat([rows.select("mean", "low", "high"), singles], how="diagonal")
 
 
@@ -176,16 +196,23 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
     panels: list[Panel] = []
     for metric in shown:
         measured = means.filter(pl.col("metric") == metric)
-        rows = measured.select("mean", low="mean", high="mean")
-        low, high, _ = padded_domain(rows, point="mean", low="low", high="high", base=BASE.get(metric))
+        base = BASE.get(metric)
         for place in sorted(measured["place"].unique().to_list()):
+            own = metric in ACCURACIES
+            chance = data.chance.get(place) if own else None
+            rows = measured.filter(pl.col("place") == place) if own else measured
+            low, high, _ = padded_domain(
+                rows, point="mean", low="mean", high="mean", floor=FLOOR.get(metric),
+                inside=[level for level in (base, chance) if level is not None],
+            )  # fmt: skip
             chart = charts.trajectory(
                 data.frame,
                 place=place,
                 metric=metric,
                 title=data.axis_title(metric),
                 domain=(low, high),
-                base=BASE.get(metric),
+                base=base,
+                chance=chance,
             )
             panels.append(draw_panel(f"{figure_id}-{len(panels) + 1}", _panel_title(data, place), chart, data.datasets))
     lrs = [wording.learning_rate(lr) for lr in data.frame.lrs]
@@ -194,6 +221,8 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
         LegendEntry(label=label, colour="var(--ink)", look="line", width=width, opacity=opacity)
         for label, width, opacity in looks
     ]
+    keys = [*method_legend(data), *weights]
+    axes = _accuracy_words(data, shown, keys)
     heads = {"metric": "metric", **CELL_HEADS, "epoch": "epoch", **INTERVAL_HEADS}
     some = data.datasets["trajectories"]["lr"].n_unique() < len(data.frame.lrs)
     left_out = [*data.not_drawn, *(["Some learning rates have no line."] if some else [])]
@@ -203,11 +232,11 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
         figure_id=figure_id,
         title="How drift and forgetting unfold",
         caption=f"{_only_place(data)}After each epoch, mean over seeds; the higher the learning rate, the bolder the "
-        "line. Intervals are in the tooltips and the table." + "".join(f" {text}" for text in left_out),
+        "line. Intervals are in the tooltips and the table." + axes + "".join(f" {text}" for text in left_out),
         alternative=f"{wording.listed([data.axis_title(m) for m in shown])} against epoch, one line per cell. "
         "The values are in the table below.",
         panels=tuple(panels),
-        legend=(*method_legend(data), *weights),
+        legend=tuple(keys),
         table=frame_table(
             table.sort("metric", "place", "method", "lr", "epoch"),
             "Course over epochs",

@@ -126,12 +126,12 @@ def forest_figure(
             rows = rows.filter(pl.col("row").is_in(order[:MAX_ROWS]))
         kept.append(rows)
     data.datasets[name] = pl.concat(kept).with_columns(pl.selectors.float().round_sig_figs(DIGITS))
-    base = None if forest.zero is None else 0.0
+    base = () if forest.zero is None else (0.0,)
     shown = []
     for i, rows in enumerate(kept, start=1):
         panel = rows["panel"][0]
         extent = data.datasets[name] if forest.shared else rows
-        low, high, some_cut = padded_domain(extent, point="estimate", low="ci_low", high="ci_high", base=base)
+        low, high, some_cut = padded_domain(extent, point="estimate", low="ci_low", high="ci_high", inside=base)
         cut |= some_cut
         n_rows = rows["row"].n_unique()
         chart = forest_chart(forest, data=name, panel=panel, n_rows=n_rows, domain=(low, high))

@@ -12,7 +12,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.section_words import missing_notes, result_notes, sentences
+from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.theme import COLOUR, method_title
@@ -35,7 +35,7 @@ def frontier_section(inp: ReportInput, data: StudyData) -> Section:
         lead = "Which cells give up no retention without need, and how methods compare at equal accuracy or drift."
         figure = _front_figure(result, data)
         blocks = [figure, *_matched_blocks(result, data)]
-        blocks += [*sentences(result.findings), *result_notes(result.left_out)]
+        blocks += [*in_words(result.findings, "frontier"), *result_notes(result.left_out)]
     blocks += missing_notes(inp, "frontier", "No frontier was computed for this study.", blocks)
     return Section(section_id="frontier", title="Accuracy against retention", lead=lead, blocks=tuple(blocks))
 
@@ -101,7 +101,8 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
     for i, place in enumerate(shown, start=1):
         here = rows.filter(pl.col("place") == place)
         domains = tuple(
-            padded_domain(here, point=axis, low=f"{axis}_low", high=f"{axis}_high", base=None)[:2] for axis in "xy"
+            padded_domain(here, point=axis, low=f"{axis}_low", high=f"{axis}_high", inside=(), floor=0.0)[:2]
+            for axis in "xy"
         )
         chart = front_chart(
             data.frame, place=place, titles=titles, interval=f"mean over seeds, {level}", domains=domains

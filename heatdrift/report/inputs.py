@@ -40,6 +40,8 @@ RUNS: Final[dict[str, type[pl.DataType]]] = {
     "selected_epoch": pl.Int64,
     "select_on": pl.String,
     "transfer_set": pl.String,
+    "n_train": pl.Int64,
+    "train_per_class": pl.Int64,
     **_RESULTS,
 }
 EPOCHS: Final[dict[str, type[pl.DataType]]] = {

@@ -14,7 +14,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import scale_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.section_words import missing_notes, result_notes, sentences
+from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS, method_title
 from heatdrift.results import LayerRow, LayersResult
@@ -36,7 +36,7 @@ def layer_test_blocks(inp: ReportInput, data: StudyData) -> list[Block]:
         shown = _tested(results)
         blocks += _block_figure(results, shown, data)
         blocks += _head_figures(results, shown, data)
-        blocks += sentences([text for r in results for text in named_findings(r)])
+        blocks += in_words([text for r in results for text in named_findings(r)], "layers")
         blocks += result_notes(list(dict.fromkeys(text for r in results for text in r.left_out)))
     return blocks + missing_notes(inp, "layers", "No tests of blocks and heads were computed for this study.", blocks)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from heatdrift.report.blocks import Block, Facts, Figure, Finding, Gallery, Matrix, Note, Section, Sentences, Table
+from heatdrift.report.blocks import Block, Facts, Figure, Finding, Gallery, Matrix, Note, Pointer, Section, Table
 from heatdrift.report.document import Document
 
 _SPECIAL: Final = re.compile(r"[\\`*\[\]<>|~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -57,8 +57,8 @@ def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
         case Finding():
             said = [f"### {escaped(block.title)}", *map(escaped, block.sentences)]
             return [*said, "**Before you believe it:**", _items(block.caveats)] if block.caveats else said
-        case Sentences():
-            return [*([f"### {escaped(block.title)}"] if block.title else []), _items(block.texts)]
+        case Pointer():
+            return [f"{escaped(block.text)}."]
         case Facts():
             pairs = _items([f"{name}: {value}" for name, value in block.pairs])
             return [*([f"### {escaped(block.title)}"] if block.title else []), pairs]

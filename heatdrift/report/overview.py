@@ -18,7 +18,7 @@ def findings(inp: ReportInput, data: StudyData) -> Section:
     """Return what the results say, in their own sentences, and beside each the checks that were flagged."""
     blocks: list[Block] = [
         *(_model(result, data) for result in inp.interactions),
-        *(_correlation(result, data) for result in inp.correlations),
+        *(_correlation(result, data, i) for i, result in enumerate(inp.correlations, start=1)),
         *_others(inp, data),
     ]
     if not blocks:
@@ -42,7 +42,8 @@ def _model(result: InteractionResult, data: StudyData) -> Finding:
         caveats.append(f"{wording.counted(result.n_dropped, 'run')} left out for want of a value.")
     title = wording.capital(data.metric_title(result.metric))
     texts = result.findings or (_nothing_supported(result),)
-    return Finding(title=title, sentences=texts, caveats=tuple(caveats), section_id="models")
+    return Finding(title=title, sentences=texts, caveats=tuple(caveats), finding_id=f"finding-{result.metric}",
+                   section_id=f"model-{result.metric}")  # fmt: skip
 
 
 def _nothing_supported(result: InteractionResult) -> str:
@@ -56,7 +57,7 @@ def _nothing_supported(result: InteractionResult) -> str:
     )
 
 
-def _correlation(result: CorrelationResult, data: StudyData) -> Finding:
+def _correlation(result: CorrelationResult, data: StudyData, i: int) -> Finding:
     caveats = list(result.caveats or accuracy_caveats((result.x, result.y), on_test=data.on_test))
     if result.sign_reversal:
         within = ", ".join(f"{group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items())
@@ -69,7 +70,8 @@ def _correlation(result: CorrelationResult, data: StudyData) -> Finding:
     defined = result.pooled.pearson == result.pooled.pearson  # NaN where runs are too few or do not vary
     silent = f"No relation is supported ({size})." if defined else f"No correlation is defined for these runs ({size})."
     texts = result.findings or (silent,)
-    return Finding(title=title, sentences=texts, caveats=tuple(caveats), section_id="correlation")
+    return Finding(title=title, sentences=texts, caveats=tuple(caveats), finding_id=f"finding-correlation-{i}",
+                   section_id="correlation")  # fmt: skip
 
 
 def _others(inp: ReportInput, data: StudyData) -> list[Finding]:
@@ -91,7 +93,13 @@ def _others(inp: ReportInput, data: StudyData) -> list[Finding]:
         found.append(("Trends over learning rates", "dose", inp.dose.findings, caveats))
     found.append(("Blocks and heads", "layers", layers, about_layers))
     return [
-        Finding(title=title, sentences=tuple(texts), caveats=tuple(caveats), section_id=section)
+        Finding(
+            title=title,
+            sentences=tuple(texts),
+            caveats=tuple(caveats),
+            finding_id=f"finding-{section}",
+            section_id=section,
+        )
         for title, section, texts, caveats in found
         if texts
     ]

@@ -9,7 +9,7 @@ from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Section, Table, text_table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.section_words import missing_notes, result_notes, sentences
+from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.theme import method_title
 from heatdrift.results import PredictorRow, PredictorsResult, SelectionRow
@@ -34,7 +34,7 @@ def predictors_section(inp: ReportInput, data: StudyData) -> Section:
     lead = ""
     if result is not None:
         lead = "Which signal, measured without a label of the transfer set, tells how much zero-shot ability is left."
-        blocks = [*_figure(result, data), *_selection(result), *sentences(result.findings)]
+        blocks = [*_figure(result, data), *_selection(result), *in_words(result.findings, "predictors")]
         blocks += result_notes(result.left_out)
     blocks += missing_notes(inp, "predictors", "No predictors were compared for this study.", blocks)
     return Section(section_id="predictors", title="Predictors of retention", lead=lead, blocks=tuple(blocks))

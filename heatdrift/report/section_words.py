@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 
-from heatdrift.report.blocks import Block, Note, Sentences
+from heatdrift.report.blocks import Block, Note, Pointer
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.wording import counted
 
 
-def sentences(found: Sequence[str]) -> list[Block]:
-    """Return what a result says, as a list; nothing where it says nothing."""
-    return [Sentences(title="In words", texts=tuple(found))] if found else []
+def in_words(found: Sequence[str], target: str) -> list[Block]:
+    """Return where on the page the sentences `found` stand with their caveats; nothing where there are none.
+
+    They stand there only: a sentence read without the caveats beside it is how mistakes travel.
+    """
+    if not found:
+        return []
+    text = f"In words, with what speaks against it: {counted(len(found), 'sentence')} under Findings"
+    return [Pointer(text=text, target=f"finding-{target}")]
 
 
 def result_notes(left_out: Sequence[str]) -> list[Block]:

@@ -1,7 +1,7 @@
 """The data sets that all charts of a page share, made once from the input, and what is drawn of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -26,6 +26,8 @@ BASE: Final = {
     "retention_pct": 100.0,
     "track_retention_pct": 100.0,
 }
+# What cannot be negative has an axis that does not go below 0.
+FLOOR: Final = {name: 0.0 for name in ("weight_drift", *PERFORMANCE, *TRAJECTORIES) if name != "delta_entropy_pct"}
 EPOCH_TITLES: Final = {"track_retention_pct": "tracked retention (% of base)"}
 HEATMAP: Final = "entropy"
 # What is drawn of a large grid: the rest stands in tables and in the store, and the page says so.
@@ -55,6 +57,7 @@ class StudyData:
     datasets : name -> rows, the data sets that the specs name, embedded once. The figures of results add theirs.
     tables : name -> rows of the tables under the charts, at full precision and with what is not drawn.
     single_runs : whether single runs are drawn, or cells only.
+    chance : data set -> accuracy in % of guessing among its classes, where the records tell their number.
     on_test : whether the test split selected the epoch (protocol ``preprint``): every accuracy then says so.
     performance : accuracy and retention; the accuracy is the one that these runs have.
     """
@@ -66,6 +69,7 @@ class StudyData:
     datasets: dict[str, pl.DataFrame]
     tables: dict[str, pl.DataFrame]
     single_runs: bool
+    chance: Mapping[str, float] = field(default_factory=dict)
     on_test: bool = False
     performance: tuple[str, ...] = PERFORMANCE
     drawn: tuple[str, ...] = ()
@@ -100,6 +104,13 @@ def performance_metrics(runs: pl.DataFrame, *, on_test: bool) -> tuple[str, ...]
     if on_test and not has_values(runs, "test_acc_pct"):
         return ("val_acc_pct", "retention_pct")
     return PERFORMANCE
+
+
+def chance_accuracies(runs: pl.DataFrame) -> dict[str, float]:
+    """Return place -> 100 / classes, in %, where the train split holds equally many images of every class."""
+    sizes = runs.select("place", classes=pl.col("n_train") / pl.col("train_per_class")).drop_nulls().unique()
+    single = sizes.filter((pl.len().over("place") == 1) & (pl.col("classes") % 1 == 0) & (pl.col("classes") > 1))
+    return {place: 100 / classes for place, classes in single.rows()}
 
 
 def has_values(frame: pl.DataFrame, metric: str) -> bool:
@@ -159,6 +170,7 @@ def prepare(inp: ReportInput) -> StudyData:
             "trajectories": _titled(kept(trajectories.drop("sd"), course_lrs)),
         },
         single_runs=single,
+        chance=chance_accuracies(runs),
         on_test=on_test,
         performance=performance,
     )

@@ -88,14 +88,15 @@ def side_by_side(frame: pl.DataFrame, methods: Sequence[str], lrs: Sequence[floa
 
 
 def padded_domain(
-    values: pl.DataFrame, *, point: str, low: str, high: str, base: float | None
+    values: pl.DataFrame, *, point: str, low: str, high: str, inside: Sequence[float], floor: float | None = None
 ) -> tuple[float, float, bool]:
     """Return lower and upper end of an axis and whether intervals leave it.
 
-    All points and the base line are inside. An interval may widen the axis by as much as the points span, no further:
-    two seeds give intervals that would press everything else into a line.
+    All points and the levels `inside` (base line, chance) lie on it. An interval may widen the axis by as much as the
+    points span, no further: two seeds give intervals that would press everything else into a line. The axis does not go
+    below `floor`, the smallest value that the quantity can have.
     """
-    points = [v for v in values[point].to_list() if v is not None] + ([] if base is None else [base])
+    points = [v for v in values[point].to_list() if v is not None] + list(inside)
     bottom, top = min(points), max(points)
     span = (top - bottom) or abs(top) or 1.0
     lows = [v for v in values[low].to_list() if v is not None] or [bottom]
@@ -104,15 +105,19 @@ def padded_domain(
     bottom = max(min(bottom, *lows), bottom - span)
     top = min(max(top, *highs), top + span)
     margin = 0.04 * ((top - bottom) or span)
-    return bottom - margin, top + margin, cut
+    return _above(bottom - margin, floor), top + margin, cut
 
 
-def padded_extent(values: pl.Series) -> tuple[float, float]:
-    """Return lower and upper end of an axis that holds all `values` (at least one is not NULL)."""
+def padded_extent(values: pl.Series, *, floor: float | None = None) -> tuple[float, float]:
+    """Return lower and upper end of an axis that holds all `values` (at least one is not NULL), not below `floor`."""
     numbers = values.drop_nulls().to_list()
     low, high = min(numbers), max(numbers)
     margin = 0.04 * ((high - low) or abs(high) or 1.0)
-    return low - margin, high + margin
+    return _above(low - margin, floor), high + margin
+
+
+def _above(low: float, floor: float | None) -> float:
+    return low if floor is None else max(low, floor)
 
 
 def line_ends(x: pl.Series, y: pl.Series) -> pl.DataFrame | None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 
 MINUS = "\u2212"
 NOT_MEASURED = "–"
@@ -35,13 +36,18 @@ def degrees(df: float) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value as papers print it: three decimals, more next to .05, `< .001` below."""
+    """Return a p-value as the sentences of the statistics print it: `0.034`, more digits next to 0.05, `< 0.0001`."""
     if p is None or math.isnan(p):
         return NOT_MEASURED
-    if p < 0.001:
-        return "< .001"
-    places = next(n for n in range(3, 20) if p == 0.05 or float(f"{p:.{n}f}") != 0.05)
-    return f"{p:.{places}f}".replace("0.", ".", 1)
+    if p < 1e-4:
+        return "< 0.0001"
+    digits = next(n for n in range(2, 18) if p == 0.05 or float(f"{p:.{n}g}") != 0.05)
+    return f"{p:.{digits}g}"
+
+
+def holm_head(p: Iterable[float]) -> str:
+    """Return the heading of the p-values `p` adjusted over all of them that exist: `p (Holm over 8 rows)`."""
+    return f"p (Holm over {counted(sum(not math.isnan(value) for value in p), 'row')})"
 
 
 def interval(low: float | None, high: float | None) -> str:

@@ -281,19 +281,23 @@ def emulate(browser, media: str, scheme: str | None) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
 
-def test_on_paper_folded_tables_are_open_and_saving_is_gone(browser, pages):
+def test_on_paper_short_folded_tables_are_open_and_long_ones_are_named(browser, pages):
     opened(browser, pages["demo"], 1440)
-    shown = "return [...document.querySelectorAll('details:not(.save) table')].map((table) => table.checkVisibility())"
+    shown = "return [...document.querySelectorAll('details:not(.save, .screen) table')].map((t) => t.checkVisibility())"
+    long = """return [...document.querySelectorAll('details.screen')].map((fold) =>
+        [fold.querySelector('table').checkVisibility(), fold.querySelector('.paper').checkVisibility()])"""
     folded = browser.execute_script(shown)
     emulate(browser, "print", "light")
     try:
-        printed = browser.execute_script(shown)
+        printed, left = browser.execute_script(shown), browser.execute_script(long)
         saving = browser.execute_script("return [...document.querySelectorAll('.save')].map((e) => e.offsetHeight)")
     finally:
         emulate(browser, "", None)
     assert not any(folded)
     assert len(printed) == len(folded) > 5
     assert all(printed)
+    assert len(left) > 2
+    assert all(words and not table for table, words in left)
     assert set(saving) == {0}
 
 

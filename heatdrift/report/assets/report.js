@@ -157,7 +157,7 @@
   };
 
   // On paper nothing can be unfolded, so everything is.
-  const folds = () => document.querySelectorAll("details:not(.save):not([open])");
+  const folds = () => document.querySelectorAll("details:not(.save, .screen, [open])");
   addEventListener("beforeprint", () => folds().forEach((fold) => ((fold.open = true), fold.classList.add("printing"))));
   addEventListener("afterprint", () =>
     document.querySelectorAll("details.printing").forEach((fold) => {

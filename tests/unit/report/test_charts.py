@@ -112,6 +112,12 @@ def test_the_base_line_is_drawn_only_where_the_base_has_a_value():
     assert not [y for y in encodings(dose(base=None), "y") if "datum" in y]
 
 
+def test_chance_is_a_level_of_its_own():
+    levels = [layer for layer in dose(chance=10.0)["layer"] if "datum" in layer["encoding"].get("y", {})]
+    assert [layer["encoding"]["y"]["datum"] for layer in levels] == [1.0, 10.0]
+    assert levels[0]["mark"]["strokeDash"] != levels[1]["mark"]["strokeDash"]
+
+
 def test_single_runs_can_be_left_out():
     named = [layer.get("data", {}).get("name") for layer in dose(points=False)["layer"]]
     assert "runs" not in named

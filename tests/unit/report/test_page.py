@@ -120,6 +120,13 @@ def test_ids_are_unique_with_javascript_off(page):
     assert len(ids) == len(set(ids))
 
 
+def test_every_link_inside_the_page_has_its_place(builders, study):
+    text = render_html(builders.with_everything(study)).replace(page_scripts()[0], "")
+    targets = set(re.findall(r'href="#([^"]+)"', text))
+    assert {"finding-paired", "model-delta_entropy_pct", "layers"} <= targets
+    assert targets <= set(re.findall(r'\sid="([^"]*)"', text))
+
+
 def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_beside(study, sections):
     first = sections[0]
     model, association = (b for b in first.blocks if isinstance(b, Finding))
@@ -149,11 +156,14 @@ def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
     fuller = msgspec.structs.replace(result, method_effects=(effect,), tests=tests, likelihood_ratio=(ratio,))
     inp = replace(study, interactions=(fuller,), correlations=())
     tables = {t.caption.split(" ")[0]: t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table)}
+    assert "Holm" not in " ".join(tables["Difference"].head)  # one row: nothing to adjust for
     assert tables["Difference"].rows[0][1] == "LoRA r=8 − Full FT, all learning rates"
     assert tables["Likelihood-ratio"].folded
-    assert tables["Tests"].rows[0][1].endswith("p = .003 (Box p = .004, GG p = .070)")
+    assert tables["Tests"].head[1:5] == ("seed-level F", "p", "Box p", "Greenhouse–Geisser p")
+    assert tables["Tests"].rows[0][2:5] == ("0.003", "0.004", "0.07")
+    assert tables["Tests"].rows[1][3:5] == ("–", "–")
     assert "a finding rests on" in tables["Tests"].caption
-    assert tables["Likelihood-ratio"].rows == (("method:lr", "12.5", "3", ".006"),)
+    assert tables["Likelihood-ratio"].rows == (("method:lr", "12.5", "3", "0.006"),)
 
 
 def test_seed_level_contrasts_stand_beside_those_of_the_model(study):
@@ -165,9 +175,10 @@ def test_seed_level_contrasts_stand_beside_those_of_the_model(study):
     fuller = msgspec.structs.replace(result, robust_contrasts=robust)
     inp = replace(study, interactions=(fuller,), correlations=())
     (figure,) = blocks([evidence.models(inp, prepare(inp))], "models", Figure)
-    assert figure.table.head[-3:] == ("seed-level 95 % interval", "seed-level df", "seed-level p (Holm)")
+    assert figure.table.head[-3:] == ("seed-level 95 % interval", "seed-level df",
+        f"seed-level p (Holm over {len(robust)} rows)")  # fmt: skip
     assert figure.table.rows[0][-3:] == ("–", "–", "–")  # no twin of this row
-    assert figure.table.rows[1][-3:] == ("[−1.50, 2.50]", "4", ".250")
+    assert figure.table.rows[1][-3:] == ("[−1.50, 2.50]", "4", "0.25")
 
 
 def test_marginal_means_are_a_folded_table(study):

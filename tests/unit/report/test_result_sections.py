@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from heatdrift.report import evidence, overview
-from heatdrift.report.blocks import Figure, Finding, Note, Sentences, Table
+from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
 from heatdrift.report.comparisons import dose_blocks, paired_section
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
 from heatdrift.report.frontier import frontier_section
@@ -39,8 +39,10 @@ def test_paired_differences_have_the_seed_level_interval_and_the_published_tests
     assert figure.table.head[-2] == "n (pairs)"
     (published,) = of(section.blocks, Table)
     assert "as such studies publish it" in published.caption
-    (said,) = of(section.blocks, Sentences)
-    assert said.texts == full.paired.findings
+    (said,) = of(section.blocks, Pointer)
+    assert said.target == "finding-paired"
+    shown = {f.finding_id: f for f in of(overview.findings(full, data).blocks, Finding)}
+    assert shown[said.target].sentences == full.paired.findings
 
 
 def test_trends_are_drawn_per_metric_with_one_row_per_group(full, data):
@@ -48,7 +50,8 @@ def test_trends_are_drawn_per_metric_with_one_row_per_group(full, data):
     assert len(figure.panels) == 2
     assert len(figure.table.rows) == 8
     assert data.datasets["fig-dose-rows"]["row"].n_unique() == 4
-    assert said.texts == full.dose.findings
+    assert said.target == "finding-dose"
+    assert str(len(full.dose.findings)) in said.text
 
 
 def test_signals_are_ranked_and_a_choice_is_shown_where_there_is_one(full, data):
@@ -151,7 +154,7 @@ def test_a_large_forest_says_what_it_does_not_draw(data):
 def test_findings_name_their_section_and_fold_the_rest(full, data):
     found = of(overview.findings(full, data).blocks, Finding)
     assert [f.section_id for f in found] == [
-        "models", "correlation", "frontier", "predictors", "paired", "dose", "layers",
+        "model-delta_entropy_pct", "correlation", "frontier", "predictors", "paired", "dose", "layers",
     ]  # fmt: skip
     assert found[4].sentences == full.paired.findings
     assert found[4].shown < len(found[4].sentences)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from heatdrift.report.summaries import layer_means, line_ends, padded_domain, side_by_side, t_intervals
+from heatdrift.report.summaries import layer_means, line_ends, padded_domain, padded_extent, side_by_side, t_intervals
 
 
 def test_t_interval_agrees_with_scipy():
@@ -43,7 +43,7 @@ def test_methods_stand_side_by_side_around_their_learning_rate():
 
 def test_a_huge_interval_does_not_flatten_the_points_and_the_cut_is_reported():
     rows = pl.DataFrame({"mean": [0.0, 10.0], "low": [-1e6, 9.0], "high": [1e6, 11.0]})
-    low, high, cut = padded_domain(rows, point="mean", low="low", high="high", base=None)
+    low, high, cut = padded_domain(rows, point="mean", low="low", high="high", inside=())
     assert cut
     assert -15 < low < -10
     assert 20 < high < 25
@@ -51,10 +51,17 @@ def test_a_huge_interval_does_not_flatten_the_points_and_the_cut_is_reported():
 
 def test_the_base_line_is_inside_the_axis():
     rows = pl.DataFrame({"mean": [40.0, 60.0], "low": [39.0, 59.0], "high": [41.0, 61.0]})
-    low, high, cut = padded_domain(rows, point="mean", low="low", high="high", base=100.0)
+    low, high, cut = padded_domain(rows, point="mean", low="low", high="high", inside=[100.0])
     assert not cut
     assert low < 39
     assert high > 100
+
+
+def test_an_axis_does_not_go_below_what_the_quantity_can_be():
+    rows = pl.DataFrame({"mean": [1.0, 60.0], "low": [-4.0, 59.0], "high": [6.0, 61.0]})
+    assert padded_domain(rows, point="mean", low="low", high="high", inside=(), floor=0.0)[0] == 0.0
+    assert padded_extent(rows["mean"], floor=0.0)[0] == 0.0
+    assert padded_extent(rows["mean"])[0] < 0
 
 
 def test_line_ends_lie_on_the_least_squares_line():

@@ -15,10 +15,15 @@ def test_number(value, text):
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< .001"), (0.03, ".030"), (0.0498, ".0498"), (1.0, "1.000"), (math.nan, "–")]
+    ("p", "text"),
+    [(0.00004, "< 0.0001"), (0.00042, "0.00042"), (0.03, "0.03"), (0.0498, "0.0498"), (1.0, "1"), (math.nan, "–")],
 )
 def test_p_value(p, text):
     assert wording.p_value(p) == text
+
+
+def test_the_heading_of_adjusted_p_values_names_the_size_of_their_family():
+    assert wording.holm_head([0.2, math.nan, 0.01]) == "p (Holm over 2 rows)"
 
 
 @pytest.mark.parametrize(
