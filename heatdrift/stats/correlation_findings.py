@@ -6,6 +6,7 @@ from typing import Final
 from heatdrift.metrics import Column
 from heatdrift.results import Association
 from heatdrift.stats.choice import ALPHA
+from heatdrift.stats.many import MANY
 from heatdrift.stats.text import counted, number, p_text, percent, signed
 
 # A group of fewer cells has no correlation to speak of: one cell varies over its seeds alone, two have one slope.
@@ -47,13 +48,23 @@ def correlation_findings(
         groups = {name: a for name, a in by_group.items() if a.n_cells >= REVERSAL_CELLS}
         cells = sorted({a.n_cells for a in groups.values()})
         each = f"{cells[0]} cells" if len(cells) == 1 else f"{cells[0]} to {cells[-1]} cells"
-        shown = ", ".join(f"{name} {signed(a.pearson)}" for name, a in groups.items())
+        shown = _groups(groups)
         sentences.append(
             f"The pooled correlation of {x.title} and {y.title} ({signed(pooled.pearson)}) does not describe every "
             f"group: r within groups is {shown} (descriptive, over runs of {each} each; no test). Read the groups, not "
             "the pooled value."
         )
     return tuple(sentences)
+
+
+def _groups(groups: Mapping[str, Association]) -> str:
+    """The r of every group; of many their counts by sign and the ends."""
+    if len(groups) <= MANY:
+        return ", ".join(f"{name} {signed(a.pearson)}" for name, a in groups.items())
+    order = sorted(groups, key=lambda name: groups[name].pearson)
+    below = sum(a.pearson < 0 for a in groups.values())
+    ends = " to ".join(f"{signed(groups[name].pearson)} ({name})" for name in (order[0], order[-1]))
+    return f"below 0 in {below} of {len(groups)} groups, from {ends}"
 
 
 def _supported(association: Association) -> bool:

@@ -5,7 +5,7 @@ learning rate with a seed-level interval, because a rank correlation of a dozen 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.choice import ALPHA, check_level, codes, measured_metrics, shown_dataset
 from heatdrift.stats.clustered import seed_contrast
 from heatdrift.stats.frame import Selection, select_runs, study_name
+from heatdrift.stats.many import ranked
 from heatdrift.stats.probability import holm
 from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
 from heatdrift.stats.trend import seed_trend_p, spearman, spearman_p, within_seed_test
@@ -81,11 +82,18 @@ def dose(
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     # The permutation also rejects when only the variance grows with the learning rate, and not the mean
     # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too (NaN: cannot be asked).
-    findings = [
-        _sentence(row, shown_column(row.metric, runs), len(rows), conf_level)
-        for row in rows
-        if row.p_exact_holm < ALPHA and not row.seed_trend_p >= ALPHA
-    ]
+    supported = [row for row in rows if row.p_exact_holm < ALPHA and not row.seed_trend_p >= ALPHA]
+    titles = {metric: shown_column(metric, runs).title for metric in chosen}
+    findings = ranked(
+        [
+            (
+                (row.p_exact_holm, -abs(row.rho)),
+                _sentence(row, shown_column(row.metric, runs), len(rows), conf_level),
+            )
+            for row in supported
+        ],
+        _summary(supported, rows, titles),
+    )
     findings += _out_of_reach(rows)
     known = tuple(sorted(datasets))
     return DoseResult(
@@ -161,6 +169,20 @@ def _out_of_reach(rows: list[DoseRow]) -> list[str]:
         f"{number(smallest)}, and Holm over {counted(tested, 'row')} makes that {number(min(smallest * tested, 1.0))}. "
         + ("Ask about one metric with --metric, or train more seeds." if one_metric_helps else "Train more seeds.")
     ]
+
+
+def _summary(supported: Sequence[DoseRow], rows: Sequence[DoseRow], titles: Mapping[str, str]) -> str:
+    """How many trends of how many groups, by metric and direction."""
+    parts = []
+    for metric in dict.fromkeys(row.metric for row in rows):
+        here = [row for row in supported if row.metric == metric]
+        up = sum(row.rho > 0 for row in here)
+        groups = counted(sum(row.metric == metric for row in rows), "group")
+        parts.append(f"{titles[metric]} rises in {up} and falls in {len(here) - up} of {groups}")
+    return (
+        f"{len(supported)} of {counted(len(rows), 'trend')} over the learning rate are supported (permutation within "
+        f"seeds, Holm over {counted(len(rows), 'row')}, and over seeds): {'; '.join(parts)}."
+    )
 
 
 def _sentence(row: DoseRow, column: Column, family: int, level: float) -> str:

@@ -7,9 +7,11 @@ import numpy as np
 
 from heatdrift.metrics import Column, run_column
 from heatdrift.results import FrontierCell, MatchedRow
+from heatdrift.stats.many import MANY, ranked
 from heatdrift.stats.text import counted, method_title, number, percent, signed
 
 _FEW_SEEDS: Final = 5
+_NAMED: Final = 8  # cells of one front that its sentence names
 
 
 def frontier_findings(
@@ -21,31 +23,58 @@ def frontier_findings(
 ) -> tuple[str, ...]:
     """Per data set: the front, then what the matched comparisons say or why they say nothing."""
     titles = {accuracy.name: accuracy.title}
-    sentences = []
-    for dataset in datasets:
-        here = [c for c in cells if (c.dataset or datasets[0]) == dataset]
-        sentences.append(_front(here, dataset, accuracy.title))
-        sentences += [
-            _matched(row, dataset, level, titles) for row in matched if (row.dataset or datasets[0]) == dataset
+    fronts = {
+        dataset: _front([c for c in cells if (c.dataset or datasets[0]) == dataset], dataset, accuracy.title)
+        for dataset in datasets
+    }
+    told = {
+        dataset: [
+            (_strength(row), _matched(row, dataset, level, titles))
+            for row in matched
+            if (row.dataset or datasets[0]) == dataset
         ]
-    return tuple(sentences)
+        for dataset in datasets
+    }
+    every = [claim for claims in told.values() for claim in claims]
+    if len(every) > MANY:
+        return (*fronts.values(), *ranked(every, _summary(matched)))
+    return tuple(text for dataset in datasets for text in (fronts[dataset], *(text for _, text in told[dataset])))
+
+
+def _strength(row: MatchedRow) -> tuple[float]:
+    """The larger the difference beside its standard error, the smaller; what has none comes last."""
+    ratio = abs(row.difference) / row.se if row.se > 0 else float("nan")
+    return (float("inf") if np.isnan(ratio) else -ratio,)
+
+
+def _summary(matched: Sequence[MatchedRow]) -> str:
+    above, below = sum(row.ci_low > 0 for row in matched), sum(row.ci_high < 0 for row in matched)
+    unknown = sum(bool(np.isnan(row.se)) for row in matched)
+    return (
+        f"Of {counted(len(matched), 'comparison')} of two methods at equal accuracy or weight drift, {above} have an "
+        f"interval above 0, {below} below 0, {len(matched) - above - below - unknown} include 0 and {unknown} have "
+        "none; the intervals are not adjusted for their number."
+    )
 
 
 def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str) -> str:
     front = sorted((c for c in cells if c.on_front), key=lambda c: -c.acc_pct)
+    surest = sorted(front, key=lambda c: (np.isnan(c.front_share), -c.front_share))[:_NAMED]
+    named = [c for c in front if c in surest]
+    others = f"; and {len(front) - len(named)} more, on it in fewer resamples" if len(named) < len(front) else ""
     shown = "; ".join(
         f"{method_title(c.method)} at lr {c.lr:g} (accuracy {number(c.acc_pct)} %, retention "
         f"{number(c.retention_pct)} %"
         + ("" if np.isnan(c.front_share) else f", on it in {_share(c)} of resamples")
         + ")"
-        for c in front
+        for c in named
     )
     seeds = sorted({c.n_seeds for c in cells})
     per_cell = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     verb = "is" if len(front) == 1 else "are"
     return (
         f"On {dataset} {len(front)} of {counted(len(cells), 'cell')} ({per_cell} each) {verb} beaten by none in "
-        f"both {accuracy} and retention: {shown}."
+        f"both {accuracy} and retention: {shown}{others}."
     )
 
 

@@ -19,6 +19,7 @@ from heatdrift.results import PairedResult, PairedRow
 from heatdrift.stats.caveats import run_caveats, shown_column
 from heatdrift.stats.choice import ALPHA, PAIR, check_level, check_pair, measured_metrics
 from heatdrift.stats.frame import select_runs, study_name
+from heatdrift.stats.many import ranked
 from heatdrift.stats.pairs import method_pairs, seed_level_difference, unpaired
 from heatdrift.stats.probability import holm, t_p_value
 from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
@@ -182,8 +183,28 @@ class _Sentences:
 
     def of(self, rows: list[PairedRow]) -> tuple[str, ...]:
         """Supported differences first, then every disagreement of the two tests."""
-        supported = [self._difference(row, len(rows)) for row in rows if row.seed_p_holm < ALPHA]
-        return (*supported, *(self._disagreement(r) for r in rows if self._differ(r)))
+        supported = [row for row in rows if row.seed_p_holm < ALPHA]
+        disagreeing = [row for row in rows if self._differ(row)]
+        told = ranked(
+            [((row.seed_p_holm, -abs(row.seed_t)), self._difference(row, len(rows))) for row in supported],
+            self._summary(supported, disagreeing, rows),
+        )
+        return (*told, *(self._disagreement(row) for row in disagreeing))
+
+    def _summary(self, supported: list[PairedRow], disagreeing: list[PairedRow], rows: list[PairedRow]) -> str:
+        parts = []
+        for metric in dict.fromkeys(row.metric for row in rows):
+            here = [row for row in supported if row.metric == metric]
+            up = sum(row.seed_difference > 0 for row in here)
+            parts.append(
+                f"{self.titles[metric]} higher in {up} and lower in {len(here) - up} of "
+                f"{counted(sum(row.metric == metric for row in rows), 'row')}"
+            )
+        return (
+            f"{len(supported)} of {counted(len(rows), 'difference')} {self.a} minus {self.b} are supported at the seed "
+            f"level (Holm over {counted(len(rows), 'row')}): {'; '.join(parts)}. In {counted(len(disagreeing), 'row')} "
+            "the test over pairs and the one over seeds disagree at 5 %."
+        )
 
     @staticmethod
     def _differ(row: PairedRow) -> bool:

@@ -159,3 +159,18 @@ def test_bad_questions(runs):
         frontier(runs.drop("test_acc_pct", "val_acc_pct"))
     with pytest.raises(StatsError, match="finite"):
         frontier(runs.with_columns(pl.lit(float("nan")).alias("retention_pct")))
+
+
+def test_many_fronts_and_matches_are_named_by_the_surest_and_counted():
+    rng = np.random.default_rng(3)
+    lrs = tuple(10.0 ** (-6 + i / 4) for i in range(12))
+    study = simulated_study(datasets=tuple(f"set{i}" for i in range(13)), lrs=lrs, noise=0.5)
+    step = pl.col("lr").log10()
+    noise = pl.Series(rng.normal(0, 0.01, study.runs.height))
+    runs = study.runs.with_columns(test_acc_pct=90 + step + noise, retention_pct=60 - 5 * step - noise)
+    result = frontier(runs, bootstrap=100)
+    fronts = [text for text in result.findings if "beaten by none" in text]
+    assert len(fronts) == 13
+    assert all(text.count(" at lr ") <= 8 and "more, on it in fewer resamples" in text for text in fronts)
+    counts = next(text for text in result.findings if text.startswith("Of 26 comparisons"))
+    assert result.findings.index(counts) == 13
