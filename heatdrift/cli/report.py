@@ -103,7 +103,7 @@ def target_file(out: Path | None, name: str) -> Path:
 
 def write_formats(document: "Document", formats: tuple[str, ...], target: Path, *, png: bool) -> None:
     """Write one document in all formats beside each other, the figures too if `png`, and the folder's index."""
-    from heatdrift.report.document import document_html
+    from heatdrift.report.budget import PAGE_BYTES, page_html
     from heatdrift.report.files import write_file
     from heatdrift.report.index import INDEX
     from heatdrift.report.index_page import write_index
@@ -117,7 +117,10 @@ def write_formats(document: "Document", formats: tuple[str, ...], target: Path, 
         for picture in pictures.values():
             _say_written(picture)
     if "html" in formats:
-        _say_written(write_file(target.with_name(f"{target.name}.html"), document_html(document)))
+        text, left_out = page_html(document)
+        _say_written(write_file(target.with_name(f"{target.name}.html"), text))
+        if left_out:
+            note(f"the page was shortened to stay below {PAGE_BYTES / 1e6:g} MB: {'; '.join(left_out)}")
     if "md" in formats:
         links = {figure: picture.relative_to(target.parent).as_posix() for figure, picture in pictures.items()}
         text = document_markdown(document, pictures=links)

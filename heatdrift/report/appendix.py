@@ -6,9 +6,10 @@ from typing import Final
 from heatdrift import __version__
 from heatdrift.methods import METHODS, Method
 from heatdrift.metrics import PROBES
-from heatdrift.report.blocks import Block, Facts, Note, Section, text_table
+from heatdrift.report.blocks import Block, Facts, Note, Section
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_styles, method_title
 from heatdrift.report.wording import capital, percent
 

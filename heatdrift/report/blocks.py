@@ -4,18 +4,16 @@ Strings are plain text and are escaped by the template; only `Panel.svg` and `Pa
 ``drawing.py`` from charts. A test can therefore read a section without parsing HTML.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import polars as pl
 from markupsafe import Markup
 
 from heatdrift.report import wording
-from heatdrift.report.theme import SHAPE_PATHS, MethodStyle, method_title
+from heatdrift.report.theme import SHAPE_PATHS, MethodStyle
 
 Tone = Literal["caveat", "missing", "plain"]
-MAX_ROWS = 100  # of one table; a longer one says how many rows it leaves out and where they are
+STORE = "in the store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +39,16 @@ class Finding:
     caveats: tuple[str, ...] = ()
     section_id: str = ""
     shown: int = 2
+    left_out: int = 0
+    rest: str = STORE
+
+    @property
+    def more(self) -> str:
+        """Count the sentences that do not stand here and say where they are."""
+        if not self.left_out:
+            return ""
+        counted = wording.counted(self.left_out, "further sentence")
+        return f"{counted} {'is' if self.left_out == 1 else 'are'} {self.rest}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +73,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Head and rows of text; `numeric`: which columns are set flush right; `folded`: shown on demand."""
+    """Head and rows of text; `numeric`: which columns are set flush right; `folded`: shown on demand.
+
+    Of a long table `rows` are the first, or those that `chosen` says; `left_out` counts the others, which are `rest`.
+    """
 
     kind: ClassVar = "table"
     caption: str
@@ -74,6 +85,17 @@ class Table:
     numeric: tuple[bool, ...]
     left_out: int = 0
     folded: bool = False
+    chosen: str = ""
+    rest: str = STORE
+
+    @property
+    def shown(self) -> str:
+        """Say which rows stand here and where the others are; nothing where all do."""
+        if not self.left_out:
+            return ""
+        n = len(self.rows)
+        rows = f"{n:,} of {n + self.left_out:,} rows, {self.chosen}" if self.chosen else f"first {n:,} rows"
+        return f" ({rows}; {self.left_out:,} more are {self.rest})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,40 +213,3 @@ class Section:
     title: str
     lead: str = ""
     blocks: tuple[Block, ...]
-
-
-def frame_table(
-    frame: pl.DataFrame, caption: str, *, heads: dict[str, str], limit: int = MAX_ROWS, folded: bool = False
-) -> Table:
-    """Return a table of the columns named in `heads` (column -> heading), at most `limit` rows, numbers as text.
-
-    `method` becomes its title, `lr` the form of the study files, columns starting with `p_` or called `p` p-values.
-    """
-
-    def text(name: str, value: object) -> str:
-        if value is None:
-            return wording.NOT_MEASURED
-        if name == "method":
-            return method_title(str(value))
-        if name == "lr" and isinstance(value, float):
-            return wording.learning_rate(value)
-        if isinstance(value, float):
-            return wording.p_value(value) if name == "p" or name.startswith("p_") else wording.number(value, 4)
-        return f"{value:,}" if isinstance(value, int) and name.startswith("n") else str(value)
-
-    shown = frame.select(*heads).head(limit)
-    return Table(
-        caption=caption,
-        head=tuple(heads.values()),
-        rows=tuple(tuple(text(n, v) for n, v in zip(heads, row, strict=True)) for row in shown.iter_rows()),
-        numeric=tuple(kind.is_numeric() for kind in shown.dtypes),
-        left_out=frame.height - shown.height,
-        folded=folded,
-    )
-
-
-def text_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int = 1) -> Table:
-    """Return a table of ready-made text whose first `text_columns` columns are words and the rest numbers."""
-    numeric = tuple(i >= text_columns for i in range(len(head)))
-    shown = tuple(tuple(row) for row in rows[:MAX_ROWS])
-    return Table(caption=caption, head=tuple(head), rows=shown, numeric=numeric, left_out=len(rows) - len(shown))

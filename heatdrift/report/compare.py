@@ -8,12 +8,13 @@ import polars as pl
 
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Finding, Note, Section, Table, text_table
+from heatdrift.report.blocks import Block, Finding, Note, Section, Table
 from heatdrift.report.document import Document
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData, prepare
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_title
 from heatdrift.results.study_comparison import StudyCell, StudyComparison, StudyDifferenceRow
 

@@ -3,15 +3,17 @@
 import polars as pl
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Section, Table, text_table
+from heatdrift.report.blocks import Block, Section, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_title
 from heatdrift.results import DoseResult, PairedResult
 
 ALL = "all data sets"
+PAIRED = "heatdrift stats paired --format json"
 
 
 def paired_section(inp: ReportInput, data: StudyData) -> Section:
@@ -75,7 +77,14 @@ def _paired_table(result: PairedResult, data: StudyData, pair: str, only: str) -
     heads = ("metric", "data set", pair, "unit", level_words(result.conf_level), "t", "df", "p",
              wording.holm_head(r.seed_p for r in result.rows), "n (seeds)", "n (pairs)",
              "one sign everywhere")  # fmt: skip
-    return text_table("Seed-level test of the paired differences: the headline", heads, rows, text_columns=2)
+    return text_table(
+        "Seed-level test of the paired differences: the headline",
+        heads,
+        rows,
+        text_columns=2,
+        command=PAIRED,
+        p=[r.seed_p_holm for r in result.rows],
+    )
 
 
 def _published_table(result: PairedResult, data: StudyData, pair: str, only: str) -> Table:
@@ -91,7 +100,7 @@ def _published_table(result: PairedResult, data: StudyData, pair: str, only: str
         "The same over pairs, as such studies publish it: every pair counts as independent, although the pairs of one "
         "seed share it, so these p-values are too small where seeds react differently"
     )
-    return text_table(caption, heads, rows, text_columns=2)
+    return text_table(caption, heads, rows, text_columns=2, command=PAIRED, p=[r.seed_p_holm for r in result.rows])
 
 
 def dose_blocks(inp: ReportInput, data: StudyData) -> list[Block]:
@@ -138,7 +147,7 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
              "yes" if r.monotone else "no")
             for r in result.rows
         ],
-        text_columns=2,
+        text_columns=2, command="heatdrift stats dose --format json", p=[r.p_exact_holm for r in result.rows],
     )  # fmt: skip
     figure = forest_figure(
         forest, data, "fig-dose",

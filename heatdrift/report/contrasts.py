@@ -6,9 +6,10 @@ from dataclasses import replace
 import polars as pl
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Note, Table, text_table
+from heatdrift.report.blocks import Block, Note, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.study_data import StudyData
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_title
 from heatdrift.results import Contrast, InteractionResult
 
@@ -107,7 +108,15 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
         family = wording.holm_head(twin.p for twin in beside if twin is not None)
         heads += (f"seed-level {level} interval", "seed-level df", f"seed-level {family}")
         rows = [(*row, *_seed_level(twin)) for row, twin in zip(rows, beside, strict=True)]
-    return text_table(caption, heads, rows, text_columns=2)
+    return text_table(
+        caption, heads, rows, text_columns=2, command=model_command(result), p=[c.p_holm for c in contrasts]
+    )
+
+
+def model_command(result: InteractionResult) -> str:
+    """Return the command that prints this model whole."""
+    coding = "" if result.lr_as == "factor" else f" --lr-as {result.lr_as}"
+    return f"heatdrift stats interaction --metric {result.metric}{coding} --format json"
 
 
 def _seed_level(twin: Contrast | None) -> tuple[str, str, str]:
@@ -133,5 +142,5 @@ def means_table(result: InteractionResult, name: str) -> Table:
     ]
     level = wording.percent(result.conf_level)
     heads = ("data set", "method", "learning rate", f"mean ({result.unit})", "SE", f"{level} interval", "df")
-    table = text_table(f"Marginal means of {name}", heads, rows, text_columns=3)
+    table = text_table(f"Marginal means of {name}", heads, rows, text_columns=3, command=model_command(result))
     return replace(table, folded=True)

@@ -3,15 +3,17 @@
 import polars as pl
 
 from heatdrift.report import result_charts, wording
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Table, text_table
+from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Table
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.study_data import FLOOR, StudyData, has_values
 from heatdrift.report.summaries import line_ends, padded_extent
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_title
 from heatdrift.results import Association, CorrelationResult
 
 POOLED_WARNING = "pooled over groups"
+SPOKEN = 12  # groups that a text alternative names
 
 
 def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
@@ -28,7 +30,9 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
     pairs = data.runs.drop_nulls([result.x, result.y])
     if pairs.is_empty():
         return (Note(text=f"No scatter of {title}: no run has both values.", tone="missing"), table)
-    places = sorted(pairs["place"].unique().to_list())
+    every = sorted(pairs["place"].unique().to_list())
+    places = [place for place in every if place in data.drawn] or every[:1]
+    left_out = f" Drawn: {len(places)} of {len(every)} data sets." if len(places) < len(every) else ""
     name = f"{figure_id}-lines"
     data.datasets[name] = _lines(result, data)
     a = result.pooled
@@ -68,7 +72,8 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
         title=title,
         caption=("Each point is one run" if data.single_runs else "Each point is one cell, the mean of its seeds")
         + " at the selected epoch. Solid lines are least squares within a group (data set and method); the dashed "
-        "line is least squares over all runs and mixes differences between groups with what happens inside them.",
+        "line is least squares over all runs and mixes differences between groups with what happens inside them."
+        + left_out,
         alternative=f"Scatter of {title}: {_spoken(result)}.",
         panels=tuple(panels),
         legend=(*method_legend(data), *lines),
@@ -98,6 +103,9 @@ def _spoken(result: CorrelationResult) -> str:
     """Return the coefficients as one sentence without its full stop."""
     pooled = f"pooled r = {wording.number(result.pooled.pearson, 2)} over {wording.counted(result.pooled.n, 'run')}"
     groups = [f"within {group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items()]
+    if len(groups) > SPOKEN:
+        below = sum(a.pearson < 0 for a in result.by_group.values())
+        groups = [f"within groups below 0 in {below} of {len(groups)}, in the table below"]
     return "; ".join([pooled, *groups])
 
 
@@ -119,7 +127,8 @@ def association_table(result: CorrelationResult, data: StudyData) -> Table:
         f"{wording.counted(result.n_dropped, 'run')} left out for want of a value."
     )
     heads = ("runs", "what", "n", "cells", "Pearson r", f"{level} interval", "Spearman ρ", "p (permutation)")
-    return text_table(caption, heads, rows, text_columns=2)
+    command = f"heatdrift stats correlation --x {result.x} --y {result.y} --format json"
+    return text_table(caption, heads, rows, text_columns=2, command=command)
 
 
 def _association(name: str, what: str, a: Association) -> tuple[str, ...]:

@@ -3,16 +3,17 @@
 from dataclasses import replace
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Facts, Note, Section, Table, text_table
+from heatdrift.report.blocks import Block, Facts, Note, Section, Table
 from heatdrift.report.caveats import selection_sentences, singular_caveats
 from heatdrift.report.comparisons import dose_blocks
-from heatdrift.report.contrasts import contrast_figure, contrast_table, means_table
+from heatdrift.report.contrasts import contrast_figure, contrast_table, means_table, model_command
 from heatdrift.report.correlation import correlation_figure
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.layer_tests import layer_test_blocks
 from heatdrift.report.section_words import in_words, missing_notes
 from heatdrift.report.study_data import DRIFT, StudyData
+from heatdrift.report.tables import text_table
 from heatdrift.results import InteractionResult, TermTest
 
 DDF_WORDS = {"strata": "seed-level F", "satterthwaite": "Satterthwaite F", "kenward_roger": "Kenward–Roger F"}
@@ -135,7 +136,9 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
     ]
     level = f"{wording.percent(result.conf_level)} interval"
     heads = ("coefficient", f"estimate ({result.unit})", "SE", level, "df (Satterthwaite)", "t", "p")
-    blocks.append(_folded(text_table(f"Fixed effects of {name} (treatment coding)", heads, fixed)))
+    caption = f"Fixed effects of {name} (treatment coding)"
+    command = model_command(result)
+    blocks.append(_folded(text_table(caption, heads, fixed, command=command, p=[f.p for f in result.fixed])))
     return blocks
 
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import polars as pl
 
 from heatdrift.report import charts, wording
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Panel, frame_table
+from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Panel
 from heatdrift.report.caveats import ACCURACIES
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.study_data import BASE, FLOOR, HEATMAP, TRAJECTORIES, StudyData, has_values
 from heatdrift.report.summaries import padded_domain
+from heatdrift.report.tables import frame_table
 from heatdrift.report.theme import PALETTE, SHAPE_PATHS, method_title
 
 MAX_GROUPS = 10  # panels of the layer heatmaps

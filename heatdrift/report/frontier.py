@@ -6,19 +6,22 @@ import altair as alt
 import polars as pl
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Section, Table, text_table
+from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Section, Table
 from heatdrift.report.charts import Frame, layered, rows_of, top_title
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.section_words import in_words, missing_notes, result_notes
-from heatdrift.report.study_data import StudyData
+from heatdrift.report.study_data import StudyData, spread
 from heatdrift.report.summaries import padded_domain
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR, method_title
 from heatdrift.results import FrontierResult, MatchedRow
 
 NAME: Final = "fig-frontier-rows"
+COMMAND: Final = "heatdrift stats frontier --format json"
+NAMED: Final = 8  # cells of one front that carry their learning rate
 MATCHED: Final = {
     "test_acc_pct": "equal accuracy",
     "val_acc_pct": "equal accuracy",
@@ -46,7 +49,7 @@ def front_chart(
     """Cells of one place with intervals both ways; those on the front joined by a line and named by learning rate.
 
     Reads `fig-frontier-rows` (place, method, method_title, lr, lr_label, n, x, x_low, x_high, y, y_low, y_high, front,
-    front_share).
+    front_share); an empty lr_label leaves a cell unnamed.
     """
     rows = rows_of(NAME, place=place)
     scales = [alt.Scale(domain=list(domain), nice=True, zero=False) for domain in domains]
@@ -92,6 +95,7 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
         ],
         infer_schema_length=None,
     ).with_columns(pl.selectors.float().fill_nan(None))  # fmt: skip
+    rows = _with_few_names(rows)
     places = rows["place"].unique(maintain_order=True).to_list()
     shown = [place for place in places if place in data.drawn] or places[:1]
     data.datasets[NAME] = rows.filter(pl.col("place").is_in(shown))
@@ -108,6 +112,7 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
             data.frame, place=place, titles=titles, interval=f"mean over seeds, {level}", domains=domains
         )
         panels.append(draw_panel(f"fig-frontier-{i}", place if len(shown) > 1 else "", chart, data.datasets))
+    crowded = not rows.filter(pl.col("front") & (pl.col("lr_label") == "")).is_empty()
     beaten = "A cell is on the front when no other cell of its data set is at least as good in both and better in one."
     left_out = f" Drawn: {len(shown)} of {len(places)} data sets." if len(shown) < len(places) else ""
     return Figure(
@@ -120,10 +125,27 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
         panels=tuple(panels),
         legend=(
             *method_legend(data),
-            LegendEntry(label="front, with learning rates", colour="var(--base)", look="dashed"),
+            LegendEntry(
+                label=f"front, with {'some ' if crowded else ''}learning rates",
+                colour="var(--base)",
+                look="dashed",
+            ),
         ),
         table=_front_table(result, titles, level, only),
     )
+
+
+def _with_few_names(rows: pl.DataFrame) -> pl.DataFrame:
+    """Take the label from all but NAMED cells of each front, evenly spread along it: more would cover each other."""
+    named: set[tuple[object, ...]] = set()
+    for _, front in rows.filter("front").sort("x", "y").group_by("place", maintain_order=True):
+        kept = spread(range(front.height), NAMED)
+        named |= {row[:3] for i, row in enumerate(front.select("place", "method", "lr").iter_rows()) if i in kept}
+    labels = [
+        label if (place, method, lr) in named else ""
+        for place, method, lr, label in rows.select("place", "method", "lr", "lr_label").iter_rows()
+    ]
+    return rows.with_columns(pl.Series("lr_label", labels, dtype=pl.String))
 
 
 def _front_table(result: FrontierResult, titles: tuple[str, str], level: str, only: str) -> Table:
@@ -138,7 +160,7 @@ def _front_table(result: FrontierResult, titles: tuple[str, str], level: str, on
              "yes" if c.on_front else "no", wording.number(c.front_share, 2), c.dominated_by or wording.NOT_MEASURED)
             for c in result.cells
         ],
-        text_columns=3,
+        text_columns=3, command=COMMAND,
     )  # fmt: skip
 
 
@@ -146,14 +168,20 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
     """Return the matched comparisons: drawn where the curves overlap, else the reason why there is no number."""
     if not result.matched:
         return [Note(text="No two methods can be matched in this study.", tone="missing")]
-    first = result.matched[0]
-    pair = f"{method_title(first.method_a)} {wording.MINUS} {method_title(first.method_b)}"
+    pairs = list(dict.fromkeys(_pair(r) for r in result.matched))
+    pair = pairs[0] if len(pairs) == 1 else "difference of two methods"
     only = result.datasets[0] if result.datasets else "all"
     level = level_words(result.conf_level)
+
+    head = "data set" if len(pairs) == 1 else "data set and methods"
+
+    def named(row: MatchedRow) -> str:
+        return row.dataset or only if len(pairs) == 1 else f"{row.dataset or only} · {_pair(row)}"
+
     rows = pl.DataFrame(
         [
             {
-                "panel": _matched_title(r), "row": r.dataset or only, "kind": "matched", "estimate": r.difference,
+                "panel": _matched_title(r), "row": named(r), "kind": "matched", "estimate": r.difference,
                 "ci_low": r.ci_low, "ci_high": r.ci_high, "n": r.n_seeds, "from": r.overlap_low, "to": r.overlap_high,
             }
             for r in result.matched
@@ -168,27 +196,32 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
         n_means="seeds",
         extras={"from": "overlap from", "to": "overlap to"},
         shared=True,
+        label_limit=170 if len(pairs) == 1 else 260,
     )
     table = text_table(
         f"Retention of {pair} where both methods reach the same accuracy or weight drift",
-        ("data set", "matched on", "note", "overlap", f"difference ({result.unit})", level, "df", "n (seeds)"),
+        (head, "matched on", "note", "overlap", f"difference ({result.unit})", level, "df", "n (seeds)"),
         [
-            (r.dataset or only, data.axis_title(r.matched_on), r.note or wording.NOT_MEASURED,
+            (named(r), data.axis_title(r.matched_on), r.note or wording.NOT_MEASURED,
              wording.interval(r.overlap_low, r.overlap_high), wording.signed(r.difference),
              wording.interval(r.ci_low, r.ci_high), wording.degrees(r.df), str(r.n_seeds))
             for r in result.matched
         ],
-        text_columns=3,
+        text_columns=3, command=COMMAND,
     )  # fmt: skip
     figure = forest_figure(
         forest, data, "fig-matched",
-        title=f"{pair} in retention at equal accuracy and at equal weight drift",
+        title=f"{wording.capital(pair)} in retention at equal accuracy and at equal weight drift",
         caption="Mean over the overlap of the two dose curves, interpolated between learning rates on their rising "
         "part; interval by leaving out one seed at a time. Where the curves do not overlap there is no number.",
         alternative=f"Difference of retention {pair} with intervals, matched on accuracy and on weight drift.",
         table=table,
     )  # fmt: skip
     return [figure or table]
+
+
+def _pair(row: MatchedRow) -> str:
+    return f"{method_title(row.method_a)} {wording.MINUS} {method_title(row.method_b)}"
 
 
 def _matched_title(row: MatchedRow) -> str:

@@ -9,19 +9,10 @@ import numpy.typing as npt
 import polars as pl
 
 from heatdrift.report import map_images, wording
-from heatdrift.report.blocks import (
-    Block,
-    Gallery,
-    GalleryRow,
-    LegendEntry,
-    Note,
-    Picture,
-    ScaleBar,
-    Section,
-    text_table,
-)
+from heatdrift.report.blocks import Block, Gallery, GalleryRow, LegendEntry, Note, Picture, ScaleBar, Section
 from heatdrift.report.gallery_choice import RULE
 from heatdrift.report.inputs import Maps, ReportInput
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_styles, method_title
 
 Floats = npt.NDArray[np.float64]

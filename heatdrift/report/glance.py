@@ -5,10 +5,11 @@ from collections import Counter
 import polars as pl
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Facts, LegendEntry, Matrix, MatrixCell, Note, Section, Table, frame_table
+from heatdrift.report.blocks import Block, Facts, LegendEntry, Matrix, MatrixCell, Note, Section, Table
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.inputs import ReportInput, with_place
 from heatdrift.report.study_data import DRIFT, StudyData, has_values
+from heatdrift.report.tables import frame_table
 from heatdrift.report.theme import method_styles
 
 

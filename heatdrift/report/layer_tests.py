@@ -8,7 +8,7 @@ import polars as pl
 
 from heatdrift.metrics import PROBE
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Table, text_table
+from heatdrift.report.blocks import Block, Figure, LegendEntry, Table
 from heatdrift.report.charts import layered, rows_of, top_title
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import scale_legend
@@ -16,6 +16,7 @@ from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS, method_title
 from heatdrift.results import LayerRow, LayersResult
 
@@ -237,4 +238,5 @@ def _table(frame: pl.DataFrame, caption: str, level: str, *, heads: bool) -> Tab
         )  # fmt: skip
     heads_of = ("data set and metric", "block", *(("head",) if heads else ()), "estimate", "unit", level,
                 "p (Benjamini–Hochberg)", "p (Benjamini–Yekutieli)", "n (runs)", "n (seeds)")  # fmt: skip
-    return text_table(caption + left_out, heads_of, rows)
+    command = "heatdrift stats layers --format json"
+    return text_table(caption + left_out, heads_of, rows, command=command, p=frame["p_bh"].fill_null(1.0).to_list())

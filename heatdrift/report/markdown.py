@@ -55,7 +55,7 @@ def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
             word = {"caveat": "**Caveat.** ", "missing": "**Missing.** ", "plain": ""}[block.tone]
             return [f"{'> ' if word else ''}{word}{escaped(block.text)}"]
         case Finding():
-            said = [f"### {escaped(block.title)}", *map(escaped, block.sentences)]
+            said = [f"### {escaped(block.title)}", *map(escaped, block.sentences), *_more(block.more)]
             return [*said, "**Before you believe it:**", _items(block.caveats)] if block.caveats else said
         case Pointer():
             return [f"{escaped(block.text)}."]
@@ -80,10 +80,13 @@ def _items(texts: Sequence[str]) -> str:
     return "\n".join(f"- {escaped(text)}" for text in texts)
 
 
+def _more(text: str) -> list[str]:
+    return [escaped(text)] if text else []
+
+
 def _table(table: Table) -> list[str]:
-    more = f" (first {len(table.rows)} rows; {table.left_out} more are in the store)" if table.left_out else ""
     ruler = ["--:" if numeric else "---" for numeric in table.numeric]
-    return [f"**{escaped(table.caption + more)}**", _grid(table.head, ruler, table.rows)]
+    return [f"**{escaped(table.caption + table.shown)}**", _grid(table.head, ruler, table.rows)]
 
 
 def _matrix(matrix: Matrix) -> list[str]:

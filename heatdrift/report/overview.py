@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import polars as pl
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Finding, Note, Section, frame_table
+from heatdrift.report.blocks import Block, Finding, Note, Section
 from heatdrift.report.caveats import accuracy_caveats, singular_caveats, study_caveats
-from heatdrift.report.correlation import group_label
+from heatdrift.report.correlation import SPOKEN, group_label
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.layer_tests import named_findings
 from heatdrift.report.study_data import StudyData
+from heatdrift.report.tables import frame_table
 from heatdrift.results import CorrelationResult, InteractionResult
 
 
@@ -61,6 +62,9 @@ def _correlation(result: CorrelationResult, data: StudyData, i: int) -> Finding:
     caveats = list(result.caveats or accuracy_caveats((result.x, result.y), on_test=data.on_test))
     if result.sign_reversal:
         within = ", ".join(f"{group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items())
+        if len(result.by_group) > SPOKEN:
+            below = sum(a.pearson < 0 for a in result.by_group.values())
+            within = f"below 0 in {below} of {len(result.by_group)}"
         pooled = wording.number(result.pooled.pearson, 2)
         caveats.append(f"The sign differs between groups: pooled r = {pooled}; within groups: {within}.")
     if result.left_out:

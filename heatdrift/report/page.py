@@ -4,8 +4,9 @@ from pathlib import Path
 
 from heatdrift.report import appendix, evidence, glance, overview
 from heatdrift.report.blocks import Section
+from heatdrift.report.budget import page_html, trimmed
 from heatdrift.report.comparisons import paired_section
-from heatdrift.report.document import Document, document_html
+from heatdrift.report.document import Document
 from heatdrift.report.files import write_file
 from heatdrift.report.frontier import frontier_section
 from heatdrift.report.gallery import gallery
@@ -20,7 +21,7 @@ def report_document(inp: ReportInput) -> Document:
     """Return the report before it is written in a format: all formats beside each other are made from one of these."""
     data = prepare(inp)
     sections = page_sections(inp, data)  # figures add their rows to data.datasets
-    return Document(
+    document = Document(
         title=inp.study,
         description=inp.description,
         eyebrow="heatdrift report",
@@ -28,6 +29,7 @@ def report_document(inp: ReportInput) -> Document:
         datasets=data.datasets,
         facts=PageFacts(title=inp.study, finished=_last_finished(inp), n_runs=inp.done.height),
     )
+    return trimmed(document)
 
 
 def _last_finished(inp: ReportInput) -> str:
@@ -39,7 +41,7 @@ def _last_finished(inp: ReportInput) -> str:
 
 def render_html(inp: ReportInput) -> str:
     """Return the whole page as one HTML document, UTF-8 when written; equal inputs give equal text."""
-    return document_html(report_document(inp))
+    return page_html(report_document(inp))[0]
 
 
 def write_report(inp: ReportInput, path: Path) -> Path:

@@ -6,15 +6,17 @@ import polars as pl
 
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Section, Table, text_table
+from heatdrift.report.blocks import Block, Section, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_title
 from heatdrift.results import PredictorRow, PredictorsResult, SelectionRow
 
 WHEN: Final = {"final": "at the selected epoch", "epoch1": "after epoch 1"}
+COMMAND: Final = "heatdrift stats predictors --format json"
 KINDS: Final = ("signal without labels", "reference")
 
 
@@ -91,7 +93,7 @@ def _score_table(rows: list[PredictorRow], level: str) -> Table:
              wording.interval(r.gap_ci_low, r.gap_ci_high), wording.number(r.best_share, 2))
             for r in rows
         ],
-        text_columns=4,
+        text_columns=4, command=COMMAND,
     )  # fmt: skip
 
 
@@ -106,7 +108,7 @@ def _run_table(rows: list[PredictorRow], result: PredictorsResult) -> Table:
              wording.number(r.rho_within_group))
             for r in rows
         ],
-        text_columns=2,
+        text_columns=2, command=COMMAND,
     )  # fmt: skip
 
 
@@ -134,5 +136,5 @@ def _selection_table(rows: list[SelectionRow], result: PredictorsResult, when: s
              wording.number(r.random), wording.number(r.worst))
             for r in rows
         ],
-        text_columns=3,
+        text_columns=3, command=COMMAND,
     )  # fmt: skip

@@ -15,12 +15,13 @@ from typing import Any, Final
 import polars as pl
 
 from heatdrift.report import wording
-from heatdrift.report.blocks import Block, Note, Section, Table, text_table
+from heatdrift.report.blocks import Block, Note, Section, Table
 from heatdrift.report.caveats import selected_on
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.summaries import t_intervals
+from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_title
 
 FOLDER: Final = Path(__file__).parent / "published"

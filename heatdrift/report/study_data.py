@@ -8,11 +8,11 @@ import polars as pl
 
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.report import wording
-from heatdrift.report.blocks import MAX_ROWS
 from heatdrift.report.caveats import ACCURACIES, selected_on
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
+from heatdrift.report.tables import MAX_ROWS
 from heatdrift.report.theme import method_styles, method_title
 
 DRIFT: Final = ("delta_entropy_pct", "cka", "weight_drift")
