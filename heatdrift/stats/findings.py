@@ -15,7 +15,7 @@ from heatdrift.results import Check, Contrast
 from heatdrift.stats.design import Factor, Level
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import holm
-from heatdrift.stats.strata import SeedTest
+from heatdrift.stats.seed_test import SeedTest
 from heatdrift.stats.text import counted, method_title, number, p_text, percent, signed, with_unit
 
 ALPHA: Final = 0.05

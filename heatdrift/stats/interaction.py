@@ -15,7 +15,8 @@ from heatdrift.stats.design import LrCoding
 from heatdrift.stats.findings import interaction_findings
 from heatdrift.stats.frame import largest_block, select_runs, study_name
 from heatdrift.stats.intervals import IntervalKind, with_intervals
-from heatdrift.stats.model import InteractionModel, build_model
+from heatdrift.stats.model import InteractionModel
+from heatdrift.stats.model_building import build_model
 from heatdrift.stats.probability import t_p_value
 from heatdrift.stats.sensitivity import sensitivity_checks
 from heatdrift.stats.variance_tests import variance_tests
@@ -60,7 +61,7 @@ def interaction(
     UnknownNameError
         Unknown metric, random part, lr coding or df method.
     StatsError
-        The runs cannot answer the question (see ``frame.py`` and ``model.py``).
+        The runs cannot answer the question (see ``frame.py`` and ``model_building.py``).
     """
     column = shown_column(metric, runs)
     _check_choice("lr coding", lr_as, get_args(LrCoding))

@@ -18,7 +18,7 @@ exact under that assumption; ``p_box`` (``box.py``) corrects it for variances th
 finding needs; ``p_gg``, by Greenhouse and Geisser's epsilon from the seeds alone, is very cautious with few seeds.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -26,44 +26,13 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.errors import StatsError
-from heatdrift.stats.probability import f_p_value, t_quantile
+from heatdrift.stats.probability import f_p_value
+from heatdrift.stats.seed_test import SeedTest
 
 Floats = npt.NDArray[np.float64]
 
 # Below it next to nothing of a contrast's variance shows between seeds: there is no error term, only rounding.
 LEAST_SEEN: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class SeedTest:
-    """Result of one seed-level test.
-
-    ``estimate`` and ``se`` belong to the single contrast when q = 1 (else NaN). ``epsilon`` is Greenhouse-Geisser's, 1
-    when q = 1; ``p_gg`` the p after multiplying both df by it. ``epsilon_box`` and ``p_box`` are Box's (1 and p until
-    `corrected`).
-    """
-
-    f: float
-    df_num: float
-    df_den: float
-    p: float
-    n_seeds: int
-    epsilon: float
-    p_gg: float
-    estimate: float
-    se: float
-    epsilon_box: float
-    p_box: float
-
-    def corrected(self, epsilon: float) -> "SeedTest":
-        """Return the same test with Box's epsilon."""
-        p = f_p_value(self.f, self.df_num * epsilon, self.df_den * epsilon)
-        return replace(self, epsilon_box=epsilon, p_box=p)
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Confidence interval of the single contrast."""
-        half = t_quantile(level, self.df_den) * self.se
-        return self.estimate - half, self.estimate + half
 
 
 class SeedStrata:
@@ -160,7 +129,7 @@ class SeedStrata:
     def tested(self, hypothesis: "SeedHypothesis | None", q: int) -> SeedTest:
         """Test a prepared hypothesis of `q` rows."""
         if hypothesis is None:
-            return _undefined(q)
+            return SeedTest.undefined(q)
         statistics, epsilons = hypothesis.statistics(self._y[None, :])
         f, epsilon, df = float(statistics[0]), float(epsilons[0]), hypothesis.df_den
         estimate = float(hypothesis.parts[0] @ self._y)
@@ -235,20 +204,3 @@ def leverage_root(block: Floats) -> Floats:
     values, vectors = np.linalg.eigh(block)
     kept = values > 1e-8
     return np.asarray((vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T)
-
-
-def _undefined(q: int) -> SeedTest:
-    nan = float("nan")
-    return SeedTest(
-        f=nan,
-        df_num=float(q),
-        df_den=nan,
-        p=nan,
-        n_seeds=0,
-        epsilon=nan,
-        p_gg=nan,
-        estimate=nan,
-        se=nan,
-        epsilon_box=nan,
-        p_box=nan,
-    )

@@ -21,7 +21,7 @@ from heatdrift.stats.bootstrap import parametric_bootstrap
 from heatdrift.stats.frame import largest_block, select_runs
 from heatdrift.stats.interaction import interaction
 from heatdrift.stats.mixed import fit_mixed
-from heatdrift.stats.model import build_model
+from heatdrift.stats.model_building import build_model
 
 DATA = Path(__file__).resolve().parents[1] / "reference" / "r" / "sim_unbalanced_68.csv"
 METRIC = "delta_entropy_pct"
