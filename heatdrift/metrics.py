@@ -207,3 +207,12 @@ def run_column(name: str) -> Column:
         return RUN_COLUMN[name]
     except KeyError:
         raise UnknownNameError("metric", name, RUN_COLUMN) from None
+
+
+def signal_title(name: str) -> str:
+    """Words for a signal made from a result column: `|Δ attention entropy|` for abs_delta_entropy_pct."""
+    if name == "log10_lr":
+        return "log₁₀ learning rate"
+    bare = name.removeprefix("abs_")
+    title = RUN_COLUMN[bare].title if bare in RUN_COLUMN else bare
+    return f"|{title}|" if bare != name else title

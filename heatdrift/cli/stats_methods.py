@@ -31,7 +31,7 @@ def paired(
 
     Example: `heatdrift stats paired --metric retention_pct --metric test_acc_pct`
     """
-    from heatdrift.cli.tables import show_paired
+    from heatdrift.cli.tables_methods import show_paired
     from heatdrift.stats.paired import paired as compare
 
     result = compare(selected_runs(chosen), metrics=metric, method_a=method_a, method_b=method_b, conf_level=conf_level)
@@ -54,7 +54,7 @@ def layers(
 
     Example: `heatdrift stats layers --metric entropy`
     """
-    from heatdrift.cli.tables import show_layers
+    from heatdrift.cli.tables_methods import show_layers
     from heatdrift.stats.layers import layers as test_layers
 
     runs, blocks, heads = selected_views(chosen, "layers", "heads")
@@ -79,7 +79,7 @@ def predictors(
 
     Example: `heatdrift stats predictors --margin 2`
     """
-    from heatdrift.cli.tables import show_predictors
+    from heatdrift.cli.tables_methods import show_predictors
     from heatdrift.stats.predictors import predictors as compare
 
     runs, epochs = selected_views(chosen, "epochs")
@@ -99,7 +99,7 @@ def frontier(
 
     Example: `heatdrift stats frontier --dataset eurosat`
     """
-    from heatdrift.cli.tables import show_frontier
+    from heatdrift.cli.tables_methods import show_frontier
     from heatdrift.stats.frontier import frontier as find
 
     result = find(selected_runs(chosen), bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level)
@@ -122,7 +122,7 @@ def power(
 
     Example: `heatdrift stats power --seeds 5 --metric retention_pct`
     """
-    from heatdrift.cli.tables import show_power
+    from heatdrift.cli.tables_methods import show_power
     from heatdrift.stats.power import power as plan
 
     result = plan(

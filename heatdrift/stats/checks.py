@@ -13,7 +13,7 @@ from heatdrift.stats.mixed import SINGULAR_RATIO
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import f_p_value
 from heatdrift.stats.spread import cell_spread, extra_f
-from heatdrift.stats.text import counted, p_text
+from heatdrift.stats.text import counted, number, p_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,10 +44,10 @@ def _balance(model: InteractionModel) -> Check:
     cells = f"{model.y.size} of {n_cells * n_seeds} combinations of cell and seed"
     more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     sentence = (
-        f"Balanced: {cells} are present, the seed-level tests are exact where sphericity holds."
+        f"Balanced: {cells} are present, so the seed-level tests need no approximation for missing runs."
         if model.balanced
-        else f"Unbalanced: {cells} are present; the seed-level tests use least-squares contrasts and are approximate. "
-        f"Missing: {'; '.join(missing[:_NAMED])}{more}."
+        else f"Unbalanced: {cells} are present. The means are adjusted by least squares for what is missing, and the "
+        f"seed-level tests are approximate. Missing: {'; '.join(missing[:_NAMED])}{more}."
     )
     values: dict[str, float | int | str | None] = {
         "n_runs": model.y.size,
@@ -75,11 +75,11 @@ def _seed_by_factor(model: InteractionModel, name: str) -> Check:
             if p < ALPHA
             else f"No sign that the effect of {name} differs between seeds"
         )
-        sentence = f"{verdict} (F({df_num}, {df_den}) = {f:.2f}, {p_text(p)})."
+        sentence = f"{verdict} (seed x {name}: F({df_num}, {df_den}) = {number(f)}, {p_text(p)})."
         if flag:
             sentence += (
-                f" The model tests with random part {model.random} are then too optimistic about {name}: "
-                "read the seed-level test."
+                f" The mixed model (random part: {model.random}) leaves that out, so its tests are too optimistic "
+                f"about {name}: read the seed-level test, as the findings do."
             )
     values = {"f": f, "df_num": df_num, "df_den": df_den, "p": p}
     return Check(name=f"seed_by_{name}", flag=flag, values=values, sentence=sentence)
@@ -100,12 +100,13 @@ def _agreement(tests: tuple[TermTest, ...]) -> Check:
             )
     if differing:
         sentence = (
-            "At 5 % the seed-level test and the model's disagree on "
+            "At 5 % the seed-level test and the mixed model's tests give different answers for "
             + "; ".join(differing)
-            + ". The seed-level test is the headline."
+            + ". The seed-level test holds its level when an effect differs between seeds, the model's may not: "
+            "findings follow the seed-level test."
         )
     else:
-        sentence = f"At 5 % the seed-level test and the model's tests agree on {counted(len(terms), 'term')}."
+        sentence = f"At 5 % the seed-level test and the mixed model's agree on {counted(len(terms), 'term')}."
     return Check(name="agreement", flag=bool(differing), values=values, sentence=sentence)
 
 
@@ -121,17 +122,19 @@ def _sphericity(tests: tuple[TermTest, ...]) -> Check:
             if p is not None and (p < ALPHA) != (test.p < ALPHA):
                 found.append(f"{test.term} ({p_text(test.p)}, corrected {p_text(p)})")
     if not several:
-        sentence = "Every term has one degree of freedom: sphericity is no assumption here."
+        sentence = "Every term has 1 degree of freedom, so no seed-level test assumes equal variances (sphericity)."
     elif changed:
         sentence = (
-            "Corrected for unequal variances (Box) the seed-level test changes its answer at 5 % for "
-            + "; ".join(changed)
-            + ". Findings use the corrected one."
+            "Levels differ in variance, which the plain seed-level F test takes to be equal. Corrected (Box), its "
+            "answer at 5 % changes for " + "; ".join(changed) + ". Read p_box, the corrected p, as the findings do."
         )
     else:
         sentence = "Correcting the seed-level tests for unequal variances (Box) changes no answer at 5 %."
     if cautious:
-        sentence += " Greenhouse-Geisser's correction, from the seeds alone, would change " + "; ".join(cautious) + "."
+        sentence += (
+            " Greenhouse-Geisser's correction (p_gg), which judges from the seeds alone and is too cautious with few, "
+            "would change the answer for " + "; ".join(cautious) + ": more seeds would settle it."
+        )
     return Check(name="sphericity", flag=bool(changed or cautious), values=values, sentence=sentence)
 
 
@@ -147,14 +150,15 @@ def _cell_variance(model: InteractionModel) -> Check:
     p = f_p_value(f, df_num, df_den)
     flag = bool(p_ratio < ALPHA or p < ALPHA)
     sentence = (
-        f"The largest cell variance is {ratio:.3g} times the smallest (normal data with equal variances give as much "
-        f"with {p_text(p_ratio)}; "
-        f"Brown-Forsythe F({df_num}, {df_den}) = {f:.2f}, {p_text(p)}; {spread.sizes.size} cells)."
+        f"The largest cell variance is {number(ratio)} times the smallest (normal data with equal variances give as "
+        f"much with {p_text(p_ratio)}; Brown-Forsythe F({df_num}, {df_den}) = {number(f)}, {p_text(p)}; "
+        f"{spread.sizes.size} cells)."
     )
     if flag:
         sentence += (
-            " The model's standard errors are averages over unequal cells: "
-            "trust its single contrasts less than the seed-level ones."
+            " Seeds scatter much more in some cells than in others, but the mixed model gives all the same standard "
+            "error: too small for the noisy cells, too large for the quiet ones. For a difference at one learning rate "
+            "read its seed-level contrast, which uses its own spread over seeds."
         )
     values = {
         "ratio": ratio,
@@ -184,13 +188,14 @@ def twin_check(contrasts: Sequence[Contrast], robust: Sequence[Contrast]) -> Che
         return Check(name="variance_twin", flag=False, values=values, sentence=sentence)
     values |= {"se_ratio_min": min(ratios), "se_ratio_max": max(ratios)}
     sentence = (
-        "Beside the model stands a twin that pools no variance: each contrast against its own spread over seeds. Its "
-        f"standard errors are {min(ratios):.2f} to {max(ratios):.2f} times the model's"
+        "Each difference of two methods was also tested against its own spread over seeds instead of the model's "
+        f"common one: its standard error is then {number(min(ratios))} to {number(max(ratios))} times the model's"
     )
     sentence += (
-        "; after Holm the answer at 5 % differs for " + "; ".join(changed) + "."
+        f", and after Holm over {counted(len(pairs), 'contrast')} the answer at 5 % differs for {'; '.join(changed)}. "
+        "Read the seed-level p there; above 5 % it is no proof of no difference, with so few seeds."
         if changed
-        else "; after Holm no answer at 5 % differs."
+        else f", and after Holm over {counted(len(pairs), 'contrast')} no answer at 5 % differs."
     )
     return Check(name="variance_twin", flag=bool(changed), values=values, sentence=sentence)
 
@@ -198,8 +203,9 @@ def twin_check(contrasts: Sequence[Contrast], robust: Sequence[Contrast]) -> Che
 def _singular(model: InteractionModel) -> Check:
     zero = [g.name for g, r in zip(model.fit.groupings, model.fit.ratios, strict=True) if r < SINGULAR_RATIO]
     sentence = (
-        f"The estimated variance of {' and '.join(zero)} is zero: a legal answer with few seeds, no proof that seeds "
-        "do not matter. Satterthwaite df then ignore it, Kenward-Roger df and the seed-level test do not."
+        f"The model estimates the variance of {' and '.join(zero)} as zero (a singular fit). With few seeds that "
+        "happens by chance: it is no proof that seeds do not matter. The model's Satterthwaite tests then ignore what "
+        "the runs of a seed share: read the seed-level or the Kenward-Roger tests."
         if zero
         else "No variance is estimated as zero."
     )
@@ -227,11 +233,12 @@ def _lack_of_fit(model: InteractionModel) -> Check:
     values |= {"f": test.f, "df_den": test.df_den, "p": test.p, "epsilon_box": test.epsilon_box, "p_box": test.p_box}
     values |= {"f_kenward_roger": f, "p_kenward_roger": p_model}
     flag = bool(test.p_box < ALPHA or p_model < ALPHA)
-    verdict = "does not describe the means" if flag else "is not contradicted"
+    factor = model.factor("lr")
+    shape = "line" if factor is not None and len(factor.labels) == 1 else "curve"
     sentence = (
-        f"The coding of lr as a curve in log10(lr) {verdict} (lack of fit: "
-        f"seed-level F({test.df_num:.0f}, {test.df_den:.3g}) = "
-        f"{test.f:.2f}, corrected for unequal variances {p_text(test.p_box)}; Kenward-Roger {p_text(p_model)})."
-        + (" Use lr as a factor." if flag else "")
+        f"The means of the learning rates {'do not lie' if flag else 'may lie'} on a {shape} in log10(lr) (lack of "
+        f"fit: seed-level F({test.df_num:.0f}, {number(test.df_den)}) = {number(test.f)}, corrected for unequal "
+        f"variances {p_text(test.p_box)}; Kenward-Roger {p_text(p_model)})."
+        + (f" Values read off that {shape} mislead: use --lr-as factor." if flag else "")
     )
     return Check(name="lack_of_fit", flag=flag, values=values, sentence=sentence)

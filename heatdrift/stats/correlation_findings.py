@@ -7,7 +7,7 @@ from heatdrift.metrics import Column
 from heatdrift.results import Association
 from heatdrift.stats.choice import ALPHA
 from heatdrift.stats.many import MANY
-from heatdrift.stats.text import counted, number, p_text, percent, signed
+from heatdrift.stats.text import counted, method_title, number, p_text, percent, signed
 
 # A group of fewer cells has no correlation to speak of: one cell varies over its seeds alone, two have one slope.
 REVERSAL_CELLS: Final = 3
@@ -28,7 +28,7 @@ def correlation_findings(
     if their variances are equal (docs/calibration_commands.md).
     """
     sentences = []
-    where = f"Pooled over {len(by_group)} groups" if len(by_group) > 1 else f"In {next(iter(by_group))}"
+    where = f"Pooled over {len(by_group)} groups" if len(by_group) > 1 else f"With {_group(next(iter(by_group)))}"
     if _supported(pooled):
         sentences.append(
             f"{where}, higher {x.title} goes with {_direction(pooled)} {y.title}: "
@@ -60,11 +60,17 @@ def correlation_findings(
 def _groups(groups: Mapping[str, Association]) -> str:
     """The r of every group; of many their counts by sign and the ends."""
     if len(groups) <= MANY:
-        return ", ".join(f"{name} {signed(a.pearson)}" for name, a in groups.items())
+        return ", ".join(f"{signed(a.pearson)} with {_group(name)}" for name, a in groups.items())
     order = sorted(groups, key=lambda name: groups[name].pearson)
     below = sum(a.pearson < 0 for a in groups.values())
-    ends = " to ".join(f"{signed(groups[name].pearson)} ({name})" for name in (order[0], order[-1]))
+    ends = " to ".join(f"{signed(groups[name].pearson)} ({_group(name)})" for name in (order[0], order[-1]))
     return f"below 0 in {below} of {len(groups)} groups, from {ends}"
+
+
+def _group(name: str) -> str:
+    """`Full FT on eurosat` for eurosat/full_ft."""
+    dataset, method = name.rsplit("/", 1)
+    return f"{method_title(method)} on {dataset}"
 
 
 def _supported(association: Association) -> bool:

@@ -82,13 +82,14 @@ def dose(
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     # The permutation also rejects when only the variance grows with the learning rate, and not the mean
     # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too (NaN: cannot be asked).
+    family = sum(not np.isnan(r.p_exact) for r in rows)
     supported = [row for row in rows if row.p_exact_holm < ALPHA and not row.seed_trend_p >= ALPHA]
     titles = {metric: shown_column(metric, runs).title for metric in chosen}
     findings = ranked(
         [
             (
                 (row.p_exact_holm, -abs(row.rho)),
-                _sentence(row, shown_column(row.metric, runs), len(rows), conf_level),
+                _sentence(row, shown_column(row.metric, runs), family, conf_level),
             )
             for row in supported
         ],
@@ -166,7 +167,8 @@ def _out_of_reach(rows: list[DoseRow]) -> list[str]:
     one_metric_helps = smallest * per_metric < ALPHA
     return [
         f"No trend can be supported here, whatever the data: so few learning rates and seeds allow no exact p below "
-        f"{number(smallest)}, and Holm over {counted(tested, 'row')} makes that {number(min(smallest * tested, 1.0))}. "
+        f"{number(smallest)}, and Holm over {counted(tested, 'test')} makes that "
+        f"{number(min(smallest * tested, 1.0))}. "
         + ("Ask about one metric with --metric, or train more seeds." if one_metric_helps else "Train more seeds.")
     ]
 
@@ -198,7 +200,7 @@ def _sentence(row: DoseRow, column: Column, family: int, level: float) -> str:
         f"{title} {'rises' if row.rho > 0 else 'falls'} with the learning rate on {row.dataset} with "
         f"{method_title(row.method)}: Spearman ρ = {number(row.rho)} over {counted(row.n, 'run')} "
         f"({row.n_lrs} learning rates x {counted(row.n_seeds, 'seed')}; permutation within seeds {p_text(row.p_exact)}"
-        + (f", Holm over {counted(family, 'row')} {p_text(row.p_exact_holm)}" if family > 1 else "")
+        + (f", Holm over {family} tests of metric x data set x method {p_text(row.p_exact_holm)}" if family > 1 else "")
         + ("" if np.isnan(row.seed_trend_p) else f", over seeds {p_text(row.seed_trend_p)}")
         + f"{slope})."
         + ("" if row.monotone else " The means are not monotone: look at the curve before calling it a trend.")

@@ -5,7 +5,7 @@ seed-level p, with Box's correction and adjusted by Holm over all terms, is belo
 runs; they do not say why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from heatdrift.stats.design import Factor, Level
 from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.probability import holm
 from heatdrift.stats.seed_test import SeedTest
+from heatdrift.stats.sensitivity import terms_on_one_cell
 from heatdrift.stats.text import counted, method_title, number, p_text, percent, signed, with_unit
 
 ALPHA: Final = 0.05
@@ -32,10 +33,13 @@ def interaction_findings(
     conf_level: float,
     checks: Sequence[Check] = (),
 ) -> tuple[str, ...]:
-    """One or two sentences per supported term, main effects first; of `checks` they quote the lack of fit."""
+    """One or two sentences per supported term, main effects first.
+
+    Of `checks` they quote the lack of fit, and whether a term's p crosses 5 % without a single cell.
+    """
     tests = model.seed_tests
     adjusted = dict(zip(tests, holm([t.p_box for t in tests.values()]).tolist(), strict=True))
-    writer = _Writer(model, column, tests, adjusted, conf_level, _on_curve(model, checks))
+    writer = _Writer(model, column, tests, adjusted, conf_level, _on_curve(model, checks), terms_on_one_cell(checks))
     sentences: list[str] = []
     for term in model.design.terms:
         if not adjusted[term] < ALPHA:
@@ -75,6 +79,7 @@ class _Writer:
         adjusted: Mapping[str, float],
         conf_level: float,
         on_curve: str,
+        fragile: Collection[str],
     ) -> None:
         self.model = model
         self.column = column
@@ -83,6 +88,8 @@ class _Writer:
         self.adjusted = adjusted
         self.conf_level = conf_level
         self.on_curve = on_curve
+        self.fragile = fragile
+        self.family = sum(not np.isnan(t.p_box) for t in tests.values())
 
     def main_effect(self, name: str) -> str:
         factor = self._factor(name)
@@ -92,31 +99,33 @@ class _Writer:
             low, high = self._extremes(factor)
             return (
                 f"{self.title} differs between {_WORDS[name]}s{over}: "
-                f"lowest {self._place(name, low)} ({self._level(name, low)}), "
-                f"highest {self._place(name, high)} ({self._level(name, high)}; {self._evidence(name)})."
+                f"lowest {self._level(name, low)} {self._place(name, low)}, "
+                f"highest {self._level(name, high)} {self._place(name, high)} ({self._evidence(name)})"
+                f"{self._end(name)}"
             )
         ci_low, ci_high = test.interval(self.conf_level)
         evidence = f"({percent(self.conf_level)} CI {signed(ci_low)} to {signed(ci_high)}; {self._evidence(name)})"
         if factor.labels == ("lr",):
             return (
                 f"{self.title} {'rises' if test.estimate > 0 else 'falls'} with the learning rate{over}: "
-                f"{self._difference(test.estimate)} per tenfold {evidence}."
+                f"{self._difference(test.estimate)} per tenfold {evidence}{self._end(name)}"
             )
         first, second = factor.levels
         return (
             f"{self.title} is {'higher' if test.estimate > 0 else 'lower'} {self._place(name, second)} than "
             f"{self._place(name, first)}{over}: difference {self._difference(test.estimate)} {evidence}"
             + (self._sign_turns(first, second) if name == "method" else "")
-            + "."
+            + self._end(name)
         )
 
     def method_pairs(self, effects: tuple[Contrast, ...]) -> list[str]:
+        family = sum(not np.isnan(c.p) for c in effects)
         return [
             f"{self.title}: {method_title(c.method_a)} minus {method_title(c.method_b)}"
             f"{self._averaged_over('method')} is {self._difference(c.estimate)} "
             f"({percent(self.conf_level)} CI {signed(c.ci_low)} to {signed(c.ci_high)}; "
             f"seed-level t({number(c.df)}) = {signed(c.t)}, "
-            f"Holm over {counted(len(effects), 'pair')} {p_text(c.p_holm)})"
+            f"Holm over {family} pairs of methods {p_text(c.p_holm)})"
             f"{self._sign_turns(c.method_b, c.method_a)}."
             for c in effects
             if c.p_holm < ALPHA
@@ -144,7 +153,7 @@ class _Writer:
         if "method" not in (first, second) or method is None or len(method.levels) != 2:
             return (
                 f"The effect of the {_WORDS[first]} on {self.column.title} depends on the {_WORDS[second]}"
-                f"{self._averaged_over(first, second)} ({self._evidence(term)})."
+                f"{self._averaged_over(first, second)} ({self._evidence(term)}){self._end(term)}"
             )
         other = self._factor(second if first == "method" else first)
         base, adapted = method.levels
@@ -155,14 +164,18 @@ class _Writer:
             f"The difference {method_title(str(adapted))} minus {method_title(str(base))} in {self.column.title} "
             f"depends on the {_WORDS[other.name]}{self._averaged_over('method', other.name)}"
             f"{self.on_curve if other.name == 'lr' else ''}: {shown} "
-            f"({self._evidence(term)}){turns}."
+            f"({self._evidence(term)}){turns}{self._end(term)}"
         )
 
     def three_way(self, term: str) -> str:
         return (
-            f"How the learning rate and the method act together on {self.column.title} differs between data sets "
-            f"({self._evidence(term)})."
+            f"How the difference between methods in {self.column.title} changes with the learning rate is not the same "
+            f"on every data set ({self._evidence(term)}){self._end(term)}"
         )
+
+    def _end(self, term: str) -> str:
+        """Full stop, after a warning where the answer at 5 % hangs on one cell."""
+        return "; fragile: leaving out one cell moves p across 5 %." if term in self.fragile else "."
 
     def _evidence(self, term: str) -> str:
         test = self.tests[term]
@@ -173,8 +186,8 @@ class _Writer:
             df_num = f"{test.df_num:.0f}" if epsilon >= 1.0 else number(test.df_num * epsilon)
             statistic = f"F({df_num}, {number(test.df_den * epsilon)}) = {number(test.f)}"
         parts = [f"seed-level {statistic}", p_text(test.p_box)]
-        if len(self.tests) > 1:
-            parts.append(f"Holm over {counted(len(self.tests), 'term')} {p_text(self.adjusted[term])}")
+        if self.family > 1:
+            parts.append(f"Holm over the {self.family} terms of this model {p_text(self.adjusted[term])}")
         if test.epsilon_box < 1.0:
             parts.append(f"df corrected for unequal variances, ε = {number(test.epsilon_box)}")
         thin = len(self.model.seed_names) <= _FEW_SEEDS and self.model.factor("dataset") is None

@@ -20,7 +20,7 @@ from heatdrift.stats.frame import FACTORS, select_runs, study_name
 from heatdrift.stats.frontier_findings import frontier_findings
 from heatdrift.stats.matching import Curves, matched_difference
 from heatdrift.stats.probability import t_quantile
-from heatdrift.stats.text import method_title, number
+from heatdrift.stats.text import apart, method_title, number
 
 Floats = npt.NDArray[np.float64]
 Accuracy = Literal["test_acc_pct", "val_acc_pct"]
@@ -212,9 +212,11 @@ def _matched(
     found = matched_difference(*curves)
     unlog = (lambda v: float(10.0**v)) if on == DRIFT else float
     if np.isnan(found.difference):
+        ends = [unlog(end) for ends in found.ranges for end in ends]
+        texts = [number(end) for end in ends] if on == DRIFT else apart(ends)
         shown = ", ".join(
-            f"{method_title(m)} {_range(unlog(low), unlog(high))}"
-            for m, (low, high) in zip(methods, found.ranges, strict=True)
+            f"{method_title(m)} {low if low == high else f'{low} to {high}'}"
+            for m, low, high in zip(methods, texts[::2], texts[1::2], strict=True)
         )
         return replace(nothing, note=f"the rising parts of the dose curves do not overlap ({shown})")
     low, high = found.interval(level)
@@ -230,7 +232,3 @@ def _matched(
         ci_high=high,
         note=note,
     )
-
-
-def _range(low: float, high: float) -> str:
-    return number(low) if low == high else f"{number(low)} to {number(high)}"

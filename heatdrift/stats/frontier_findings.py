@@ -8,7 +8,7 @@ import numpy as np
 from heatdrift.metrics import Column, run_column
 from heatdrift.results import FrontierCell, MatchedRow
 from heatdrift.stats.many import MANY, ranked
-from heatdrift.stats.text import counted, method_title, number, percent, signed
+from heatdrift.stats.text import apart, counted, method_title, number, percent, signed, with_unit
 
 _FEW_SEEDS: Final = 5
 _NAMED: Final = 8  # cells of one front that its sentence names
@@ -63,25 +63,28 @@ def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str) -> str:
     named = [c for c in front if c in surest]
     others = f"; and {len(front) - len(named)} more, on it in fewer resamples" if len(named) < len(front) else ""
     shown = "; ".join(
-        f"{method_title(c.method)} at lr {c.lr:g} (accuracy {number(c.acc_pct)} %, retention "
-        f"{number(c.retention_pct)} %"
-        + ("" if np.isnan(c.front_share) else f", on it in {_share(c)} of resamples")
+        f"{method_title(c.method)} at lr {c.lr:g} (accuracy {acc} %, retention {kept} %"
+        + ("" if np.isnan(c.front_share) else f", on the front in {_share(c)} of resamples of seeds")
         + ")"
-        for c in named
+        for c, acc, kept in zip(
+            named, apart([c.acc_pct for c in named]), apart([c.retention_pct for c in named]), strict=True
+        )
     )
     seeds = sorted({c.n_seeds for c in cells})
     per_cell = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     verb = "is" if len(front) == 1 else "are"
     return (
-        f"On {dataset} {len(front)} of {counted(len(cells), 'cell')} ({per_cell} each) {verb} beaten by none in "
-        f"both {accuracy} and retention: {shown}{others}."
+        f"On {dataset} {len(front)} of {counted(len(cells), 'cell')} ({per_cell} each) {verb} on the front: no other "
+        f"cell is as good in both {accuracy} and retention and better in one. By falling accuracy: {shown}{others}."
     )
 
 
 def _reach(row: MatchedRow) -> str:
     """The overlap; a method with one learning rate has a point."""
-    low, high = number(row.overlap_low), number(row.overlap_high)
-    return low if low == high else f"{low} to {high}"
+    ends = [row.overlap_low, row.overlap_high]
+    unit = run_column(row.matched_on).unit
+    low, high = apart(ends) if unit == "%" else (number(end) for end in ends)
+    return with_unit(low if low == high else f"{low} to {high}", unit)
 
 
 def _share(cell: FrontierCell) -> str:

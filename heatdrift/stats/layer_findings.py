@@ -27,10 +27,12 @@ def layer_findings(
         drift = "the drift of " if PROBE[metric].has_base else ""
         found = [row for row in members if row.p_bh < alpha]
         if test == "method":
-            what = f"{method_title(method_a)} and {method_title(method_b)} differ in {drift}{title}{over},"
+            what = (
+                f"{method_title(method_a)} and {method_title(method_b)} differ in {drift}{title}{over and over + ','}"
+            )
         else:
             place = f"{method_title(str(method))} on {dataset or datasets[0]}"
-            what = f"The mean drift of {title} with {place}{over}, is not 0"
+            what = f"The mean drift of {title} with {place}{over and over + ','} is not 0"
         if found:
             sentences.append(_supported(what, members, found, alpha))
         elif test == "method":
@@ -41,12 +43,12 @@ def layer_findings(
 def _supported(what: str, members: list[LayerRow], found: list[LayerRow], alpha: float) -> str:
     cautious = sum(row.p_by < alpha for row in found)
     largest = max(found, key=lambda row: abs(row.estimate))
-    where = f"block {largest.layer}" + ("" if largest.head is None else f", head {largest.head}") + " (from 0)"
+    where = f"block {largest.layer}" + ("" if largest.head is None else f", head {largest.head}")
     return (
-        f"{what} in {len(found)} of {counted(len(members), _place(members))} at {_rate(members, alpha)}; "
-        f"{cautious} also "
-        f"by Benjamini-Yekutieli; {counted(largest.n, 'run')}, {counted(largest.n_seeds, 'seed')}; largest of these in "
-        f"{where}: {with_unit(signed(largest.estimate), largest.unit)}, adjusted {p_text(largest.p_bh)}"
+        f"{what} in {len(found)} of {counted(len(members), _place(members))} ({_rate(members, alpha)}; {cautious} also "
+        f"by Benjamini-Yekutieli; {counted(largest.n, 'run')}, {counted(largest.n_seeds, 'seed')}). "
+        f"Largest of these: {with_unit(signed(largest.estimate), largest.unit)} in {where} (counted from 0; adjusted "
+        f"{p_text(largest.p_bh)})"
         + ("; a base value near 0 makes such a percentage" if _of_tiny_base(largest) else "")
         + "."
     )
@@ -59,8 +61,8 @@ def _of_tiny_base(row: LayerRow) -> bool:
 def _unsupported(what: str, members: list[LayerRow], alpha: float) -> str:
     smallest = min(members, key=lambda row: row.p_bh)
     return (
-        f"{what} in none of {counted(len(members), _place(members))} at {_rate(members, alpha)}; smallest adjusted "
-        f"{p_text(smallest.p_bh)}; {counted(smallest.n, 'run')}, {counted(smallest.n_seeds, 'seed')}: with so few "
+        f"{what} in none of {counted(len(members), _place(members))} ({_rate(members, alpha)}; smallest adjusted "
+        f"{p_text(smallest.p_bh)}; {counted(smallest.n, 'run')}, {counted(smallest.n_seeds, 'seed')}). With so few "
         "seeds that is no proof of equality."
     )
 
@@ -70,4 +72,6 @@ def _place(members: list[LayerRow]) -> str:
 
 
 def _rate(members: list[LayerRow], alpha: float) -> str:
-    return f"false discovery rate {percent(alpha)} (Benjamini-Hochberg over {counted(members[0].family, 'test')})"
+    family, place = members[0].family, _place(members)
+    over = counted(family, place) if family == len(members) else f"{family} tests, {place}s x data sets x methods,"
+    return f"false discovery rate {percent(alpha)} by Benjamini-Hochberg over {over} of this metric"

@@ -28,10 +28,9 @@ Floats = npt.NDArray[np.float64]
 
 _METHOD: Final = (
     "differences {a} - {b} over runs of identical data set, lr and seed. t, dz and Wilcoxon treat pairs as "
-    "independent, "
-    "as published (Holm over all rows). seed_t: seed-level, every (data set, lr) with equal weight, spread over seeds, "
-    "CR2 and Satterthwaite df (in balanced data a one-sample t on per-seed means, df = S - 1); its interval is "
-    "ci_low, ci_high"
+    "independent, as published (t_p_holm: Holm over all rows). seed_t: seed-level, every (data set, lr) with equal "
+    "weight, spread over seeds, CR2 and Satterthwaite df (in balanced data a one-sample t on per-seed means, df = S "
+    "- 1); its interval is ci_low, ci_high; seed_p_holm: Holm over all rows"
 )
 
 
@@ -183,10 +182,11 @@ class _Sentences:
 
     def of(self, rows: list[PairedRow]) -> tuple[str, ...]:
         """Supported differences first, then every disagreement of the two tests."""
+        family = self._family([row for row in rows if not np.isnan(row.seed_p)])
         supported = [row for row in rows if row.seed_p_holm < ALPHA]
         disagreeing = [row for row in rows if self._differ(row)]
         told = ranked(
-            [((row.seed_p_holm, -abs(row.seed_t)), self._difference(row, len(rows))) for row in supported],
+            [((row.seed_p_holm, -abs(row.seed_t)), self._difference(row, family)) for row in supported],
             self._summary(supported, disagreeing, rows),
         )
         return (*told, *(self._disagreement(row) for row in disagreeing))
@@ -207,6 +207,15 @@ class _Sentences:
         )
 
     @staticmethod
+    def _family(tested: list[PairedRow]) -> str:
+        """Words for what Holm's adjustment runs over; none for a single test."""
+        if len(tested) < 2:
+            return ""
+        if len({row.dataset for row in tested}) == 1:
+            return f", Holm over {len(tested)} metrics"
+        return f", Holm over {len(tested)} tests of metric x data set"
+
+    @staticmethod
     def _differ(row: PairedRow) -> bool:
         known = not (np.isnan(row.t_p) or np.isnan(row.seed_p))
         return known and (row.t_p < ALPHA) != (row.seed_p < ALPHA)
@@ -216,7 +225,7 @@ class _Sentences:
             return f"on {row.dataset or self.datasets[0]}"
         return f"over {counted(len(self.datasets), 'data set')}"
 
-    def _difference(self, row: PairedRow, family: int) -> str:
+    def _difference(self, row: PairedRow, family: str) -> str:
         title = self.titles[row.metric]
         return (
             f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} "
@@ -224,7 +233,7 @@ class _Sentences:
             f"averaged over learning rates: difference {with_unit(signed(row.seed_difference), row.unit)} "
             f"({percent(self.level)} CI {signed(row.ci_low)} to {signed(row.ci_high)}; seed-level "
             f"t({number(row.seed_df)}) = {signed(row.seed_t)}, {p_text(row.seed_p)}"
-            + (f", Holm over {counted(family, 'row')} {p_text(row.seed_p_holm)}" if family > 1 else "")
+            + (f"{family} {p_text(row.seed_p_holm)}" if family else "")
             + f"; {counted(row.n, 'pair')}, {counted(row.n_seeds, 'seed')})."
             + ("" if row.same_sign else " Its sign is not the same everywhere: look at the single learning rates.")
         )
@@ -240,8 +249,9 @@ class _Sentences:
             )
         else:
             reading = (
-                "The difference varies between learning rates or data sets more than between seeds: the seed-level "
-                "test asks about the average over exactly these, the paired test takes them for noise."
+                "The difference changes more from one learning rate or data set to the next than from seed to seed: "
+                "the paired test counts these changes as noise, the seed-level test asks about the average over "
+                "exactly these. Read the difference at each learning rate."
             )
         return (
             f"The two tests of {self.a} minus {self.b} in {title} {self._place(row)} disagree at 5 %: "

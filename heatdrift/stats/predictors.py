@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from heatdrift.errors import StatsError
-from heatdrift.metrics import run_column
+from heatdrift.metrics import run_column, signal_title
 from heatdrift.results import PredictorRow, PredictorsResult
 from heatdrift.stats.caveats import VALIDATION, run_caveats, shown_column
 from heatdrift.stats.cell_choice import select_cells
@@ -32,9 +32,9 @@ _METHOD: Final = (
     "rho: over runs, sign as found; within data set or group: mean over them, rho_within_group times the orientation "
     "fixed beforehand. score: cell means (over seeds), mean over data sets of rho times orientation; cells resampled "
     "within data set x method, percentile intervals, B = {bootstrap}, seed {seed}. p_adjusted: whole cells of "
-    "retention permuted within data set x method, largest score of all signals ({permutations} arrangements at "
-    "most). seed_level_p: t over seeds of the rank correlation within data set x method. selection: cells whose mean "
-    "{accuracy} is within {margin:g} points of the best of their data set"
+    "retention permuted within data set x method, largest score of all signals without the references "
+    "({permutations} arrangements at most). seed_level_p: t over seeds of the rank correlation within data set "
+    "x method. selection: cells whose mean {accuracy} is within {margin:g} points of the best of their data set"
 )
 
 
@@ -144,11 +144,11 @@ def _at_epoch_one(final: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
 
 def _rows(table: pl.DataFrame, when: When, settings: Resampling) -> tuple[list[PredictorRow], list[str]]:
     measured = [s for s in SIGNALS if (c := f"signal:{s.name}") in table.columns and _finite(table[c]).any()]
-    absent = [s.name for s in SIGNALS if s not in measured]
+    absent = [f"“{signal_title(s.name)}”" for s in SIGNALS if s not in measured]
     place = "at the selected epoch" if when == "final" else "at epoch 1"
     sentences = [f"not measured {place}: {', '.join(absent)}"] if absent else []
     complete = [s for s in measured if _finite(table[f"signal:{s.name}"]).all()]
-    partial = [s.name for s in measured if s not in complete]
+    partial = [f"“{signal_title(s.name)}”" for s in measured if s not in complete]
     if partial:
         sentences.append(f"measured {place} in some of the runs only, so not compared over cells: {', '.join(partial)}")
     scores = signal_scores(table, complete, settings)

@@ -1,5 +1,6 @@
 """Sensitivity of an interaction analysis to single seeds, cells and runs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from heatdrift.results import Check
 from heatdrift.stats.model import InteractionModel
-from heatdrift.stats.text import counted
+from heatdrift.stats.text import counted, p_span, p_text, signed
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,6 +25,17 @@ CELL_WORK: Final = 400_000_000
 def sensitivity_checks(model: InteractionModel) -> tuple[Check, ...]:
     """Leave one seed out; leave one cell out; the largest residual."""
     return _leave_one_seed_out(model), _leave_one_cell_out(model), _residuals(model)
+
+
+def terms_on_one_cell(checks: Sequence[Check]) -> tuple[str, ...]:
+    """Terms whose seed-level p crosses 5 % when one cell is left out, as `leave_one_cell_out` found them."""
+    (values,) = [check.values for check in checks if check.name == "leave_one_cell_out"] or [{}]
+    found = []
+    for term in (key.removesuffix(" p_all") for key in values if key.endswith(" p_all")):
+        ps = [float(str(values[f"{term} p_{which}"])) for which in ("all", "min", "max")]
+        if len({p < ALPHA for p in ps}) > 1:
+            found.append(term)
+    return tuple(found)
 
 
 def _leave_one_seed_out(model: InteractionModel) -> Check:
@@ -62,22 +74,28 @@ def _leave_one_seed_out(model: InteractionModel) -> Check:
         ps = [t.p_box for t in tests]
         values |= {f"{term} p_all": full.p_box, f"{term} p_min": min(ps), f"{term} p_max": max(ps)}
         if any((p < ALPHA) != (full.p_box < ALPHA) for p in ps):
-            crossed.append(f"{term} ({min(ps):.2g} to {max(ps):.2g}, all seeds: {full.p_box:.2g})")
+            crossed.append(f"{term} ({p_span(ps)}; with all seeds {p_text(full.p_box)})")
         if full.df_num == 1 and any(t.estimate * full.estimate < 0.0 for t in tests):
             turned.append(term)
     if f"{main} p_min" not in values:
         sentence = f"Without one seed the effect of {main} cannot be tested."
     else:
+        span = [float(str(values[f"{main} p_{end}"])) for end in ("min", "max")]
         sentence = (
             "Leaving out one seed at a time"
             + (f" ({tried} of {n_seeds}, evenly spaced)" if tried < n_seeds else "")
-            + f", the seed-level p of {main} lies between {values[f'{main} p_min']:.2g} "
-            f"and {values[f'{main} p_max']:.2g} (all seeds: {values['p_all']:.2g})."
+            + f", the seed-level test of {main} gives {p_span(span)} "
+            f"(with all seeds {p_text(model.seed_tests[main].p_box)})."
         )
-    sentence += f" Across 5 % moves {'; '.join(crossed)}." if crossed else ""
-    sentence += f" The sign turns of {', '.join(turned)}." if turned else ""
-    if crossed and len(model.seed_names) == 3:
-        sentence += " Two seeds leave 1 df: few effects can pass then."
+    if crossed:
+        sentence += f" The answer at 5 % depends on a single seed for {', '.join(crossed)}"
+        sentence += (
+            ": two seeds leave 1 degree of freedom, with which few effects can pass."
+            if n_seeds == _FEWEST_SEEDS
+            else ": claim nothing about that before more seeds confirm it."
+        )
+    if turned:
+        sentence += f" The estimate changes its sign without one seed for {', '.join(turned)}: its direction is open."
     return Check(name="leave_one_seed_out", flag=bool(turned or crossed), values=values, sentence=sentence)
 
 
@@ -105,7 +123,7 @@ def _leave_one_cell_out(model: InteractionModel) -> Check:
             continue
         values |= {f"{term} p_all": full.p_box, f"{term} p_min": min(ps), f"{term} p_max": max(ps)}
         crossed = any((p < ALPHA) != (full.p_box < ALPHA) for p in ps)
-        text = f"{term} p {min(ps):.2g} to {max(ps):.2g} (all: {full.p_box:.2g})"
+        text = f"{term} ({p_span(ps)}; with all cells {p_text(full.p_box)}"
         if full.df_num == 1:
             estimates = [t.estimate for t in tests if not np.isnan(t.estimate)]
             values |= {
@@ -113,11 +131,13 @@ def _leave_one_cell_out(model: InteractionModel) -> Check:
                 f"{term} estimate_min": min(estimates),
                 f"{term} estimate_max": max(estimates),
             }
-            text += f", estimate {min(estimates):+.3g} to {max(estimates):+.3g}"
-        told += [text] if crossed else []
+            text += f"; estimate {signed(min(estimates))} to {signed(max(estimates))}"
+        told += [f"{text})"] if crossed else []
         flag = flag or crossed
     sentence = (
-        "Leaving out one cell at a time, with the cells it is compared with, moves across 5 %: " + "; ".join(told) + "."
+        "Leaving out one cell at a time, with the cells it is compared with, moves p across 5 % for "
+        + ", ".join(told)
+        + ": such an average hangs on single cells. Read the differences at each learning rate and data set instead."
         if told
         else "Leaving out one cell at a time, with the cells it is compared with, changes no answer at 5 %."
     )
@@ -151,5 +171,10 @@ def _residuals(model: InteractionModel) -> Check:
     worst = int(np.argmax(np.abs(z)))
     where = f"{model.place(int(model.cells[worst]))}, seed {model.seed_names[model.seeds[worst]]}"
     flag = bool(abs(z[worst]) > _LARGE_RESIDUAL)
-    sentence = f"The largest residual is {z[worst]:+.2f} residual standard deviations ({where})."
+    sentence = f"The run furthest from its fitted value ({where}) is {signed(float(z[worst]))} residual SD away."
+    if flag:
+        sentence += (
+            " So far off is more than chance scatter: look at that run's curves, and at leave_one_seed_out for the "
+            "answers without its seed."
+        )
     return Check(name="residuals", flag=flag, values={"largest": float(z[worst]), "where": where}, sentence=sentence)

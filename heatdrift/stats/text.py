@@ -1,11 +1,15 @@
 """Numbers as words of a sentence: the one place where statistics round."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from heatdrift.methods import METHOD_TITLES
 
 _UNNAMED_UNITS: Final = ("0..1", "0..2", "<= 1", "ratio", "fraction", "count")
+_MOST_DECIMALS: Final = 4
+_SAME: Final = 1e-4
 
 
 def number(value: float) -> str:
@@ -29,6 +33,32 @@ def p_text(p: float) -> str:
         return "p < 0.0001"
     digits = next(n for n in range(2, 18) if p == 0.05 or float(f"{p:.{n}g}") != 0.05)
     return f"p = {p:.{digits}g}"
+
+
+def p_span(values: Sequence[float]) -> str:
+    """`p = 0.018 to 0.39`; one value where both ends read the same; NaN do not count."""
+    known = [p for p in values if not math.isnan(p)]
+    if not known:
+        return p_text(math.nan)
+    low, high = p_text(min(known)), p_text(max(known))
+    return low if low == high else f"{low} to {high.removeprefix('p ').removeprefix('= ')}"
+
+
+def apart(values: Sequence[float], decimals: int = 1) -> list[str]:
+    """Numbers with equal decimals, as few (but at least `decimals`) as keep values apart that differ."""
+    known = sorted(v for v in values if not math.isnan(v))
+    different = sum(b - a > _SAME for a, b in pairwise(known)) + bool(known)
+    while decimals < _MOST_DECIMALS and len({f"{v:.{decimals}f}" for v in known}) < different:
+        decimals += 1
+    return ["n/a" if math.isnan(v) else f"{v:.{decimals}f}".replace("-", "−") for v in values]
+
+
+def named(titles: Sequence[str], shown: int = 3) -> str:
+    """`“a”, “b” and “c”`; of a longer list the first `shown` and how many more (never `1 more`: that one is named)."""
+    quoted = [f"“{title}”" for title in titles]
+    if len(quoted) > shown + 1:
+        quoted = [*quoted[:shown], f"{len(quoted) - shown} more"]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
 def counted(n: int, what: str) -> str:

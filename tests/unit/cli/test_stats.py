@@ -66,6 +66,41 @@ def test_json_csv_and_table_tell_the_same_run_count(store, name):
     assert "NaN" not in str(rows)
 
 
+def test_an_adjusted_p_of_a_table_names_its_family(store):
+    """What Holm's adjustment runs over stands in the title of the table that shows it."""
+    tables = " ".join(answer(store, "interaction", "--metric", "delta_entropy_pct").split())
+    found = json.loads(answer(store, "interaction", "--metric", "delta_entropy_pct", "--format", "json"))
+    terms = {t["term"] for t in found["tests"]}
+    assert f"findings: Holm over {len(terms)} terms of this response (p_box of strata)" in tables
+    assert tables.count(f"p_holm: Holm over {len(found['contrasts'])} contrasts of this response") == 2
+    rows = json.loads(answer(store, "dose", "--format", "json"))["rows"]
+    tested = sum(row["p_exact"] is not None for row in rows)
+    assert f"p_exact_holm: Holm over {tested} tests of metric x data set x method" in answer(store, "dose")
+    rows = json.loads(answer(store, "paired", "--format", "json"))["rows"]
+    tables = answer(store, "paired")
+    for column, p in (("t_p_holm", "t_p"), ("seed_p_holm", "seed_p")):
+        tested = sum(row[p] is not None for row in rows)
+        family = f"Holm over {tested} tests of metric x data set" if tested > 1 else "one test at most, not adjusted"
+        assert f"{column}: {family}" in tables
+    one = answer(store, "dose", *ASKED["dose"], "--dataset", "shapes", "--method", "lora_r8")
+    assert "p_exact_holm: one test at most, not adjusted" in one
+    blocks = json.loads(answer(store, "layers", *ASKED["layers"], "--format", "json"))["rows"]
+    sizes = " or ".join(map(str, sorted({r["family"] for r in blocks if r["test"] == "drift" and r["head"] is None})))
+    assert f"blocks: mean drift against 0; p_bh, p_by: Benjamini-Hochberg, -Yekutieli over the {sizes} tests" in answer(
+        store, "layers", *ASKED["layers"]
+    )
+
+
+def test_signals_have_their_words_and_one_count(store):
+    rows = json.loads(answer(store, "predictors", *ASKED["predictors"], "--format", "json"))["rows"]
+    final = [row for row in rows if row["when"] == "final"]
+    references = sum(row["reference"] for row in final)
+    table = answer(store, "predictors", *ASKED["predictors"])
+    assert f"{len(final) - references} signals and {references} references at the selected epoch against" in table
+    assert "log₁₀ learning rate" in table
+    assert "|Δ attention entropy|" in table
+
+
 def test_the_selection_reaches_the_statistics(store):
     found = json.loads(
         answer(store, "dose", *ASKED["dose"], "--dataset", "shapes", "--method", "lora_r8", "--format", "json")

@@ -6,6 +6,7 @@ from scipy import stats
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.stats import correlation
 from heatdrift.stats.cells import CellTable, average_ranks, bootstrap_interval, correlation_within, permutation_p
+from heatdrift.stats.text import signed
 
 X, Y = "delta_entropy_pct", "retention_pct"
 
@@ -53,6 +54,9 @@ def test_a_reversal_is_flagged_and_the_sentence_warns(make_runs):
     assert result.rmcorr.pearson < -0.9
     assert result.sign_reversal
     assert "Read the groups, not the pooled value." in result.findings[-1]
+    shown = result.by_group["pets/lora_r8"].pearson
+    assert f"{signed(shown)} with LoRA r=8 on pets" in result.findings[-1]
+    assert "lora_r8" not in " ".join(result.findings)
     assert any(s.startswith("Within groups") and "lower zero-shot retention" in s for s in result.findings)
 
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -55,6 +57,30 @@ def test_the_front_is_what_no_cell_beats():
     assert {c.dominated_by for c in found if not c.on_front} == {"full_ft lr 1", "lora_r8 lr 1"}
     assert {c.front_share for c in found} == {0.0, 1.0}
     assert all(c.dataset is None for c in found)
+
+
+def test_cells_that_differ_on_the_front_read_differently():
+    points = {
+        ("lora_r8", 1.0): (8.105, 99.99),
+        ("lora_r8", 2.0): (3.605, 100.095),
+        ("full_ft", 1.0): (12.92, 86.134),
+    }
+    (front, *_) = frontier(cells(points), bootstrap=50).findings
+    assert front.startswith(
+        "On d 3 of 3 cells (2 seeds each) are on the front: no other cell is as good in both test accuracy and "
+        "retention and better in one. By falling accuracy: Full FT at lr 1 (accuracy 12.9 %, retention 86.1 %, "
+    )
+    assert "(accuracy 8.1 %, retention 100.0 %, on the front in 100 % of resamples of seeds)" in front
+    assert "(accuracy 3.6 %, retention 100.1 %, " in front
+
+
+def test_shared_ranges_have_their_unit(runs):
+    accuracy, drift = (
+        next(s for s in frontier(runs, bootstrap=50).findings if s.startswith(f"At equal {title} ("))
+        for title in ("test accuracy", "weight drift")
+    )
+    assert re.match(r"At equal test accuracy \(\d+\.\d to \d+\.\d %\) on ", accuracy)
+    assert re.match(r"At equal weight drift \([\d.e-]+ to [\d.e-]+\) on ", drift)
 
 
 def test_front_share_counts_resamples_of_seeds():

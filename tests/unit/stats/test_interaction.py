@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -97,6 +98,8 @@ def test_seed_by_method_variance_is_flagged_and_disagreement_told(make_runs):
     checks = by_name(result)
     assert checks["seed_by_method"].flag
     assert "too optimistic about method" in checks["seed_by_method"].sentence
+    assert "the seed-level test" in checks["seed_by_method"].sentence
+    assert "findings follow the seed-level test" in checks["agreement"].sentence
     covered = interaction(make_runs(seed_method_sd=0.6, rng_seed=3), metric=METRIC, random="seed + seed:method")
     assert not by_name(covered)["seed_by_method"].flag
 
@@ -109,7 +112,11 @@ def test_unequal_cell_variances_are_flagged(make_runs):
     check = by_name(interaction(runs, metric=METRIC))["cell_variance"]
     assert check.flag
     assert check.values["p"] < 0.05
-    assert not by_name(interaction(make_runs(), metric=METRIC))["cell_variance"].flag
+    assert "e+" not in check.sentence
+    assert "read its seed-level contrast" in check.sentence
+    even = by_name(interaction(make_runs(), metric=METRIC))["cell_variance"]
+    assert not even.flag
+    assert "seed-level contrast" not in even.sentence
 
 
 def test_a_bent_dose_response_shows_lack_of_fit_and_a_straight_one_does_not(make_runs):
@@ -282,6 +289,8 @@ def test_the_twin_pools_no_variance_and_says_where_it_differs(make_runs):
     check = by_name(result)["variance_twin"]
     assert check.flag
     assert "lr 1e-06 (model p = " in check.sentence
+    assert "after Holm over 4 contrasts the answer at 5 % differs for " in check.sentence
+    assert "Read the seed-level p there" in check.sentence
     assert check.values["se_ratio_max"] > 1 > check.values["se_ratio_min"]
 
 
@@ -293,7 +302,14 @@ def test_leaving_out_the_cell_that_carries_an_effect_is_told(make_runs):
     assert check.flag
     assert check.values["method p_all"] < 0.05 < check.values["method p_max"]
     assert check.values["method estimate_min"] < 0.1 < check.values["method estimate_max"]
-    assert "method p " in check.sentence
+    assert "moves p across 5 % for method (p " in check.sentence
+    assert "; estimate +" in check.sentence or "; estimate −" in check.sentence
+    assert "Read the differences at each learning rate" in check.sentence
+    findings = interaction(runs, metric=METRIC).findings
+    fragile = [s for s in findings if s.endswith("; fragile: leaving out one cell moves p across 5 %.")]
+    assert [s for s in fragile if "higher with LoRA" in s]
+    assert len(fragile) < len(findings)  # none but the terms concerned
+    assert not any("fragile" in s for s in interaction(make_runs(method_effect=3.0), metric=METRIC).findings)
     one_place = by_name(interaction(make_runs(datasets=("eurosat",), lrs=(1e-5,)), metric=METRIC))
     assert "estimated at one place only" in one_place["leave_one_cell_out"].sentence
 
@@ -329,7 +345,11 @@ def test_values_read_off_a_line_say_so_and_whether_it_fits(make_runs):
     (sentence,) = (s for s in straight.findings if "with the learning rate" in s)
     assert ", on the fitted line: " in sentence
     curve = interaction(make_runs(), metric=METRIC, lr_as="poly")
-    assert any(", on the fitted curve: lowest" in s for s in curve.findings)
+    assert any(", on the fitted curve: lowest " in s for s in curve.findings)
+    fit = {name: by_name(result)["lack_of_fit"].sentence for name, result in {"line": line, "curve": curve}.items()}
+    assert fit["line"].startswith("The means of the learning rates do not lie on a line in log10(lr)")
+    assert fit["line"].endswith("Values read off that line mislead: use --lr-as factor.")
+    assert fit["curve"].startswith("The means of the learning rates may lie on a curve in log10(lr)")
     assert not any("fitted" in s for s in interaction(bent, metric=METRIC).findings)
 
 
@@ -353,6 +373,38 @@ def test_a_finding_from_three_seeds_on_one_data_set_gives_the_cautious_p(make_ru
     assert not any("say little about variances" in text for text in more.findings)
 
 
+def test_an_adjusted_p_names_its_family(make_runs):
+    findings = interaction(make_runs(method_effect=3.0), metric=METRIC).findings
+    assert findings
+    assert all(", Holm over the 7 terms of this model p" in s for s in findings)
+    three = interaction(
+        make_runs(methods=("full_ft", "linear_probe", "lora_r8"), method_effect=1.5), metric=METRIC
+    ).findings
+    assert any("Holm over 3 pairs of methods p" in s for s in three)
+    alone = interaction(make_runs(datasets=("eurosat",), lrs=(1e-5,), method_effect=9.0), metric=METRIC)
+    (one_test,) = alone.findings  # one term: nothing to adjust for
+    assert "Holm" not in one_test
+
+
+def test_extremes_are_told_before_the_brackets(make_runs):
+    (sentence,) = (s for s in interaction(make_runs(), metric=METRIC).findings if "differs between learning rates" in s)
+    claim, evidence = sentence.split(" (", 1)
+    assert re.search(r": lowest \S+ % of base at lr \S+, highest \S+ % of base at lr \S+$", claim)
+    assert evidence.startswith("seed-level F(")
+
+
+def test_a_residual_far_off_names_its_run_and_what_to_do(make_runs):
+    runs = make_runs().with_row_index("row")
+    runs = runs.with_columns(pl.when(pl.col("row") == 0).then(30.0).otherwise(METRIC).alias(METRIC)).drop("row")
+    check = by_name(interaction(runs, metric=METRIC))["residuals"]
+    assert check.flag
+    assert "(lr 1e-06, full_ft, eurosat, seed 7) is +" in check.sentence
+    assert "leave_one_seed_out" in check.sentence
+    quiet = by_name(interaction(make_runs(), metric=METRIC))["residuals"]
+    assert not quiet.flag
+    assert "leave_one_seed_out" not in quiet.sentence
+
+
 def test_leaving_out_a_seed_asks_every_term(make_runs):
     result = interaction(make_runs(rng_seed=4), metric=METRIC)
     (check,) = (c for c in result.checks if c.name == "leave_one_seed_out")
@@ -365,6 +417,7 @@ def test_leaving_out_a_seed_asks_every_term(make_runs):
         assert (f"{term} (" in check.sentence) == (
             crosses or (full.p_box < 0.05) != (check.values[f"{term} p_min"] < 0.05)
         )
+    assert check.sentence.startswith("Leaving out one seed at a time, the seed-level test of method gives p ")
     without = make_runs(rng_seed=4).filter(pl.col("seed") != 7)
     alone = interaction(without, metric=METRIC)
     method = next(t for t in alone.tests if (t.term, t.method) == ("method", "strata"))

@@ -7,6 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.stats import layers
+from heatdrift.stats.text import signed
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,18 @@ def test_no_effect_gives_no_claim(study):
     found = layers(study.runs, blocks, metrics=["delta_entropy_pct"])
     assert all("in none of" in s and "no proof of equality" in s for s in found.findings)
     assert len(found.findings) == 1
+    assert "Benjamini-Hochberg over 3 blocks of this metric; smallest adjusted p" in found.findings[0]
+
+
+def test_a_finding_names_the_family_of_its_rate_and_its_largest_effect(result):
+    method, *_ = [s for s in result.findings if "differ in the drift of attention entropy" in s]
+    blocks = [r for r in result.rows if (r.test, r.metric, r.head) == ("method", "entropy", None)]
+    assert f"by Benjamini-Hochberg over {len(blocks)} blocks of this metric; " in method
+    largest = max((r for r in blocks if r.p_bh < 0.05), key=lambda r: abs(r.estimate))
+    assert f"Largest of these: {signed(largest.estimate)} points in block {largest.layer} (counted from 0; " in method
+    drift = next(s for s in result.findings if "is not 0 in" in s and " blocks " in s)
+    family = next(r.family for r in result.rows if r.test == "drift" and r.head is None)
+    assert f"over {family} tests, blocks x data sets x methods, of this metric" in drift
 
 
 def test_drift_and_drift_name_are_the_same_question(study):

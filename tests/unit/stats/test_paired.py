@@ -174,3 +174,26 @@ def test_a_difference_whose_sign_turns_is_told_so(runs):
     assert not any(row.same_sign for row in result.rows)
     assert all("Its sign is not the same everywhere" in s for s in result.findings)
     assert result.findings
+
+
+def test_holm_names_its_family(runs):
+    both = paired(runs, metrics=["retention_pct", "cka"])
+    supported = [s for s in both.findings if "seed-level t(" in s]
+    assert supported
+    assert all(", Holm over 6 tests of metric x data set p" in s for s in supported)
+    one_set = runs.filter(pl.col("dataset") == "pets")
+    assert any("Holm over 2 metrics p" in s for s in paired(one_set, metrics=["retention_pct", "cka"]).findings)
+    alone = paired(one_set, metrics=["retention_pct"]).findings
+    assert [s for s in alone if "seed-level t(" in s]
+    assert not any("Holm" in s for s in alone)  # one test: nothing to adjust for
+
+
+def test_a_paired_test_that_takes_the_grid_for_noise_says_where_to_look(runs):
+    """The difference grows with the learning rate and is the same in every seed."""
+    lora = pl.col("method") == "lora_r8"
+    grown = pl.when(lora).then(pl.col("lr").log10() + 5.3).otherwise(0.0)
+    noise = pl.Series("noise", 0.01 * np.random.default_rng(0).normal(size=runs.height))
+    result = paired(runs.with_columns((grown + noise).alias("cka")), metrics=["cka"])
+    told = [s for s in result.findings if "disagree at 5 %" in s]
+    assert told
+    assert all("counts these changes as noise" in s and s.endswith("at each learning rate.") for s in told)

@@ -5,9 +5,11 @@ from scipy import stats
 from simulated_study import simulated_study
 
 from heatdrift.errors import StatsError
+from heatdrift.metrics import signal_title
 from heatdrift.stats import predictors
 from heatdrift.stats.ranking import cell_scores
 from heatdrift.stats.signals import SIGNALS
+from heatdrift.stats.text import method_title
 
 CELL = ["dataset", "method", "lr"]
 
@@ -140,7 +142,7 @@ def test_a_partly_measured_signal_keeps_its_n_and_is_not_compared(study):
     row = next(r for r in found.rows if r.signal == "cka")
     assert row.n == 36
     assert np.isnan([row.score, row.gap, row.best_share]).all()
-    assert any("in some of the runs only" in s and "cka" in s for s in found.left_out)
+    assert any("in some of the runs only" in s and "“linear CKA to base”" in s for s in found.left_out)
 
 
 def test_a_constant_signal_is_null(study):
@@ -153,6 +155,57 @@ def test_without_epochs_the_selected_epoch_is_still_answered(study):
     found = predictors(study.runs, study.epochs.clear(), bootstrap=100)
     assert {r.signal for r in found.rows if r.when == "epoch1"} == {"log10_lr"}
     assert any(s.startswith("not measured at epoch 1") for s in found.left_out)
+
+
+def test_the_first_sentence_has_words_for_signals_and_one_count_of_them(study, result):
+    first, second, *_ = result.findings
+    scored = [r for r in result.rows if r.when == "final" and not np.isnan(r.score)]
+    count = f"{sum(not r.reference for r in scored)} signals and {sum(r.reference for r in scored)} references"
+    assert first.startswith(f"At the selected epoch, of {count} compared, the best signal")
+    assert "for telling which cells keep more of the base model's zero-shot accuracy (retention)" in first
+    best = max((r for r in scored if not r.reference), key=lambda r: r.score)
+    assert f"“{signal_title(best.signal)}”" in first
+    assert "rank correlation with retention, in the direction fixed beforehand, ρ = " in first
+    assert second.startswith("At the selected epoch, over the runs within data set x method")
+    assert "“test accuracy” " in second
+    assert "“log₁₀ learning rate” " in second
+    names = {s.name for s in SIGNALS}
+    for sentence in result.findings:
+        assert not [n for n in names if "_" in n and n in sentence], sentence
+
+
+def test_what_cannot_be_told_from_the_best_names_three_and_counts_the_rest(result):
+    scored = [r for r in result.rows if r.when == "final" and not r.reference and not np.isnan(r.score)]
+    top = max(r.score for r in scored)
+    near = [r for r in scored if r.score < top and not r.gap_ci_low > 0]
+    first = result.findings[0]
+    if len(near) > 4:
+        assert f" and {len(near) - 3} more." in first
+    named = [r for r in near if f"“{signal_title(r.signal)}”" in first.split("cannot be told from")[-1]]
+    assert len(named) == (3 if len(near) > 4 else len(near))
+
+
+def test_a_signal_against_its_direction_is_told_with_the_count_of_what_was_compared(study):
+    turned = study.runs.with_columns(cka=-pl.col("cka"))
+    found = predictors(turned, study.epochs, bootstrap=200)
+    (text,) = (s for s in found.findings if s.startswith("At the selected epoch “") and "against the direction" in s)
+    assert "“linear CKA to base”" in text
+    assert "95 % CI of ρ below 0, not adjusted for 7 signals and 2 references)" in text
+    assert "no prediction" in text
+
+
+def test_a_selection_sentence_counts_who_picks_and_tells_retentions_apart(result):
+    rows = [r for r in result.selection if r.dataset == "pets"]
+    (text,) = (s for s in result.findings if s.startswith("On pets "))
+    by_pick = {}
+    for row in rows:
+        by_pick.setdefault((row.picked_method, row.picked_lr), []).append(row)
+    for (method, lr), found in by_pick.items():
+        references = sum(r.signal in ("test_acc_pct", "log10_lr") for r in found)
+        assert f"{method_title(method)} at lr {lr:g} (retention {found[0].retention_pct:.1f} %) by" in text
+        signals = len(found) - references
+        assert not signals or f" by {signals} signal" in text
+    assert not [r.signal for r in rows if "_" in r.signal and r.signal in text]
 
 
 def test_bad_questions(study):

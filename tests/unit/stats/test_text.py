@@ -1,6 +1,7 @@
 import pytest
 
-from heatdrift.stats.text import counted, method_title, number, p_text, percent, signed, with_unit
+from heatdrift.metrics import signal_title
+from heatdrift.stats.text import apart, counted, method_title, named, number, p_span, p_text, percent, signed, with_unit
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,44 @@ def test_words():
     assert (counted(1, "seed"), counted(3, "seed"), percent(0.95)) == ("1 seed", "3 seeds", "95 %")
     assert (method_title("lora_r8"), method_title("my_method")) == ("LoRA r=8", "my_method")
     assert (with_unit("0.8", "0..1"), with_unit("0.8", "nats")) == ("0.8", "0.8 nats")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([99.99, 100.095, 94.09], ["100.0", "100.1", "94.1"]),
+        ([99.98, 100.02], ["99.98", "100.02"]),
+        ([50.0, 50.0], ["50.0", "50.0"]),
+        ([-0.34, float("nan")], ["−0.3", "n/a"]),
+        ([1.0, 1.0 + 1e-9], ["1.0", "1.0"]),
+        ([12.34], ["12.3"]),
+    ],
+)
+def test_values_that_differ_read_differently(values, shown):
+    assert apart(values) == shown
+
+
+def test_values_that_differ_read_differently_beside_one_that_is_nan():
+    assert apart([99.98, 100.02, float("nan")]) == ["99.98", "100.02", "n/a"]
+
+
+def test_a_span_of_p_has_the_digits_of_each_end():
+    assert p_span([0.39, 0.018]) == "p = 0.018 to 0.39"
+    assert p_span([1e-6, 0.0498]) == "p < 0.0001 to 0.0498"
+    assert p_span([1e-6, 2e-6]) == "p < 0.0001"
+    assert p_span([0.02, float("nan")]) == "p = 0.02"
+    assert p_span([]) == "p n/a"
+
+
+def test_long_lists_name_the_first_and_count_the_rest():
+    assert named(["a"]) == "“a”"
+    assert named(["a", "b, last block"]) == "“a” and “b, last block”"
+    assert named(list("abcd")) == "“a”, “b”, “c” and “d”"
+    assert named(list("abcdefghi")) == "“a”, “b”, “c” and 6 more"
+
+
+def test_signals_have_the_words_of_their_columns():
+    assert signal_title("cka_debiased") == "linear CKA to base, debiased"
+    assert signal_title("abs_delta_entropy_pct") == "|Δ attention entropy|"
+    assert signal_title("log10_lr") == "log₁₀ learning rate"
+    assert signal_title("my_signal") == "my_signal"
