@@ -19,7 +19,7 @@ from heatdrift.results import (
     PowerResult,
     PredictorsResult,
 )
-from heatdrift.stats.text import percent
+from heatdrift.stats.text import family_by, percent
 
 
 def show_interaction(result: InteractionResult, fmt: Format) -> None:
@@ -110,7 +110,7 @@ def show_dose(result: DoseResult, fmt: Format) -> None:
     head(result)
     chosen = "dataset method metric unit n rho p p_exact p_exact_holm seed_trend_p slope ci_low ci_high monotone"
     how = "; ".join(dict.fromkeys(row.p_method for row in result.rows))
-    family = adjusted_over("p_exact_holm", [row.p_exact for row in result.rows], "tests of metric x data set x method")
+    family = adjusted_by("p_exact_holm", result.rows, "p_exact", "metric dataset method")
     title = f"slope per tenfold learning rate with {percent(result.conf_level)} interval; p_exact {how}; {family}"
     show_table(*columns(result.rows, chosen), title=title)
 
@@ -153,7 +153,15 @@ def adjusted_over(column: str, p_values: Iterable[float | None], what: str) -> s
     A term's p_box is None where it is not a seed-level test.
     """
     n = sum(p is not None and not math.isnan(p) for p in p_values)
-    return f"{column}: Holm over {n} {what}" if n > 1 else f"{column}: one test at most, not adjusted"
+    return f"{column}: Holm over {n} {what}" if n > 1 else f"{column}: {'one' if n else 'no'} test, not adjusted"
+
+
+def adjusted_by(column: str, rows: Sequence[msgspec.Struct], p: str, by: str) -> str:
+    """Like `adjusted_over` for the tests with p-values in the field `p`, which differ in the fields `by`."""
+    tested = [row for row in rows if not math.isnan(getattr(row, p))]
+    levels = {name.replace("dataset", "data set"): [getattr(row, name) for row in tested] for name in by.split()}
+    family = family_by(len(tested), levels).removeprefix(f"{len(tested)} ")
+    return adjusted_over(column, [getattr(row, p) for row in tested], family)
 
 
 def rows_as_csv(results: Sequence[msgspec.Struct]) -> None:

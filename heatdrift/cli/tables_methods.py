@@ -6,7 +6,7 @@ from typing import Final
 
 from heatdrift.cli.options import Format
 from heatdrift.cli.output import say, show_table
-from heatdrift.cli.tables import adjusted_over, columns, head, rows_as_csv
+from heatdrift.cli.tables import adjusted_by, columns, head, rows_as_csv
 from heatdrift.metrics import signal_title
 from heatdrift.results import (
     FrontierResult,
@@ -33,12 +33,12 @@ def show_paired(result: PairedResult, fmt: Format) -> None:
         return
     head(result)
     title = f"{result.method_a} - {result.method_b}, over pairs as published; "
-    title += adjusted_over("t_p_holm", [row.t_p for row in result.rows], "tests of metric x data set")
+    title += adjusted_by("t_p_holm", result.rows, "t_p", "metric dataset")
     chosen = "dataset metric unit n mean_a mean_b difference dz t t_p t_p_holm wilcoxon_p"
     show_table(*columns(result.rows, chosen), title=title)
     chosen = "dataset metric seed_difference ci_low ci_high seed_t seed_df seed_p seed_p_holm n_seeds"
     title = f"the same at the seed level, {percent(result.conf_level)} intervals; "
-    title += adjusted_over("seed_p_holm", [row.seed_p for row in result.rows], "tests of metric x data set")
+    title += adjusted_by("seed_p_holm", result.rows, "seed_p", "metric dataset")
     show_table(*columns(result.rows, chosen), title=title)
 
 

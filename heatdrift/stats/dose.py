@@ -22,7 +22,17 @@ from heatdrift.stats.clustered import seed_contrast
 from heatdrift.stats.frame import Selection, select_runs, study_name
 from heatdrift.stats.many import ranked
 from heatdrift.stats.probability import holm
-from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
+from heatdrift.stats.text import (
+    counted,
+    difference_unit,
+    family_by,
+    method_title,
+    number,
+    p_text,
+    percent,
+    signed,
+    with_unit,
+)
 from heatdrift.stats.trend import seed_trend_p, spearman, spearman_p, within_seed_test
 
 Floats = npt.NDArray[np.float64]
@@ -82,7 +92,7 @@ def dose(
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     # The permutation also rejects when only the variance grows with the learning rate, and not the mean
     # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too (NaN: cannot be asked).
-    family = sum(not np.isnan(r.p_exact) for r in rows)
+    family = _family([row for row in rows if not np.isnan(row.p_exact)])
     supported = [row for row in rows if row.p_exact_holm < ALPHA and not row.seed_trend_p >= ALPHA]
     titles = {metric: shown_column(metric, runs).title for metric in chosen}
     findings = ranked(
@@ -187,7 +197,17 @@ def _summary(supported: Sequence[DoseRow], rows: Sequence[DoseRow], titles: Mapp
     )
 
 
-def _sentence(row: DoseRow, column: Column, family: int, level: float) -> str:
+def _family(tested: list[DoseRow]) -> str:
+    """Words for what Holm's adjustment runs over; none for a single test."""
+    levels: dict[str, list[str | None]] = {
+        "metric": [row.metric for row in tested],
+        "data set": [row.dataset for row in tested],
+        "method": [row.method for row in tested],
+    }
+    return f", Holm over {family_by(len(tested), levels)}" if len(tested) > 1 else ""
+
+
+def _sentence(row: DoseRow, column: Column, family: str, level: float) -> str:
     unit = difference_unit(row.unit)
     slope = (
         f"; {with_unit(signed(row.slope), unit)} per tenfold, seed-level {percent(level)} CI {signed(row.ci_low)} to "
@@ -200,7 +220,7 @@ def _sentence(row: DoseRow, column: Column, family: int, level: float) -> str:
         f"{title} {'rises' if row.rho > 0 else 'falls'} with the learning rate on {row.dataset} with "
         f"{method_title(row.method)}: Spearman ρ = {number(row.rho)} over {counted(row.n, 'run')} "
         f"({row.n_lrs} learning rates x {counted(row.n_seeds, 'seed')}; permutation within seeds {p_text(row.p_exact)}"
-        + (f", Holm over {family} tests of metric x data set x method {p_text(row.p_exact_holm)}" if family > 1 else "")
+        + (f"{family} {p_text(row.p_exact_holm)}" if family else "")
         + ("" if np.isnan(row.seed_trend_p) else f", over seeds {p_text(row.seed_trend_p)}")
         + f"{slope})."
         + ("" if row.monotone else " The means are not monotone: look at the curve before calling it a trend.")

@@ -34,19 +34,19 @@ def layer_findings(
             place = f"{method_title(str(method))} on {dataset or datasets[0]}"
             what = f"The mean drift of {title} with {place}{over and over + ','} is not 0"
         if found:
-            sentences.append(_supported(what, members, found, alpha))
+            sentences.append(_supported(what, members, found, datasets, alpha))
         elif test == "method":
-            sentences.append(_unsupported(what, members, alpha))
+            sentences.append(_unsupported(what, members, datasets, alpha))
     return tuple(sentences)
 
 
-def _supported(what: str, members: list[LayerRow], found: list[LayerRow], alpha: float) -> str:
+def _supported(what: str, members: list[LayerRow], found: list[LayerRow], datasets: Sequence[str], alpha: float) -> str:
     cautious = sum(row.p_by < alpha for row in found)
     largest = max(found, key=lambda row: abs(row.estimate))
     where = f"block {largest.layer}" + ("" if largest.head is None else f", head {largest.head}")
     return (
-        f"{what} in {len(found)} of {counted(len(members), _place(members))} ({_rate(members, alpha)}; {cautious} also "
-        f"by Benjamini-Yekutieli; {counted(largest.n, 'run')}, {counted(largest.n_seeds, 'seed')}). "
+        f"{what} in {len(found)} of {counted(len(members), _place(members))} ({_rate(members, datasets, alpha)}; "
+        f"{cautious} also by Benjamini-Yekutieli; {counted(largest.n, 'run')}, {counted(largest.n_seeds, 'seed')}). "
         f"Largest of these: {with_unit(signed(largest.estimate), largest.unit)} in {where} (counted from 0; adjusted "
         f"{p_text(largest.p_bh)})"
         + ("; a base value near 0 makes such a percentage" if _of_tiny_base(largest) else "")
@@ -58,12 +58,12 @@ def _of_tiny_base(row: LayerRow) -> bool:
     return PROBE[row.metric].has_base and abs(row.estimate) >= _HUGE
 
 
-def _unsupported(what: str, members: list[LayerRow], alpha: float) -> str:
+def _unsupported(what: str, members: list[LayerRow], datasets: Sequence[str], alpha: float) -> str:
     smallest = min(members, key=lambda row: row.p_bh)
     return (
-        f"{what} in none of {counted(len(members), _place(members))} ({_rate(members, alpha)}; smallest adjusted "
-        f"{p_text(smallest.p_bh)}; {counted(smallest.n, 'run')}, {counted(smallest.n_seeds, 'seed')}). With so few "
-        "seeds that is no proof of equality."
+        f"{what} in none of {counted(len(members), _place(members))} ({_rate(members, datasets, alpha)}; smallest "
+        f"adjusted {p_text(smallest.p_bh)}; {counted(smallest.n, 'run')}, {counted(smallest.n_seeds, 'seed')}). "
+        "With so few seeds that is no proof of equality."
     )
 
 
@@ -71,7 +71,9 @@ def _place(members: list[LayerRow]) -> str:
     return "block" if members[0].head is None else "head"
 
 
-def _rate(members: list[LayerRow], alpha: float) -> str:
+def _rate(members: list[LayerRow], datasets: Sequence[str], alpha: float) -> str:
+    """The rate and its family, which for drift spans the groups."""
     family, place = members[0].family, _place(members)
-    over = counted(family, place) if family == len(members) else f"{family} tests, {place}s x data sets x methods,"
+    by = f"{place}, data set and method" if len(datasets) > 1 else f"{place} and method"
+    over = counted(family, place) if family == len(members) else f"{family} tests by {by},"
     return f"false discovery rate {percent(alpha)} by Benjamini-Hochberg over {over} of this metric"

@@ -22,7 +22,17 @@ from heatdrift.stats.frame import select_runs, study_name
 from heatdrift.stats.many import ranked
 from heatdrift.stats.pairs import method_pairs, seed_level_difference, unpaired
 from heatdrift.stats.probability import holm, t_p_value
-from heatdrift.stats.text import counted, difference_unit, method_title, number, p_text, percent, signed, with_unit
+from heatdrift.stats.text import (
+    counted,
+    difference_unit,
+    family_by,
+    method_title,
+    number,
+    p_text,
+    percent,
+    signed,
+    with_unit,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -211,9 +221,11 @@ class _Sentences:
         """Words for what Holm's adjustment runs over; none for a single test."""
         if len(tested) < 2:
             return ""
-        if len({row.dataset for row in tested}) == 1:
-            return f", Holm over {len(tested)} metrics"
-        return f", Holm over {len(tested)} tests of metric x data set"
+        levels: dict[str, list[str | None]] = {
+            "metric": [r.metric for r in tested],
+            "data set": [r.dataset for r in tested],
+        }
+        return f", Holm over {family_by(len(tested), levels)}"
 
     @staticmethod
     def _differ(row: PairedRow) -> bool:

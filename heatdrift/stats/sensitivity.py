@@ -137,7 +137,8 @@ def _leave_one_cell_out(model: InteractionModel) -> Check:
     sentence = (
         "Leaving out one cell at a time, with the cells it is compared with, moves p across 5 % for "
         + ", ".join(told)
-        + ": such an average hangs on single cells. Read the differences at each learning rate and data set instead."
+        + f": {'this average hangs' if len(told) == 1 else 'these averages hang'} on single cells. "
+        "Read the differences at each learning rate and data set instead."
         if told
         else "Leaving out one cell at a time, with the cells it is compared with, changes no answer at 5 %."
     )

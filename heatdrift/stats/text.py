@@ -1,7 +1,7 @@
 """Numbers as words of a sentence: the one place where statistics round."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -59,6 +59,13 @@ def named(titles: Sequence[str], shown: int = 3) -> str:
     if len(quoted) > shown + 1:
         quoted = [*quoted[:shown], f"{len(quoted) - shown} more"]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def family_by(n: int, levels: Mapping[str, Sequence[str | None]]) -> str:
+    """`16 tests by metric, data set and method`: the family of an adjusted p, by what differs between its tests."""
+    names = [name for name, values in levels.items() if len(set(values)) > 1]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+    return counted(n, "test") + (f" by {listed}" if listed else "")
 
 
 def counted(n: int, what: str) -> str:

@@ -75,15 +75,16 @@ def test_an_adjusted_p_of_a_table_names_its_family(store):
     assert tables.count(f"p_holm: Holm over {len(found['contrasts'])} contrasts of this response") == 2
     rows = json.loads(answer(store, "dose", "--format", "json"))["rows"]
     tested = sum(row["p_exact"] is not None for row in rows)
-    assert f"p_exact_holm: Holm over {tested} tests of metric x data set x method" in answer(store, "dose")
+    assert f"p_exact_holm: Holm over {tested} tests by metric, data set and method" in answer(store, "dose")
     rows = json.loads(answer(store, "paired", "--format", "json"))["rows"]
     tables = answer(store, "paired")
     for column, p in (("t_p_holm", "t_p"), ("seed_p_holm", "seed_p")):
         tested = sum(row[p] is not None for row in rows)
-        family = f"Holm over {tested} tests of metric x data set" if tested > 1 else "one test at most, not adjusted"
+        alone = "one test, not adjusted" if tested else "no test, not adjusted"
+        family = f"Holm over {tested} tests by metric and data set" if tested > 1 else alone
         assert f"{column}: {family}" in tables
     one = answer(store, "dose", *ASKED["dose"], "--dataset", "shapes", "--method", "lora_r8")
-    assert "p_exact_holm: one test at most, not adjusted" in one
+    assert "p_exact_holm: one test, not adjusted" in one
     blocks = json.loads(answer(store, "layers", *ASKED["layers"], "--format", "json"))["rows"]
     sizes = " or ".join(map(str, sorted({r["family"] for r in blocks if r["test"] == "drift" and r["head"] is None})))
     assert f"blocks: mean drift against 0; p_bh, p_by: Benjamini-Hochberg, -Yekutieli over the {sizes} tests" in answer(

@@ -173,5 +173,5 @@ def test_the_seeds_behind_a_finding_are_a_field(runs):
         ]
         assert row.seed_trend_p == pytest.approx(stats.ttest_1samp(r, 0.0).pvalue, rel=1e-6)
     assert "over seeds p" in result.findings[0]
-    assert "Holm over 4 tests of metric x data set x method p" in result.findings[0]
+    assert "Holm over 4 tests by data set and method p" in result.findings[0]
     assert all(np.isnan(row.seed_trend_p) for row in dose(runs.filter(pl.col("seed") == 7), metrics=["cka"]).rows)

@@ -88,7 +88,12 @@ def test_a_finding_names_the_family_of_its_rate_and_its_largest_effect(result):
     assert f"Largest of these: {signed(largest.estimate)} points in block {largest.layer} (counted from 0; " in method
     drift = next(s for s in result.findings if "is not 0 in" in s and " blocks " in s)
     family = next(r.family for r in result.rows if r.test == "drift" and r.head is None)
-    assert f"over {family} tests, blocks x data sets x methods, of this metric" in drift
+    assert f"over {family} tests by block, data set and method, of this metric" in drift
+
+
+def test_the_family_of_one_data_set_has_no_data_sets(study):
+    found = layers(study.runs.filter(pl.col("dataset") == "pets"), study.layers).findings
+    assert any(" tests by block and method, of this metric" in s for s in found)
 
 
 def test_drift_and_drift_name_are_the_same_question(study):

@@ -180,9 +180,9 @@ def test_holm_names_its_family(runs):
     both = paired(runs, metrics=["retention_pct", "cka"])
     supported = [s for s in both.findings if "seed-level t(" in s]
     assert supported
-    assert all(", Holm over 6 tests of metric x data set p" in s for s in supported)
+    assert all(", Holm over 6 tests by metric and data set p" in s for s in supported)
     one_set = runs.filter(pl.col("dataset") == "pets")
-    assert any("Holm over 2 metrics p" in s for s in paired(one_set, metrics=["retention_pct", "cka"]).findings)
+    assert any("Holm over 2 tests by metric p" in s for s in paired(one_set, metrics=["retention_pct", "cka"]).findings)
     alone = paired(one_set, metrics=["retention_pct"]).findings
     assert [s for s in alone if "seed-level t(" in s]
     assert not any("Holm" in s for s in alone)  # one test: nothing to adjust for

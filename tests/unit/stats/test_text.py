@@ -1,7 +1,19 @@
 import pytest
 
 from heatdrift.metrics import signal_title
-from heatdrift.stats.text import apart, counted, method_title, named, number, p_span, p_text, percent, signed, with_unit
+from heatdrift.stats.text import (
+    apart,
+    counted,
+    family_by,
+    method_title,
+    named,
+    number,
+    p_span,
+    p_text,
+    percent,
+    signed,
+    with_unit,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +73,13 @@ def test_long_lists_name_the_first_and_count_the_rest():
     assert named(["a", "b, last block"]) == "“a” and “b, last block”"
     assert named(list("abcd")) == "“a”, “b”, “c” and “d”"
     assert named(list("abcdefghi")) == "“a”, “b”, “c” and 6 more"
+
+
+def test_a_family_is_named_by_what_differs_in_it():
+    assert family_by(4, {"metric": ["a", "b"] * 2, "data set": [None, "d"] * 2}) == "4 tests by metric and data set"
+    assert family_by(2, {"metric": ["a", "b"], "data set": ["d", "d"]}) == "2 tests by metric"
+    assert family_by(8, {"metric": "ab", "data set": "cd", "method": "ef"}) == "8 tests by metric, data set and method"
+    assert family_by(1, {"metric": ["a"]}) == "1 test"
 
 
 def test_signals_have_the_words_of_their_columns():
