@@ -126,13 +126,13 @@ def _sphericity(tests: tuple[TermTest, ...]) -> Check:
     elif changed:
         sentence = (
             "Levels differ in variance, which the plain seed-level F test takes to be equal. Corrected (Box), its "
-            "answer at 5 % changes for " + "; ".join(changed) + ". Read p_box, the corrected p, as the findings do."
+            "answer at 5 % changes for " + "; ".join(changed) + ". Read the corrected p, as the findings do."
         )
     else:
         sentence = "Correcting the seed-level tests for unequal variances (Box) changes no answer at 5 %."
     if cautious:
         sentence += (
-            " Greenhouse-Geisser's correction (p_gg), which judges from the seeds alone and is too cautious with few, "
+            " Greenhouse-Geisser's correction, which judges from the seeds alone and is too cautious with few, "
             "would change the answer for " + "; ".join(cautious) + ": more seeds would settle it."
         )
     return Check(name="sphericity", flag=bool(changed or cautious), values=values, sentence=sentence)

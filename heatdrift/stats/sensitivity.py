@@ -175,7 +175,7 @@ def _residuals(model: InteractionModel) -> Check:
     sentence = f"The run furthest from its fitted value ({where}) is {signed(float(z[worst]))} residual SD away."
     if flag:
         sentence += (
-            " So far off is more than chance scatter: look at that run's curves, and at leave_one_seed_out for the "
-            "answers without its seed."
+            " So far off is more than chance scatter: look at that run's curves, and in the check of leaving out "
+            "one seed at what its seed changes."
         )
     return Check(name="residuals", flag=flag, values={"largest": float(z[worst]), "where": where}, sentence=sentence)
