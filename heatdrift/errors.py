@@ -89,6 +89,10 @@ class StatsError(HeatdriftError):
     """The runs at hand cannot answer the question."""
 
 
+class LargeDesignError(StatsError):
+    """A model has more coefficients than can be tested in sensible time; a numeric learning rate makes it smaller."""
+
+
 class MissingCellsError(StatsError):
     """Planned cells have no finished run, so a comparison would be lopsided."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from heatdrift.cli.output import note
 from heatdrift.config import PROTOCOLS
-from heatdrift.errors import HeatdriftError
+from heatdrift.errors import HeatdriftError, LargeDesignError, StatsError
 from heatdrift.metrics import RUN_COLUMN
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from heatdrift.cli.workspace import KeptPlan, Workspace
     from heatdrift.report.inputs import ReportInput
+    from heatdrift.results import InteractionResult
 
 T = TypeVar("T")
 METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # modelled; the first is the study's question
@@ -66,7 +67,6 @@ def gather(
     from heatdrift.stats.correlation import correlation
     from heatdrift.stats.dose import dose
     from heatdrift.stats.frontier import frontier
-    from heatdrift.stats.interaction import interaction
     from heatdrift.stats.layers import layers
     from heatdrift.stats.paired import paired
     from heatdrift.stats.predictors import predictors
@@ -87,7 +87,7 @@ def gather(
     asked = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", accuracy)
     compared = tuple(m for m in asked if m in runs.columns and runs[m].count())
     interactions = [
-        tried("models", _title(m), partial(interaction, runs, metric=m, conf_level=conf_level))
+        tried("models", _title(m), partial(_model, runs, m, conf_level))
         for m in dict.fromkeys(accuracy if m == "test_acc_pct" else m for m in metrics)
     ]
     x, y = PAIR
@@ -141,6 +141,20 @@ class _Attempts:
             self.reasons.setdefault(section, []).append(f"{what[:1].upper()}{what[1:]}: {error.message}.")
             note(f"left out of the report: {what}: {error.message}")
             return None
+
+
+def _model(runs: "pl.DataFrame", metric: str, conf_level: float) -> "InteractionResult":
+    """The model with lr as a factor; where that has too many coefficients, as a line, which the result then says."""
+    from heatdrift.stats.interaction import interaction
+
+    try:
+        return interaction(runs, metric=metric, conf_level=conf_level)
+    except LargeDesignError as refused:
+        note(f"{_title(metric)}: {refused.message}; the learning rate enters as a line instead")
+        try:
+            return interaction(runs, metric=metric, lr_as="linear", conf_level=conf_level)
+        except StatsError as error:
+            raise StatsError(f"{refused.message}; with the learning rate as a line: {error.message}") from error
 
 
 def _title(metric: str) -> str:

@@ -42,6 +42,19 @@ def singular_caveats(result: InteractionResult) -> list[str]:
     return said or ([SINGULAR] if result.singular else [])
 
 
+def line_caveats(result: InteractionResult) -> list[str]:
+    """Return what is assumed where the learning rate is not a factor."""
+    if result.lr_as == "factor":
+        return []
+    curve = "straight line" if result.lr_as == "linear" else "quadratic"
+    return [
+        f"The learning rate enters as a {curve} in log10(lr) of its own for each method and data set: as a factor it "
+        f"would need {result.n_cells:,} coefficients, one per cell. Differences averaged over learning rates need no "
+        "such assumption where every cell has the same seeds; slopes, and differences at one learning rate, do: the "
+        "check 'lack of fit' tests it."
+    ]
+
+
 def accuracy_caveats(metrics: Sequence[str], *, on_test: bool) -> list[str]:
     """Return that an accuracy among `metrics` was selected on the test split, where it was; else nothing."""
     return [ON_TEST] if on_test and any(metric in ACCURACIES for metric in metrics) else []

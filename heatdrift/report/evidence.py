@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Facts, Note, Section, Table
-from heatdrift.report.caveats import selection_sentences, singular_caveats
+from heatdrift.report.caveats import line_caveats, selection_sentences, singular_caveats
 from heatdrift.report.comparisons import dose_blocks
 from heatdrift.report.contrasts import contrast_figure, contrast_table, means_table, model_command
 from heatdrift.report.correlation import correlation_figure
@@ -98,7 +98,7 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
     )
     blocks: list[Block] = [fit, *contrast_figure(result, data, figure_id), _tests(result, name), *_checks(result, name)]
     blocks += in_words(result.findings, result.metric)
-    blocks[1:1] = [Note(text=text, tone="caveat") for text in singular_caveats(result)]
+    blocks[1:1] = [Note(text=text, tone="caveat") for text in (*line_caveats(result), *singular_caveats(result))]
     if result.method_effects:
         caption = f"Difference of {name} between methods, averaged over learning rates and data sets, seed-level test"
         blocks.append(contrast_table(result, result.method_effects, caption))

@@ -14,13 +14,13 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import scale_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.layer_words import ALPHA, told
 from heatdrift.report.section_words import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS, method_title
 from heatdrift.results import LayerRow, LayersResult
 
-ALPHA: Final = 0.05
 SUPPORTED: Final = "supported at false discovery rate 5 %"
 OPEN: Final = "not supported"
 HEAD_ROWS: Final = "fig-heads-rows"
@@ -37,15 +37,9 @@ def layer_test_blocks(inp: ReportInput, data: StudyData) -> list[Block]:
         shown = _tested(results)
         blocks += _block_figure(results, shown, data)
         blocks += _head_figures(results, shown, data)
-        blocks += in_words([text for r in results for text in named_findings(r)], "layers")
+        blocks += in_words(told(results), "layers")
         blocks += result_notes(list(dict.fromkeys(text for r in results for text in r.left_out)))
     return blocks + missing_notes(inp, "layers", "No tests of blocks and heads were computed for this study.", blocks)
-
-
-def named_findings(result: LayersResult) -> list[str]:
-    """Return the sentences of a result on one data set, each with its name."""
-    only = result.datasets[0] if len(result.datasets) == 1 else ""
-    return [text if not only or only in text else f"On {only}, {text}" for text in result.findings]
 
 
 def _tested(results: Sequence[LayersResult]) -> str:

@@ -6,10 +6,10 @@ import polars as pl
 
 from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Finding, Note, Section
-from heatdrift.report.caveats import accuracy_caveats, singular_caveats, study_caveats
+from heatdrift.report.caveats import accuracy_caveats, line_caveats, singular_caveats, study_caveats
 from heatdrift.report.correlation import SPOKEN, group_label
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.layer_tests import named_findings
+from heatdrift.report.layer_words import told
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import frame_table
 from heatdrift.results import CorrelationResult, InteractionResult
@@ -34,7 +34,8 @@ def findings(inp: ReportInput, data: StudyData) -> Section:
 
 
 def _model(result: InteractionResult, data: StudyData) -> Finding:
-    caveats = list(result.caveats or accuracy_caveats((result.metric,), on_test=data.on_test))
+    caveats = line_caveats(result)
+    caveats += result.caveats or accuracy_caveats((result.metric,), on_test=data.on_test)
     caveats += [check.sentence for check in result.checks if check.flag and check.name != "singular"]
     caveats += singular_caveats(result)
     if result.left_out:
@@ -81,7 +82,7 @@ def _correlation(result: CorrelationResult, data: StudyData, i: int) -> Finding:
 def _others(inp: ReportInput, data: StudyData) -> list[Finding]:
     """Return the findings of the other results, each with its section for the rest."""
     tested = inp.layer_tests
-    layers = tuple(text for result in tested for text in named_findings(result))
+    layers = tuple(told(tested))
     about_layers = tuple(dict.fromkeys(text for result in tested for text in result.caveats))
     found: list[tuple[str, str, Sequence[str], Sequence[str]]] = []
     if inp.frontier is not None:

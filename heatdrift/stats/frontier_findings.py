@@ -11,7 +11,8 @@ from heatdrift.stats.many import MANY, ranked
 from heatdrift.stats.text import apart, counted, method_title, number, percent, signed, with_unit
 
 _FEW_SEEDS: Final = 5
-_NAMED: Final = 8  # cells of one front that its sentence names
+_NAMED: Final = (8, 3)  # cells of one front that its sentence names: usually, and where there are many data sets
+_FEW_DATASETS: Final = 4
 
 
 def frontier_findings(
@@ -23,8 +24,9 @@ def frontier_findings(
 ) -> tuple[str, ...]:
     """Per data set: the front, then what the matched comparisons say or why they say nothing."""
     titles = {accuracy.name: accuracy.title}
+    named = _NAMED[len(datasets) > _FEW_DATASETS]
     fronts = {
-        dataset: _front([c for c in cells if (c.dataset or datasets[0]) == dataset], dataset, accuracy.title)
+        dataset: _front([c for c in cells if (c.dataset or datasets[0]) == dataset], dataset, accuracy.title, named)
         for dataset in datasets
     }
     told = {
@@ -57,9 +59,9 @@ def _summary(matched: Sequence[MatchedRow]) -> str:
     )
 
 
-def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str) -> str:
+def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str, n_named: int) -> str:
     front = sorted((c for c in cells if c.on_front), key=lambda c: -c.acc_pct)
-    surest = sorted(front, key=lambda c: (np.isnan(c.front_share), -c.front_share))[:_NAMED]
+    surest = sorted(front, key=lambda c: (np.isnan(c.front_share), -c.front_share))[:n_named]
     named = [c for c in front if c in surest]
     others = f"; and {len(front) - len(named)} more, on it in fewer resamples" if len(named) < len(front) else ""
     shown = "; ".join(

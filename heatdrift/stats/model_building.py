@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
 from heatdrift.stats.frame import Selection
@@ -55,7 +55,7 @@ def build_model(
         )
     n_columns = prod(len(f.labels) + 1 for f in factors)
     if n_columns > LARGEST_DESIGN:
-        raise StatsError(
+        raise LargeDesignError(
             f"the model would have {n_columns} coefficients, of which {LARGEST_DESIGN} can be tested in sensible time",
             hint="choose fewer data sets or methods (--dataset, --method), or use --lr-as linear",
         )

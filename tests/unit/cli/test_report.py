@@ -4,11 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+from simulated_study import simulated_study
 from typer.testing import CliRunner
 
+from heatdrift.cli import report_input
 from heatdrift.cli.main import app
 from heatdrift.cli.report import chosen_formats, target_file
 from heatdrift.errors import ReportError, StatsError, UnknownNameError
+from heatdrift.report.caveats import line_caveats
+from heatdrift.stats.interaction import interaction
 
 
 def call(*arguments):
@@ -97,3 +101,29 @@ def test_a_study_is_not_compared_with_itself_or_with_none(store):
     assert isinstance(
         call("compare", store, "tiny", "--backbone", "none", "--store", store).exception, StatsError | UnknownNameError
     )
+
+
+def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monkeypatch, capsys):
+    runs = simulated_study().runs
+    monkeypatch.setattr("heatdrift.stats.model.LARGEST_DESIGN", 11)
+    result = report_input._model(runs, "retention_pct", 0.95)
+    assert result.lr_as == "linear"
+    assert "12 coefficients" in capsys.readouterr().err
+    (said,) = line_caveats(result)
+    assert "straight line" in said
+    assert "12 coefficients, one per cell" in said
+    assert any(check.name == "lack_of_fit" for check in result.checks)
+
+    monkeypatch.setattr("heatdrift.stats.model.LARGEST_DESIGN", 7)
+    with pytest.raises(StatsError, match=r"12 coefficients.*with the learning rate as a line: .* 8 coefficients"):
+        report_input._model(runs, "retention_pct", 0.95)
+
+
+def test_differences_averaged_over_learning_rates_do_not_rest_on_the_line():
+    runs = simulated_study().runs
+    as_factor = interaction(runs, metric="retention_pct")
+    as_line = interaction(runs, metric="retention_pct", lr_as="linear")
+    assert line_caveats(as_factor) == []
+    for one, other in zip(as_factor.method_effects, as_line.method_effects, strict=True):
+        assert other.estimate == pytest.approx(one.estimate, rel=1e-9)
+        assert other.p == pytest.approx(one.p, rel=1e-6)

@@ -13,6 +13,7 @@ from heatdrift.report.comparisons import dose_blocks, paired_section
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
 from heatdrift.report.frontier import frontier_section
 from heatdrift.report.layer_tests import SHOWN_TABLE, layer_test_blocks
+from heatdrift.report.layer_words import told
 from heatdrift.report.predictors import predictors_section, signal_title
 from heatdrift.report.study_data import ON_TEST, prepare
 from heatdrift.report.wording import evidence_parts
@@ -208,3 +209,44 @@ def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full)
 def test_numbers_in_brackets_are_told_from_the_claim(sentence, expected):
     assert evidence_parts(sentence) == expected
     assert "".join(text for text, _ in evidence_parts(sentence)) == sentence
+
+
+def test_tests_of_many_data_sets_begin_with_their_count_and_take_turns(full):
+    one = full.layer_tests[0]
+    several = [
+        msgspec.structs.replace(one, datasets=(name,), findings=tuple(f"sentence {i} of {name}." for i in range(9)))
+        for name in ("alpha", "beta", "gamma")
+    ]
+    first, *others = told(several)
+    n = 3 * sum(row.test == "method" and row.head is None for row in one.rows)
+    assert f"of {n:,} differences of the methods in a block" in first
+    assert others[:3] == [f"sentence 0 of {name}." for name in ("alpha", "beta", "gamma")]
+    assert len(others) == 27
+    assert told(several[:2]) == [text for result in several[:2] for text in result.findings]
+
+
+def test_matches_of_several_pairs_are_named_and_a_crowded_front_has_few_labels(full, data):
+    front = full.frontier
+    cell = front.cells[0]
+    crowd = tuple(
+        msgspec.structs.replace(cell, lr=1e-5 * (i + 1), acc_pct=80.0 + i, retention_pct=90.0 - i, on_front=True)
+        for i in range(20)
+    )
+    other = msgspec.structs.replace(front.matched[0], method_a="last_block", difference=1.0, ci_low=0.5, ci_high=1.5)
+    result = msgspec.structs.replace(front, cells=crowd, matched=(*front.matched, other))
+    section = frontier_section(replace(full, frontier=result), data)
+    figure, matched = of(section.blocks, Figure)
+    labels = data.datasets["fig-frontier-rows"]["lr_label"].to_list()
+    assert sum(label != "" for label in labels) == 8
+    assert any(entry.label == "front, with some learning rates" for entry in figure.legend)
+    assert matched.title.startswith("Difference of two methods")
+    assert any("Last block − Full FT" in row for row in data.datasets["fig-matched-rows"]["row"])
+
+
+def test_a_scatter_has_panels_of_the_drawn_data_sets_only(builders):
+    inp = builders.simulated(datasets=tuple(f"set {i}" for i in range(8)), seeds=2)
+    data = replace(prepare(inp), drawn=("set 0", "set 1"))
+    (figure,) = evidence.correlations(inp, data).blocks[:1]
+    assert [panel.title for panel in figure.panels] == ["set 0", "set 1"]
+    assert "Drawn: 2 of 8 data sets." in figure.caption
+    assert "in the table below" in figure.alternative
