@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from heatdrift import __version__
-from heatdrift.cli import compare, doctor, fetch, plan, report, stats, store, train
+from heatdrift.cli import compare, doctor, exchange, fetch, plan, report, sql, stats, status, store, train
 from heatdrift.cli.output import say, show_error
 from heatdrift.errors import HeatdriftError
 
@@ -42,6 +42,9 @@ for register in (
     fetch.register,
     doctor.register,
     train.register,
+    sql.register,
+    exchange.register,
+    status.register,
     store.register,
     stats.register,
     report.register,

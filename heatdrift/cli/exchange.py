@@ -1,0 +1,124 @@
+"""``heatdrift import`` and ``export``: runs from elsewhere, and runs for elsewhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heatdrift.cli.options import Format, StoredStudyOption, StoreOption
+from heatdrift.cli.output import note, say, show_json
+from heatdrift.cli.workspace import Workspace
+from heatdrift.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heatdrift.store.importers.outcome import ImportReport
+    from heatdrift.store.scan import Problem
+
+
+class ImportFormat(StrEnum):
+    """What lies at the path to import."""
+
+    heatdrift = "heatdrift"
+    reference = "reference"
+    mlflow = "mlflow"
+    table = "table"
+
+
+class FolderFormat(StrEnum):
+    """Files of an exported folder."""
+
+    parquet = "parquet"
+    csv = "csv"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("import")(import_runs)
+    app.command("export")(export)
+
+
+def import_runs(
+    path: Annotated[str, typer.Argument(help="Folder, file, or MLflow tracking URI.")],
+    kind: Annotated[ImportFormat, typer.Option("--format", help="What lies there.")],
+    study: Annotated[
+        str | None, typer.Option("--study", help="Study that the runs become part of. Default: theirs, or 'imported'.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help="ours=theirs, or ours=theirs*100 (repeatable; table, mlflow).")
+    ] = None,
+    constants: Annotated[
+        list[str] | None, typer.Option("--set", help="ours=value for all runs (repeatable; table, mlflow).")
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map-file", help="The same as TOML: [columns], [constants].")
+    ] = None,
+    store: StoreOption = None,
+    fmt: Annotated[Format, typer.Option("--output", help="How to print what was done.")] = Format.table,
+) -> None:
+    """Bring runs measured elsewhere into the store; importing twice is importing once.
+
+    Example: `heatdrift import records/vitb16 --format reference --study vitb16`
+    """
+    from heatdrift.store.importers.columns import column_map
+    from heatdrift.store.importers.mlflow import import_mlflow
+    from heatdrift.store.importers.records import import_heatdrift
+    from heatdrift.store.importers.reference import import_reference
+    from heatdrift.store.importers.table import import_table
+    from heatdrift.store.ingest import ingest
+
+    folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
+    name = study or "imported"
+    if kind is ImportFormat.heatdrift:
+        report = import_heatdrift(Path(path), folder, study)
+    elif kind is ImportFormat.reference:
+        report = import_reference(Path(path), folder, name)
+    else:
+        chosen = column_map(columns or (), constants or (), map_file)
+        if kind is ImportFormat.mlflow:
+            report = import_mlflow(path, chosen, store_folder=folder, study=name)
+        else:
+            report = import_table(Path(path), chosen, store_folder=folder, study=name)
+    _show_import(report, kind, path, ingest(store).problems, store, fmt)
+
+
+def _show_import(
+    report: "ImportReport", kind: ImportFormat, path: str, problems: "Sequence[Problem]", store: Path, fmt: Format
+) -> None:
+    from heatdrift.store.hints import with_store
+
+    for problem in (*report.problems, *problems):
+        note(f"left out: {problem.path}: {problem.reason}")
+    if fmt is Format.json:
+        show_json(report)
+    else:
+        counts = [f"{report.added} imported", f"{report.unchanged} there already"]
+        counts += [f"{report.doubled} repeated in the file"] if report.doubled else []
+        counts.append(f"{len(report.problems)} left out")
+        studies = f"study {', '.join(report.studies)}: " if report.studies else ""
+        say(f"{studies}{', '.join(counts)}")
+    if report.ignored:
+        note(f"ignored columns: {', '.join(report.ignored)} (--map OURS=THEIRS takes one in)")
+    if report.repeated:
+        note(f"{report.repeated} cells had other results already; all attempts are kept:")
+        note(with_store("heatdrift sql --name repeated_runs", store))
+    if report.problems and not report.added + report.unchanged:
+        raise DataError(f"nothing at {path} is a {kind.value} run", hint="see the reasons above")
+
+
+def export(
+    to: Annotated[Path, typer.Option("--to", help="A new folder, or FILE.duckdb.")],
+    study: StoredStudyOption = None,
+    kind: Annotated[FolderFormat, typer.Option("--format", help="Files of a folder.")] = FolderFormat.parquet,
+    store: StoreOption = None,
+) -> None:
+    """Write all views as Parquet or CSV files, or as one self-contained DuckDB file.
+
+    Example: `heatdrift export --to runs.duckdb --study demo`
+    """
+    from heatdrift.store.export import export_store
+
+    report = export_store(Workspace.of(store).store, to, study=study, kind=kind.value)
+    say(f"{report.path}: " + ", ".join(f"{n} {view}" for view, n in report.rows.items()))

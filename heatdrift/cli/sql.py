@@ -1,0 +1,82 @@
+"""``heatdrift sql``: questions to the store, as text, from a file or by name."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heatdrift.cli.options import Format, StoreOption
+from heatdrift.cli.output import note, show_frame
+from heatdrift.cli.workspace import Workspace
+from heatdrift.errors import QueryError
+
+
+class SqlFormat(StrEnum):
+    """How the rows of a query are printed or written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("sql")(sql)
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="One SELECT over runs, epochs, layers, heads, cells, ...")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Read the query from a file.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="A named question; see --list.")] = None,
+    list_names: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    param: Annotated[list[str] | None, typer.Option("--param", help="k=v for $k in the query (repeatable).")] = None,
+    store: StoreOption = None,
+    fmt: Annotated[SqlFormat, typer.Option("--format", help="Output format; parquet goes to --out.")] = SqlFormat.table,
+    out: Annotated[Path | None, typer.Option("--out", help="Write json, csv or parquet here.")] = None,
+) -> None:
+    """Ask the store in SQL: read-only, locked down, with the views of docs/schema.md.
+
+    Example: `heatdrift sql "select status, count(*) from runs group by 1"`
+    """
+    from heatdrift.store.queries import list_queries, questions_frame, run_query
+    from heatdrift.store.sql import parse_parameter, run_sql, write_frame
+
+    work = Workspace.of(store)
+    if fmt is SqlFormat.parquet and out is None:
+        raise QueryError("parquet is no text to print", hint="add --out FILE.parquet")
+    if fmt is SqlFormat.table and out is not None:
+        raise QueryError("a table is for the terminal", hint="add --format csv, json or parquet to --out FILE")
+    if list_names:
+        frame = questions_frame(list_queries())
+    else:
+        if sum(x is not None for x in (query, file, name)) != 1:
+            raise QueryError("give one query: as text, --file or --name", hint='heatdrift sql "select * from cells"')
+        parameters = {key: parse_parameter(value) for key, value in (_pair(text) for text in param or [])}
+        if name is not None:
+            frame = run_query(work.store, name, parameters)
+        else:
+            frame = run_sql(work.store, query if query is not None else _read(file), parameters)
+    if out is None:
+        show_frame(frame, Format(fmt.value))
+        return
+    write_frame(frame, out, fmt.value)
+    note(f"{frame.height} rows in {out}")
+
+
+def _read(file: Path | None) -> str:
+    if file is None or str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QueryError(f"cannot read {file}: {error}", hint="heatdrift sql --file QUERY.sql") from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise QueryError(f"--param wants name=value, got {text!r}", hint="--param lr=1e-5")
+    return key, value
