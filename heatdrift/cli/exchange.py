@@ -119,6 +119,11 @@ def export(
     Example: `heatdrift export --to runs.duckdb --study demo`
     """
     from heatdrift.store.export import export_store
+    from heatdrift.store.ingest import open_current
 
-    report = export_store(Workspace.of(store).store, to, study=study, kind=kind.value)
+    work = Workspace.of(store)
+    if study is not None:
+        with open_current(work.store) as connection:
+            study = work.stored_study(connection, study)
+    report = export_store(work.store, to, study=study, kind=kind.value)
     say(f"{report.path}: " + ", ".join(f"{n} {view}" for view, n in report.rows.items()))

@@ -16,10 +16,17 @@ class Format(StrEnum):
 
 
 StudyOption = Annotated[
-    str | None, typer.Option("--study", help="Study: a built-in name or a .toml file. Default: that of heatdrift.toml.")
+    str | None,
+    typer.Option(
+        "--study", help="Study: a built-in name, a .toml file, or one trained before. Default: heatdrift.toml's."
+    ),
 ]
 StoredStudyOption = Annotated[
-    str | None, typer.Option("--study", help="Study in the store; needed when the store holds several.")
+    str | None,
+    typer.Option(
+        "--study",
+        help="Study of the store: its name or its .toml file. Default: heatdrift.toml's, else the only one there.",
+    ),
 ]
 StoreOption = Annotated[
     Path | None,

@@ -45,14 +45,13 @@ def report(
     from heatdrift.cli.report_input import METRICS, gather
     from heatdrift.report.page import report_document
     from heatdrift.store.ingest import open_current
-    from heatdrift.store.read import resolve_study
 
     wanted = chosen_formats(formats, html=html, out=out)
     for name in metric or ():
         run_column(name)
     work = Workspace.of(store)
     with open_current(work.store) as connection:
-        chosen = resolve_study(connection, study)
+        chosen = work.stored_study(connection, study)
         target = target_file(out, chosen)
         page = gather(
             connection, chosen, work, tuple(metric or METRICS), conf_level, images=not no_images, data_dir=data_dir

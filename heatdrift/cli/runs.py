@@ -93,10 +93,11 @@ def selected_views(chosen: Selection, *views: "View") -> "list[pl.DataFrame]":
     StoreError, UnknownNameError : as `selected_runs`.
     """
     from heatdrift.store.ingest import open_current
-    from heatdrift.store.read import read_view, resolve_study
+    from heatdrift.store.read import read_view
 
-    with open_current(Workspace.of(chosen.store).store) as connection:
-        study = resolve_study(connection, chosen.study)
+    work = Workspace.of(chosen.store)
+    with open_current(work.store) as connection:
+        study = work.stored_study(connection, chosen.study)
         runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
         others = [read_view(connection, view, study=study) for view in views]
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]

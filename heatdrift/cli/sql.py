@@ -33,6 +33,9 @@ def sql(
     name: Annotated[str | None, typer.Option("--name", help="A named question; see --list.")] = None,
     list_names: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
     param: Annotated[list[str] | None, typer.Option("--param", help="k=v for $k in the query (repeatable).")] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", help="The query's $study: a study of the store or its .toml file.")
+    ] = None,
     store: StoreOption = None,
     fmt: Annotated[SqlFormat, typer.Option("--format", help="Output format; parquet goes to --out.")] = SqlFormat.table,
     out: Annotated[Path | None, typer.Option("--out", help="Write json, csv or parquet here.")] = None,
@@ -41,7 +44,7 @@ def sql(
 
     Example: `heatdrift sql "select status, count(*) from runs group by 1"`
     """
-    from heatdrift.store.queries import list_queries, questions_frame, run_query
+    from heatdrift.store.queries import list_queries, named_query, questions_frame, run_query
     from heatdrift.store.sql import parse_parameter, run_sql, write_frame
 
     work = Workspace.of(store)
@@ -54,16 +57,26 @@ def sql(
     else:
         if sum(x is not None for x in (query, file, name)) != 1:
             raise QueryError("give one query: as text, --file or --name", hint='heatdrift sql "select * from cells"')
+        text = named_query(name).sql if name is not None else query if query is not None else _read(file)
         parameters = {key: parse_parameter(value) for key, value in (_pair(text) for text in param or [])}
-        if name is not None:
-            frame = run_query(work.store, name, parameters)
-        else:
-            frame = run_sql(work.store, query if query is not None else _read(file), parameters)
+        if study is not None:
+            parameters["study"] = _stored(work, study, text)
+        frame = run_query(work.store, name, parameters) if name is not None else run_sql(work.store, text, parameters)
     if out is None:
         show_frame(frame, Format(fmt.value))
         return
     write_frame(frame, out, fmt.value)
     note(f"{frame.height} rows in {out}")
+
+
+def _stored(work: Workspace, study: str, query: str) -> str:
+    """Name of the study for a query's $study; QueryError where the query has none, so that nothing would be chosen."""
+    from heatdrift.store.ingest import open_current
+
+    if "$study" not in query:
+        raise QueryError("--study is the value of $study, and the query has no $study", hint="... where study = $study")
+    with open_current(work.store) as connection:
+        return work.stored_study(connection, study)
 
 
 def _read(file: Path | None) -> str:

@@ -107,7 +107,7 @@ def train(
         show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
         note(f"{len(cells)} of {len(chosen)} chosen cells would run")
         return
-    work.keep_plan(spec, planned)
+    work.keep_plan(spec, planned, study, data_dir)
     note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
     seen = {state.cell.cell_id: state.attempt for state in states}
     settings = msgspec.structs.replace(

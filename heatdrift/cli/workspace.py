@@ -1,15 +1,20 @@
 """Which study, which store, which data folder: option, study file, heatdrift.toml, environment, default."""
 
+import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings
-from heatdrift.errors import StudyError
+from heatdrift.errors import StoreError, StudyError, UnknownNameError
 from heatdrift.plan.cells import as_source, plan_cells
-from heatdrift.plan.study import load_study
+from heatdrift.plan.study import builtin_studies, load_study
 from heatdrift.records import Cell
+
+if TYPE_CHECKING:
+    import duckdb
 
 PUBLISHED: Final = "preprint80"  # what `train` runs when no study is named
 
@@ -18,10 +23,14 @@ class KeptPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A study and its cells as they were when training last started: ``<store folder>/<study>/plan.json``.
 
     Reports compare what is there with what was planned, without the study file, the images or the weights at hand.
+    `file` and `data_dir` are the study file and the ``--data-dir`` that were named, relative to the store folder; None
+    for a built-in study and where no folder was named.
     """
 
     study: StudySpec
     cells: tuple[Cell, ...]
+    file: str | None = None
+    data_dir: str | None = None
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,14 +59,49 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         return self.store.parent
 
     def study(self, option: str | None) -> StudySpec:
-        """The study to plan or train; StudyError when none is named anywhere."""
-        name = option or self.settings.study
+        """The study to plan or train: that of a file, a built-in one, or a trained one whose file is still there.
+
+        StudyError when none is named anywhere; UnknownNameError for a name of nothing.
+        """
+        name = self._source(option)
         if name is None:
             raise StudyError(
                 "no study named",
                 hint='--study demo (needs no download), --study FILE.toml, or study = "FILE.toml" in heatdrift.toml',
             )
         return load_study(name)
+
+    def _source(self, option: str | None) -> str | None:
+        """What ``load_study`` can read: the option or the default, a trained study's name replaced by its file."""
+        name = option or self.settings.study
+        if name is None or name.endswith(".toml") or name in builtin_studies():
+            return name
+        kept = self.kept_plan(name)
+        if kept is None:
+            raise UnknownNameError("study", name, {*self.studies(), *builtin_studies()})
+        file = os.path.relpath(self.store_folder / kept.file) if kept.file else None
+        if file is None or not Path(file).is_file():
+            problem = f"study {name} was trained from a file that is not there any more"
+            raise StudyError(f"{problem}: {file}" if file else problem, hint="name its file: --study FILE.toml")
+        return file
+
+    def stored_study(self, connection: "duckdb.DuckDBPyConnection", option: str | None) -> str:
+        """Name of the study whose runs a command reads: the option's, the default's, or the only one of the store.
+
+        Raises
+        ------
+        StoreError : the store has no run of it, or several studies and none is named.
+        UnknownNameError : there is no such study, neither here nor built in.
+        """
+        from heatdrift.cli.advice import train_command
+        from heatdrift.store.read import resolve_study, studies
+
+        wanted, known = option or self.settings.study, studies(connection)
+        name = study_name(wanted, known)
+        if wanted is None or name in known:
+            return resolve_study(connection, name)
+        has = f"it has {', '.join(known)}" if known else "it is empty"
+        raise StoreError(f"the store has no runs of study {name} ({has})", hint=train_command(wanted))
 
     def study_to_train(self, option: str | None, data_dir: Path | None) -> StudySpec:
         """The named study, else the published matrix if all that it needs is at hand; StudyError otherwise."""
@@ -71,7 +115,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
 
     def data_folder(self, study: StudySpec, study_option: str | None, data_dir: Path | None) -> Path:
         """Folder that the study's relative paths start from."""
-        name = study_option or self.settings.study or ""
+        name = self._source(study_option) or ""
         beside = Path(name).parent if name.endswith(".toml") else Path()
         if data_dir is not None:
             return data_dir
@@ -79,13 +123,25 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
             return beside / study.data_dir
         return Path(self.settings.data_dir) if self.settings.data_dir else beside
 
-    def keep_plan(self, study: StudySpec, cells: tuple[Cell, ...]) -> None:
-        """Write down what training set out to do."""
+    def keep_plan(
+        self, study: StudySpec, cells: tuple[Cell, ...], option: str | None = None, data_dir: Path | None = None
+    ) -> None:
+        """Write down what training set out to do, and the options that named it."""
         from heatdrift.store.files import write_bytes
         from heatdrift.store.folder import cell_folder
 
         path = cell_folder(self.store_folder, study.name, "x").parent / "plan.json"
-        write_bytes(path, msgspec.json.encode(KeptPlan(study=study, cells=cells)))
+        name = self._source(option)
+        file = self._from_store(Path(name)) if name is not None and name.endswith(".toml") else None
+        folder = self._from_store(data_dir) if data_dir is not None else None
+        write_bytes(path, msgspec.json.encode(KeptPlan(study=study, cells=cells, file=file, data_dir=folder)))
+
+    def _from_store(self, path: Path) -> str | None:
+        """`path` relative to the store folder, so that both can be moved together; None on another drive."""
+        try:
+            return Path(os.path.relpath(path, self.store_folder)).as_posix()
+        except ValueError:
+            return None
 
     def studies(self) -> tuple[str, ...]:
         """Names of the studies that have a kept plan in the store folder."""
@@ -98,6 +154,21 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(path.read_bytes(), type=KeptPlan)
         except (OSError, msgspec.MsgspecError, StudyError):
             return None
+
+
+def study_name(option: str | None, known: Collection[str]) -> str | None:
+    """Name of the study that ``--study`` names: one of `known` (the store's), else that in a file, else a built-in one.
+
+    Raises
+    ------
+    StudyError : a study file that is not there or says something wrong.
+    UnknownNameError : neither; the nearest of the store's and the built-in names is offered.
+    """
+    if option is None or option in known or option in builtin_studies():
+        return option
+    if option.endswith(".toml"):
+        return load_study(option).name
+    raise UnknownNameError("study", option, {*known, *builtin_studies()})
 
 
 def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:

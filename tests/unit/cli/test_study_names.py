@@ -1,0 +1,109 @@
+"""``--study`` means the same everywhere: a study of the store, a study file, a built-in study."""
+
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from heatdrift.cli.main import app
+from heatdrift.errors import StoreError, StudyError, UnknownNameError
+
+
+@pytest.fixture
+def place(tmp_path, tiny_inputs, trained, monkeypatch):
+    """A folder with the tiny study's file and images, and a store with two of its 24 runs; commands run there."""
+    for path in tiny_inputs.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(trained, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEATDRIFT_STUDY", "HEATDRIFT_STORE", "HEATDRIFT_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def counts(*arguments):
+    result = call("status", *arguments, "--format", "json")
+    assert result.exit_code == 0, result.output
+    return {row["study"]: (row["planned"], row["done"], row["missing"]) for row in json.loads(result.stdout)}
+
+
+@pytest.mark.parametrize("study", ["tiny", "study.toml"])
+def test_a_stored_study_by_name_or_by_its_file(place, study):
+    assert counts("--study", study) == {"tiny": (2, 2, 0)}
+    asked = call("stats", "power", "--metric", "delta_entropy_pct", "--study", study)
+    assert "unknown method 'lora_r8'" in asked.exception.message  # the study is found, two runs bear no statistics
+    exported = call("export", "--to", place / f"of-{study}", "--study", study)
+    assert "2 runs" in exported.stdout
+
+
+@pytest.mark.parametrize(("study", "name", "cells"), [("preprint80", "preprint80", 80), ("study.toml", "fresh", 24)])
+def test_status_of_a_study_that_was_not_started_says_the_plan(place, study, name, cells):
+    (place / "study.toml").write_text((place / "study.toml").read_text().replace('"tiny"', '"fresh"', 1))
+    for image_file in place.glob("*.parquet"):
+        image_file.unlink()  # counting needs no images
+    assert counts("--study", study) == {name: (cells, 0, cells)}
+    said = call("status", "--study", study).stderr
+    assert f"heatdrift train --all --study {study}" in said
+
+
+def test_status_in_an_empty_folder_says_the_plan_of_the_named_study(place):
+    shutil.rmtree(place / "runs")
+    assert counts("--study", "demo") == {"demo": (80, 0, 80)}
+    assert isinstance(call("status").exception, StoreError)
+
+
+def test_statistics_of_a_study_without_runs_name_the_command(place):
+    error = call("stats", "paired", "--study", "preprint80").exception
+    assert isinstance(error, StoreError)
+    assert error.message == "the store has no runs of study preprint80 (it has tiny)"
+    assert error.hint == "heatdrift train --all --study preprint80"
+
+
+@pytest.mark.parametrize("command", [("status",), ("stats", "paired"), ("report",), ("export", "--to", "x")])
+@pytest.mark.parametrize(("wrong", "meant"), [("tinny", "tiny"), ("preprint8", "preprint80")])
+def test_an_unknown_name_is_compared_with_stored_and_built_in_ones(place, command, wrong, meant):
+    error = call(*command, "--study", wrong).exception
+    assert isinstance(error, UnknownNameError)
+    assert f"did you mean '{meant}'?" in error.hint
+    assert "tiny" in error.hint
+    assert "preprint80" in error.hint
+
+
+def test_a_study_file_that_is_not_there(place):
+    error = call("status", "--study", "stduy.toml").exception
+    assert isinstance(error, StudyError)
+    assert "stduy.toml" in error.message
+
+
+def test_the_study_of_heatdrift_toml_is_the_default_of_every_command(place):
+    (place / "heatdrift.toml").write_text('study = "demo"\n')
+    error = call("stats", "paired").exception
+    assert error.message == "the store has no runs of study demo (it has tiny)"
+    assert counts() == {"demo": (80, 0, 80), "tiny": (2, 2, 0)}
+
+
+def test_a_trained_study_is_planned_by_its_name(place):
+    assert call("train", "--study", "study.toml", "--lr", "1e-4", "--seed", "1", "--jobs", "1").exit_code == 0
+    by_name, by_file = (call("plan", "--study", s, "--format", "json").stdout for s in ("tiny", "study.toml"))
+    assert json.loads(by_name) == json.loads(by_file)
+    (place / "study.toml").rename(place / "moved.toml")
+    error = call("plan", "--study", "tiny").exception
+    assert isinstance(error, StudyError)
+    assert "study.toml" in error.message
+    assert "--study FILE.toml" in error.hint
+
+
+def test_a_question_by_name_takes_the_study(place):
+    asked = json.loads(call("sql", "--name", "time_spent", "--study", "study.toml", "--format", "json").stdout)
+    assert [row["study"] for row in asked] == ["tiny"]
+    asked = call(
+        "sql", "select count(*) n from runs where study = $study", "--study", "tiny", "--format", "json"
+    ).stdout
+    assert json.loads(asked) == [{"n": 2}]
+    error = call("sql", "select 1", "--study", "tiny").exception
+    assert "$study" in error.hint
