@@ -17,6 +17,7 @@ from heatdrift.records import SplitSizes, Strict
 
 T = TypeVar("T")
 DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")
+WHERE_DATA_LIES: Final = "give the folder with --data-dir, data_dir in heatdrift.toml, or HEATDRIFT_DATA"
 SETTINGS_FILE: Final = Path("heatdrift.toml")
 PROTOCOLS: Final[dict[str, str]] = {  # name -> what it does, for plans and pages
     "leakfree": (

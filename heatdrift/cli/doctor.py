@@ -1,6 +1,7 @@
 """``heatdrift doctor``: is this machine ready, and if not, what to do."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import typer
 
 from heatdrift.cli.fetch import sources_of
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
-from heatdrift.cli.output import note, show_rows
+from heatdrift.cli.output import indented, note, say, show_list, show_rows
 from heatdrift.cli.workspace import Workspace
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
@@ -53,11 +54,27 @@ def doctor(
     Example: `heatdrift doctor --study mini`
     """
     checks = list(_checks(study, store, data_dir))
-    show_rows([asdict(check) for check in checks], fmt)
+    if fmt is Format.table:
+        _show(checks)
+    else:
+        show_rows([asdict(check) for check in checks], fmt)
     missing = [check.check for check in checks if check.state == "missing"]
     note("ready" if not missing else f"not ready: {', '.join(missing)}")
     if missing:
         raise typer.Exit(2)
+
+
+def _show(checks: list[Check]) -> None:
+    """One line per check, then what to do, each advice once with what it is for."""
+    show_list([(check.state, check.check, check.found) for check in checks])
+    advised: dict[str, list[str]] = {}
+    for check in checks:
+        if check.advice:
+            advised.setdefault(check.advice, []).append(check.check)
+    if advised:
+        say("")
+    for advice, names in advised.items():
+        show_list([("-", f"{', '.join(names)}: {indented(advice, 2)}")])
 
 
 def _checks(study: str | None, store: Path | None, data_dir: Path | None) -> Iterator[Check]:
@@ -107,7 +124,7 @@ def packages() -> Iterator[Check]:
         if not requirement.specifier.contains(found, prereleases=True):
             wrong.append(f"{requirement.name} {found}, needed {requirement.specifier}")
     if wrong:
-        advice = f"{sys.executable} -m pip install --upgrade heatdrift"
+        advice = f"{shlex.quote(sys.executable)} -m pip install --upgrade heatdrift"
         yield Check(check="packages", state="missing", found="; ".join(wrong), advice=advice)
     else:
         yield Check(check="packages", state="ok", found=", ".join(versions))
@@ -201,12 +218,16 @@ def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
         except HeatdriftError as error:
             yield _broken(f"data {name}", error)
             continue
-        if absent is not None:
+        scheme = SCHEMES[source.source.partition(":")[0]]
+        if absent is not None and scheme.fetchable:
+            found = f"{source.source}: not on this machine"
+            yield Check(check=f"data {name}", state="missing", found=found, advice=_fetch(study))
+        elif absent is not None:
             yield _broken(f"data {name}", absent)
-        elif SCHEMES[source.source.partition(":")[0]].drawn:
+        elif scheme.drawn:
             yield Check(check=f"data {name}", state="ok", found=f"{source.source}: drawn on demand")
         elif manifest is None:
-            advice = f"heatdrift fetch --study {study} verifies it and writes a manifest"
+            advice = f"have the files verified and listed in a manifest:\n  {_command(study)}"
             yield Check(check=f"data {name}", state="ok", found=f"{source.source}: there, no manifest", advice=advice)
         else:
             found = f"{source.source}: there, manifest with {manifest.n_images} images"
@@ -216,15 +237,25 @@ def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
 
 
 def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
-    from heatdrift.model.download import where_weights
+    from heatdrift.model.download import absent_files, where_weights
+    from heatdrift.model.identity import is_tag
 
     name = f"weights {spec.backbone.name}"
     path = where_weights(spec.backbone, folder)
-    if path is None:
-        advice = f"heatdrift fetch --study {study} gets them, or says where to put them"
-        yield Check(check=name, state="missing", found="not on this machine", advice=advice)
+    if path is None and not is_tag(spec.backbone):
+        yield _broken(name, absent_files(spec.backbone, folder))
+    elif path is None:
+        yield Check(check=name, state="missing", found="not on this machine", advice=_fetch(study))
     else:
         yield Check(check=name, state="ok", found=str(path))
+
+
+def _command(study: str) -> str:
+    return shlex.join(["heatdrift", "fetch", "--study", study])
+
+
+def _fetch(study: str) -> str:
+    return f"get what is missing, or be told what to put where:\n  {_command(study)}"
 
 
 def _safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:

@@ -1,5 +1,6 @@
 """``heatdrift fetch``: weights and data of a study, downloaded, verified and listed in manifests."""
 
+import logging
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING, Final, Self
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from heatdrift.cli.advice import train_command
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StudyOption
-from heatdrift.cli.output import err, note, show_rows
+from heatdrift.cli.output import err, indented, note, show_list, show_rows
 from heatdrift.cli.workspace import Workspace
 from heatdrift.config import SourceSpec, StudySpec
 from heatdrift.errors import DataError, HeatdriftError
@@ -37,6 +39,7 @@ def fetch(
 
     Example: `heatdrift fetch --study preprint80`
     """
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would tell of five retries per file
     work = Workspace.of(None)
     spec = work.study(study)
     folder = work.data_folder(spec, study, data_dir)
@@ -49,15 +52,38 @@ def fetch(
             except HeatdriftError as error:
                 rows.append({"what": name, **_row(_NOT_READY, source, detail=error.message)})
                 failed.append((name, error))
-    show_rows(rows, fmt)
-    for name, problem in failed:
-        note(f"{name}: {problem.message}")
-        note(f"  to mend it: {problem.hint}")
+    if fmt is Format.table:
+        show_list([_line(row) for row in rows])
+    else:
+        show_rows(rows, fmt)
+    for message, problems in _by_message(failed).items():
+        note(f"\n{', '.join(name for name, _ in problems)}: {message}")
+        for number, hint in enumerate(dict.fromkeys(str(problem.hint) for _, problem in problems)):
+            note(f"  {'and' if number else 'to mend it'}: {indented(hint, 4)}")
     if failed:
         names = ", ".join(name for name, _ in failed)
         summary = f"{len(failed)} of {len(rows)} things that study {spec.name} needs are not ready: {names}"
         raise DataError(summary, hint="do what stands above for each, then run the same command again")
-    note(f"all that study {spec.name} needs is ready; next: heatdrift train --all --study {study or spec.name}")
+    command = train_command(study or spec.name, data_dir=str(data_dir) if data_dir else None)
+    note(f"all that study {spec.name} needs is ready; next: {command}")
+
+
+def _by_message(failed: list[tuple[str, HeatdriftError]]) -> dict[str, list[tuple[str, HeatdriftError]]]:
+    """Group what failed for the same reason, as the two splits of a data set do."""
+    found: dict[str, list[tuple[str, HeatdriftError]]] = {}
+    for name, problem in failed:
+        found.setdefault(problem.message, []).append((name, problem))
+    return found
+
+
+def _line(row: Row) -> tuple[str, str, str]:
+    """State, name and facts of one row; why something is not ready stands below the list."""
+    facts = [str(row["source"])] if str(row["source"]) not in str(row["what"]) else []
+    facts += [f"{row['n_images']:,} images in {row['n_classes']} classes"] if row["n_images"] is not None else []
+    facts += [f"revision {row['revision']}"] if row["revision"] else []
+    facts += [f"sha256 {str(row['sha256'])[:12]}..."] if row["sha256"] else []
+    facts += [str(row["detail"])] if row["detail"] and row["state"] != _NOT_READY else []
+    return str(row["state"]), str(row["what"]), "; ".join(facts)
 
 
 def sources_of(spec: StudySpec) -> dict[str, SourceSpec]:

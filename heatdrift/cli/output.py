@@ -1,7 +1,10 @@
 """The one place that prints: data to stdout as table, JSON or CSV; notes and errors to stderr."""
 
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -25,7 +28,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def note(text: str) -> None:
     """Say something that is not data."""
-    err.print(text, markup=False)
+    err.print(typable(text), markup=False)
 
 
 def say(text: str) -> None:
@@ -35,9 +38,32 @@ def say(text: str) -> None:
 
 def show_error(message: str, hint: str | None) -> None:
     """One clear paragraph: what happened and where, then the next command."""
-    err.print(f"error: {message}", markup=False, style="bold red" if err.is_terminal else None)
+    err.print(f"error: {typable(message)}", markup=False, style="bold red" if err.is_terminal else None)
     if hint:
-        err.print(f"try:   {hint}", markup=False)
+        err.print(f"try:   {indented(typable(hint), 7)}", markup=False)
+
+
+def typable(text: str) -> str:
+    """Return `text` with paths below the current folder relative to it, as a person would type them."""
+    here = f"{Path.cwd()}{os.sep}"
+    return text if here == os.sep * 2 else re.sub(rf"(?<![\w./~-]){re.escape(here)}", "", text)
+
+
+def indented(text: str, n: int) -> str:
+    """Return `text` with all lines but the first moved `n` columns to the right."""
+    return text.replace("\n", "\n" + " " * n)
+
+
+def show_list(rows: Iterable[Sequence[str]]) -> None:
+    """Print facts for people, one per row: short columns as they are, the last one folded into what width is left."""
+    table = Table.grid(padding=(0, 2))
+    for number, row in enumerate(rows):
+        if not number:
+            for _ in row[:-1]:
+                table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+        table.add_row(*(_escaped(typable(text)) for text in row))
+    out.print(table, soft_wrap=False)
 
 
 def show_json(value: object) -> None:

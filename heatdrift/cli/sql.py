@@ -3,14 +3,19 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heatdrift.cli.options import Format, StoreOption
-from heatdrift.cli.output import note, show_frame
+from heatdrift.cli.output import note, say, show_frame, show_list
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heatdrift.store.queries import NamedQuery
 
 
 class SqlFormat(StrEnum):
@@ -31,7 +36,9 @@ def sql(
     query: Annotated[str | None, typer.Argument(help="One SELECT over runs, epochs, layers, heads, cells, ...")] = None,
     file: Annotated[Path | None, typer.Option("--file", help="Read the query from a file.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="A named question; see --list.")] = None,
-    list_names: Annotated[bool, typer.Option("--list", help="List the named questions.")] = False,
+    list_names: Annotated[
+        bool, typer.Option("--list", help="List the named questions; with --name all about one.")
+    ] = False,
     param: Annotated[list[str] | None, typer.Option("--param", help="k=v for $k in the query (repeatable).")] = None,
     study: Annotated[
         str | None, typer.Option("--study", help="The query's $study: a study of the store or its .toml file.")
@@ -53,7 +60,11 @@ def sql(
     if fmt is SqlFormat.table and out is not None:
         raise QueryError("a table is for the terminal", hint="add --format csv, json or parquet to --out FILE")
     if list_names:
-        frame = questions_frame(list_queries())
+        questions = (named_query(name),) if name is not None else list_queries()
+        if fmt is SqlFormat.table:
+            _show_questions(questions, alone=name is not None)
+            return
+        frame = questions_frame(questions)
     else:
         if sum(x is not None for x in (query, file, name)) != 1:
             raise QueryError("give one query: as text, --file or --name", hint='heatdrift sql "select * from cells"')
@@ -67,6 +78,27 @@ def sql(
         return
     write_frame(frame, out, fmt.value)
     note(f"{frame.height} rows in {out}")
+
+
+def _show_questions(questions: "Sequence[NamedQuery]", *, alone: bool) -> None:
+    """Names and questions with the parameters that only they have; of one `alone` everything that its file says."""
+    if not alone:
+        for question in questions:
+            own = [p for p in question.parameters if p.name != "study"]
+            given = f" ({', '.join(f'{p.name}={p.default}' for p in own)})" if own else ""
+            show_list([(f"{question.name:26}", f"{question.question}{given}")])
+        note("heatdrift sql --name NAME [--study NAME] [--param k=v]; all about one: heatdrift sql --list --name NAME")
+        return
+    for question in questions:
+        show_list([(f, getattr(question, f)) for f in ("name", "question", "grain", "units")])
+        show_list(
+            [
+                ("", f"${p.name} = {'null' if p.default is None else p.default}: {p.meaning}")
+                for p in question.parameters
+            ]
+        )
+        say("")
+        say("\n".join(line for line in question.sql.strip().splitlines() if not line.startswith("--")))
 
 
 def _stored(work: Workspace, study: str, query: str) -> str:

@@ -5,10 +5,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from heatdrift.config import WHERE_DATA_LIES
 from heatdrift.errors import DataError
 from heatdrift.records import Strict
-
-WHERE_DATA_LIES = "give the folder with --data-dir, data_dir in heatdrift.toml, or HEATDRIFT_DATA"
 
 
 class FileEntry(Strict, frozen=True, kw_only=True):

@@ -96,13 +96,15 @@ def _locate(reference: HubReference, folder: Path, revision: str | None) -> _Sna
 
 
 def how_to_get(reference: HubReference, folder: Path) -> str:
-    """Sentence that says how to get a split, with and without a network."""
+    """Say how to get a split, with and without a network; the command stands on a line of its own."""
     revision = "" if reference.revision == "main" else f" --revision {reference.revision}"
     pattern = f"*{reference.split}*.parquet"
+    name = reference.repo.rpartition("/")[2]
     return (
-        f"heatdrift fetch with the same --study; or, on a machine with a network: hf download {reference.repo} "
-        f'--repo-type dataset{revision} --include "{pattern}" --include {CARD} --local-dir DIR, and copy DIR to '
-        f"{folder / 'hf' / reference.repo}"
+        "heatdrift fetch with the same --study; or, on a machine with a network:\n"
+        f"  hf download {reference.repo} --repo-type dataset{revision} --include '{pattern}' --include {CARD} "
+        f"--local-dir {name}\n"
+        f"and copy its folder {name} to {folder / 'hf' / reference.repo}"
     )
 
 

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from heatdrift.data.files import WHERE_DATA_LIES, content_sha256, entries, relative_name
+from heatdrift.config import WHERE_DATA_LIES
+from heatdrift.data.files import content_sha256, entries, relative_name
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
 from heatdrift.errors import DataError
 

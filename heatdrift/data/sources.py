@@ -48,6 +48,11 @@ class Scheme:
     fetch: Callable[[str, Path, Report], None] = _nothing_to_fetch
     drawn: bool = False
 
+    @property
+    def fetchable(self) -> bool:
+        """Whether what is missing can be downloaded."""
+        return self.fetch is not _nothing_to_fetch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:

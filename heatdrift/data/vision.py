@@ -134,8 +134,8 @@ def check_vision(place: str, folder: Path) -> None:
     missing = [part for part in kind.needed if not (inside / part).exists()]
     if missing:
         where = f"{vision_root(folder) / kind.unpack_to}"
-        urls = " and ".join(archive.url for archive in kind.archives)
-        hint = f"heatdrift fetch with the same --study; without a network, put {urls} into {where} and run it again"
+        urls = "\n  ".join(archive.url for archive in kind.archives)
+        hint = f"heatdrift fetch with the same --study; without a network, put\n  {urls}\ninto {where} and run it again"
         raise DataError(f"torchvision data set {name} is not there: {inside} lacks {', '.join(missing)}", hint=hint)
 
 

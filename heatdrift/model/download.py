@@ -12,7 +12,7 @@ from typing import Final
 
 from huggingface_hub import constants, try_to_load_from_cache
 
-from heatdrift.config import BackboneSpec
+from heatdrift.config import WHERE_DATA_LIES, BackboneSpec
 from heatdrift.downloads import Report
 from heatdrift.errors import ModelError
 from heatdrift.model.http import from_address, from_hub
@@ -55,15 +55,20 @@ def fetch_weights(spec: BackboneSpec, folder: Path, report: Report) -> Path:
     found = where_weights(spec, folder)
     if not is_tag(spec):
         if found is None:
-            missing = next(path for path in backbone_paths(spec, folder) if not path.is_file())
-            problem = f"there is no file {missing}; backbone {spec.name!r} is given by files and cannot be downloaded"
-            raise ModelError(problem, hint="copy it there, or give its folder with --data-dir")
+            raise absent_files(spec, folder)
         return found
     tag = pretrained(spec.name)
     if found is None or (found == _archive_cache(tag) and file_sha256(found) != tag.archive_sha256):
         found = _download(tag, folder, report)  # also over a damaged file of open_clip's cache, as open_clip does
     verified_sha256(spec, found)
     return found
+
+
+def absent_files(spec: BackboneSpec, folder: Path) -> ModelError:
+    """The error that says which file of a backbone given by files is missing."""
+    missing = next(path for path in backbone_paths(spec, folder) if not path.is_file())
+    problem = f"there is no file {missing}; backbone {spec.name!r} is given by files and cannot be downloaded"
+    return ModelError(problem, hint=f"copy it there, or {WHERE_DATA_LIES}")
 
 
 def missing_weights(spec: BackboneSpec, folder: Path) -> ModelError:
@@ -126,9 +131,10 @@ def _archive_cache(tag: Pretrained) -> Path | None:
 
 def _by_hand(tag: Pretrained, folder: Path) -> str:
     stem = folder / HAND_FOLDER / f"{tag.model}-{tag.tag}"
-    ways = [f"put {tag.archive_url} at {stem}.pt"] if tag.archive_url else []
+    ways = [f"put\n  {tag.archive_url}\nat {stem}.pt"] if tag.archive_url else []
     if tag.hub_repo:
-        ways.append(f"put {constants.ENDPOINT}/{tag.hub_repo}/resolve/main/{tag.hub_file} at {stem}.safetensors")
+        url = f"{constants.ENDPOINT}/{tag.hub_repo}/resolve/main/{tag.hub_file}"
+        ways.append(f"put\n  {url}\nat {stem}.safetensors")
     return ", or ".join(ways) or f"put its state dict, converted to safetensors, at {stem}.safetensors"
 
 

@@ -178,8 +178,8 @@ def test_offline_the_error_says_what_is_missing_and_where_to_put_it(published):
     assert "HF_HUB_OFFLINE" in error.message
     assert published.spec.name in error.message
     for shown in (
-        f"{published.sha256}/Tiny.pt at {published.by_hand}.pt",
-        f"{published_model.REPO}/resolve/main/{published_model.FILE} at {published.by_hand}.safetensors",
+        f"{published.sha256}/Tiny.pt\nat {published.by_hand}.pt",
+        f"{published_model.REPO}/resolve/main/{published_model.FILE}\nat {published.by_hand}.safetensors",
     ):
         assert shown in error.hint
 
