@@ -148,6 +148,11 @@ def decode_toml(text: bytes, kind: type[T], where: str) -> T:
 
 
 def _mend(message: str, kind: type) -> str:
+    quoted = re.search(r"Expected `(?:float|int)[^`]*`, got `str` - at `\$([^`]*)`", message)
+    if quoted is not None:
+        key = quoted.group(1).split(".")[-1].split("[")[0]
+        example = {"lr": "lr = [1e-4]", "seed": "seed = [7, 11]"}.get(key, f"{key} = 3")
+        return f"write the number without quotes: {example}"
     unknown = re.search(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
     if unknown is None:
         return "mend that value; README ('Your own study') shows every section"

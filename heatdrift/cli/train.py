@@ -83,6 +83,7 @@ def train(
     Example: `heatdrift train --all --study demo`
     """
     from heatdrift.plan.cells import select_cells
+    from heatdrift.train.inputs import check_inputs
     from heatdrift.train.status import cell_states, unfinished
 
     work = Workspace.of(store)
@@ -107,6 +108,8 @@ def train(
         show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
         note(f"{len(cells)} of {len(chosen)} chosen cells would run")
         return
+    if cells:
+        check_inputs(spec, folder, [cell.dataset for cell in cells])
     work.keep_plan(spec, planned, study, data_dir)
     note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
     seen = {state.cell.cell_id: state.attempt for state in states}

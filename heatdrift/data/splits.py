@@ -1,6 +1,7 @@
 """The splits of each protocol, seeded and hashed, and class-balanced subsets."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,30 +39,38 @@ class Splits:
         return digest.hexdigest()
 
 
-def leakfree_splits(labels: Indices, sizes: SplitSizes, *, data_seed: int, source: str) -> Splits:
+def leakfree_splits(
+    labels: Indices,
+    sizes: SplitSizes,
+    *,
+    data_seed: int,
+    source: str,
+    names: Sequence[str] = (),
+    key: str = "sizes",
+) -> Splits:
     """Carve balanced train, validation and probe sets out of the train split.
 
     The draw depends on `data_seed` and the labels alone, never on the training seed, so that all cells of a data set
     share their images. Validation and probe are drawn first: asking for more training images moves neither.
+    `source`, `names` (of the classes) and `key` (of the study file) are for messages.
 
     Raises
     ------
     DataError : a size is missing, or a class has too few images.
     """
     if sizes.train is None or sizes.val is None or sizes.probe is None:
-        raise DataError(
-            f"{source}: sizes need train, val and probe (images per class)", hint="mend sizes in the study file"
-        )
+        raise DataError(f"{source}: {key} needs train, val and probe (images per class)", hint=f"mend {key}")
     if min(sizes.train, sizes.val, sizes.probe) < 1:
-        raise DataError(f"{source}: sizes must be >= 1 image per class", hint="mend sizes in the study file")
+        raise DataError(f"{source}: {key} must be >= 1 image per class", hint=f"mend {key}")
     wanted = sizes.train + sizes.val + sizes.probe
+    each = f"{wanted} per class (train {sizes.train} + val {sizes.val} + probe {sizes.probe})"
+    _refuse_small(
+        labels, wanted, names, f"{source}: {{}} images, {key} asks for {each}", f"train, val or probe in {key}"
+    )
     generator = np.random.Generator(np.random.PCG64([data_seed, 1]))
     parts: tuple[list[Indices], list[Indices], list[Indices]] = ([], [], [])
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        if len(members) < wanted:
-            problem = f"{source}: class {label} has {len(members)} images, {wanted} are needed (train + val + probe)"
-            raise DataError(problem, hint="lower the sizes in the study file")
         order = generator.permutation(members)
         cuts = (sizes.val, sizes.val + sizes.probe, wanted)
         for part, piece in zip(parts, np.split(order, cuts)[:3], strict=True):
@@ -71,7 +80,14 @@ def leakfree_splits(labels: Indices, sizes: SplitSizes, *, data_seed: int, sourc
 
 
 def preprint_splits(
-    train_labels: Indices, test_labels: Indices, sizes: SplitSizes, *, data_seed: int, source: str
+    train_labels: Indices,
+    test_labels: Indices,
+    sizes: SplitSizes,
+    *,
+    data_seed: int,
+    source: str,
+    names: Sequence[str] = (),
+    key: str = "sizes",
 ) -> Splits:
     """Take both splits whole, as the preprint did: it validates, and so selects the epoch, on the test split.
 
@@ -85,16 +101,15 @@ def preprint_splits(
     wanted = sizes.probe_images
     if wanted is None or not 0 < wanted <= len(test_labels):
         problem = f"{source}: probe_images is {wanted}, the test split has {len(test_labels)} images"
-        raise DataError(problem, hint="sizes = { probe_images = 200 } in the study file")
+        raise DataError(problem, hint=f"set probe_images in {key}, for instance sizes = {{ probe_images = 200 }}")
     classes = np.unique(test_labels)
     each = wanted // len(classes)
+    needed = f"{source}: {{}} test images, an even probe set of {wanted} needs {each} per class"
+    _refuse_small(test_labels, each, names, needed, f"probe_images in {key}")
     generator = np.random.Generator(np.random.PCG64([data_seed, 3]))
     even: list[Indices] = []
     for label in classes:
         members = np.flatnonzero(test_labels == label)
-        if len(members) < each:
-            problem = f"{source}: class {label} has {len(members)} test images, an even probe set needs {each}"
-            raise DataError(problem, hint="lower probe_images in the study file")
         even.append(generator.permutation(members)[:each])
     chosen = np.concatenate(even)
     left = np.setdiff1d(np.arange(len(test_labels)), chosen)
@@ -107,7 +122,30 @@ def preprint_splits(
     )
 
 
-def balanced_subset(labels: Indices, n: int | None, *, data_seed: int, source: str) -> Indices:
+def _refuse_small(labels: Indices, wanted: int, names: Sequence[str], problem: str, key: str) -> None:
+    """DataError for the smallest class with fewer than `wanted` images; `problem` has a {} for which and how many."""
+    classes, counts = np.unique(labels, return_counts=True)
+    small = int(np.sum(counts < wanted))
+    if small:
+        smallest = int(np.argmin(counts))
+        more = f"; {small - 1} more {'class has' if small == 2 else 'classes have'} too few" if small > 1 else ""
+        what = f"{_class_name(int(classes[smallest]), names)} has {int(counts[smallest])}"
+        raise DataError(problem.format(what) + more, hint=f"lower {key} of the study file, or give more images")
+
+
+def _class_name(label: int, names: Sequence[str]) -> str:
+    return f"class {names[label]!r}" if label < len(names) else f"class {label}"
+
+
+def balanced_subset(
+    labels: Indices,
+    n: int | None,
+    *,
+    data_seed: int,
+    source: str,
+    names: Sequence[str] = (),
+    key: str = "the number",
+) -> Indices:
     """Return `n` positions, as many per class as divide evenly, the rest from distinct classes; None = all.
 
     Raises
@@ -117,9 +155,8 @@ def balanced_subset(labels: Indices, n: int | None, *, data_seed: int, source: s
     if n is None or n == len(labels):
         return np.arange(len(labels))
     if not 0 < n <= len(labels):
-        raise DataError(
-            f"{source}: {n} images asked for, {len(labels)} are there", hint="lower the number in the study file"
-        )
+        problem = f"{source}: {n} images asked for, {len(labels)} are there"
+        raise DataError(problem, hint=f"lower {key} of the study file")
     generator = np.random.Generator(np.random.PCG64([data_seed, 2]))
     classes = np.unique(labels)
     each, rest = divmod(n, len(classes))
@@ -129,7 +166,8 @@ def balanced_subset(labels: Indices, n: int | None, *, data_seed: int, source: s
         members = np.flatnonzero(labels == label)
         take = each + (int(label) in extra)
         if take > len(members):
-            problem = f"{source}: a balanced subset of {n} needs {take} images of class {label}, it has {len(members)}"
-            raise DataError(problem, hint="lower the number in the study file")
+            which = _class_name(int(label), names)
+            problem = f"{source}: a balanced subset of {n} needs {take} images of {which}, it has {len(members)}"
+            raise DataError(problem, hint=f"lower {key} of the study file")
         chosen.append(generator.permutation(members)[:take])
     return np.sort(np.concatenate(chosen))

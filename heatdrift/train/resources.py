@@ -18,14 +18,13 @@ from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, T
 from heatdrift.data.class_names import apply_class_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
-from heatdrift.data.splits import Splits, balanced_subset, leakfree_splits, preprint_splits
 from heatdrift.data.transforms import crops
-from heatdrift.errors import DataError
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import zero_shot_hits
 from heatdrift.records import SourceRecord, TransferPlan
+from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
 
 GALLERY_IMAGES = 6
@@ -140,10 +139,7 @@ class Resources:
 
     def _load_target(self, name: str, spec: DatasetSpec) -> TargetData:
         source, test = self._open(f"{name}/train", spec.train), self._open(f"{name}/test", spec.test)
-        if source.class_names != test.class_names:
-            problem = f"data set {name!r}: {source.source} and {test.source} do not have the same classes"
-            raise DataError(problem, hint="give two splits of one data set")
-        splits = self._splits(source, test, spec)
+        splits = split_target(name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed)
         held_out = test if splits.held_out == "test" else source
         # One image of each of the first classes leads the probe set, so that the gallery shows different things.
         first = np.unique(held_out.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]
@@ -162,20 +158,12 @@ class Resources:
             base=self.measure(self.backbone.visual, pixels, keep=len(first)),
         )
 
-    def _splits(self, source: LabelledImages, test: LabelledImages, spec: DatasetSpec) -> Splits:
-        if self.protocol == "preprint":
-            return preprint_splits(source.labels, test.labels, spec.sizes, data_seed=self.data_seed, source=test.source)
-        return leakfree_splits(source.labels, spec.sizes, data_seed=self.data_seed, source=source.source)
-
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
         images = self._open(plan.name, spec.test)
         if plan.class_names is not None:
             images = apply_class_names(images, plan.class_names)
-        chosen = balanced_subset(images.labels, plan.n_images, data_seed=self.data_seed, source=images.source)
+        chosen, track = transfer_positions(plan.name, images, plan.n_images, plan.track, data_seed=self.data_seed)
         pixels = self._pixels(images, chosen)
-        track = np.empty(0, dtype=np.int64)
-        if plan.track:
-            track = balanced_subset(images.labels[chosen], plan.track, data_seed=self.data_seed, source=images.source)
         text = self.backbone.class_embeddings(images.class_names, plan.template)
         hits = zero_shot_hits(self.backbone.visual, self.normalise.batches(pixels), pixels.labels.numpy(), text)
         return TransferData(

@@ -70,6 +70,9 @@ def edit(path, old, new):
             ("unknown data set 'strips'", "did you mean 'stripes'"),
         ),
         ("stripes_train.parquet", "gone.parquet", ("there is no file gone.parquet", "--data-dir")),
+        ("lr = [1e-4, 1e-2]", 'lr = ["1e-4"]', ("got `str`", "$.grid.lr", "without quotes: lr = [1e-4]")),
+        ("seed = [1, 2, 3]", 'seed = ["1"]', ("got `str`", "without quotes")),
+        ("sizes = { train = 6", "sizes = { train = 10", ("data set 'stripes'", "class 'colour 0' has 16 images")),
     ],
 )
 def test_a_wrong_study_file(place, run, old, new, words):

@@ -88,5 +88,5 @@ def test_a_preprint_probe_set_that_cannot_be_had_is_refused():
         preprint(41, test_labels)
     with pytest.raises(DataError, match="probe_images is None"):
         preprint(None, test_labels)
-    with pytest.raises(DataError, match="class 1 has 1 test images, an even probe set needs 2"):
+    with pytest.raises(DataError, match="class 1 has 1 test images, an even probe set of 4 needs 2"):
         preprint(4, np.array([0, 0, 0, 1]))

@@ -1,0 +1,91 @@
+"""What a study needs before anything trains: weights and images are here, and hold as many images as it asks for.
+
+Torch-free: the command line asks before it starts a worker, and workers split by the same functions.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heatdrift.config import DatasetSpec, SourceSpec, StudySpec
+from heatdrift.data.images import LabelledImages
+from heatdrift.data.sources import open_source
+from heatdrift.data.splits import Splits, balanced_subset, leakfree_splits, preprint_splits
+from heatdrift.errors import DataError
+from heatdrift.model.download import absent_files, missing_weights, where_weights
+from heatdrift.model.identity import is_tag
+
+
+def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> None:
+    """Open what the cells of `datasets` need and split it as the study says; nothing is decoded.
+
+    With ``skip_unreadable`` the images are not looked at: which ones count is known only after all are decoded.
+
+    Raises
+    ------
+    DataError, ModelError : something is missing, changed or too small; the message names data set, class and key.
+    """
+    if where_weights(study.backbone, folder) is None:
+        find = missing_weights if is_tag(study.backbone) else absent_files
+        raise find(study.backbone, folder)
+    if study.train.skip_unreadable:
+        return
+    for name in dict.fromkeys(datasets):
+        spec = study.datasets[name]
+        source, test = (open_source(_spelled(s), folder) for s in (spec.train, spec.test))
+        split_target(name, spec, source, test, protocol=study.protocol, data_seed=study.train.data_seed)
+    for name, transfer in study.transfer.items():
+        images = open_source(_spelled(transfer.test), folder)
+        transfer_positions(name, images, transfer.n_images, transfer.track, data_seed=study.train.data_seed)
+
+
+def split_target(
+    name: str, spec: DatasetSpec, source: LabelledImages, test: LabelledImages, *, protocol: str, data_seed: int
+) -> Splits:
+    """Split the data set `name` by its protocol.
+
+    Raises
+    ------
+    DataError : its two splits do not have the same classes, or a class has too few images.
+    """
+    if source.class_names != test.class_names:
+        problem = f"data set {name!r}: {source.source} and {test.source} do not have the same classes"
+        raise DataError(problem, hint="give two splits of one data set")
+    key = f"[datasets.{name}] sizes"
+    if protocol == "preprint":
+        where = f"data set {name!r} ({test.source})"
+        return preprint_splits(
+            source.labels, test.labels, spec.sizes, data_seed=data_seed, source=where, names=test.class_names, key=key
+        )
+    where = f"data set {name!r} ({source.source})"
+    return leakfree_splits(
+        source.labels, spec.sizes, data_seed=data_seed, source=where, names=source.class_names, key=key
+    )
+
+
+def transfer_positions(
+    name: str, images: LabelledImages, n_images: int | None, n_tracked: int | None, *, data_seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of a transfer set's images in their source, and those of the tracked ones among them.
+
+    Raises
+    ------
+    DataError : ``n_images`` or ``track`` is more than there is, or too much for the smallest class.
+    """
+    where = f"transfer set {name!r} ({images.source})"
+    names, key = images.class_names, f"in [transfer.{name}]"
+    chosen = balanced_subset(
+        images.labels, n_images, data_seed=data_seed, source=where, names=names, key=f"n_images {key}"
+    )
+    track = np.empty(0, dtype=np.int64)
+    if n_tracked:
+        track = balanced_subset(
+            images.labels[chosen], n_tracked, data_seed=data_seed, source=where, names=names, key=f"track {key}"
+        )
+    return chosen, track
+
+
+def _spelled(source: SourceSpec | str) -> SourceSpec:
+    return SourceSpec(source=source) if isinstance(source, str) else source
