@@ -18,7 +18,13 @@ def train_command(study: str, *, store: Path | None = None, data_dir: str | None
 
 def same_command(context: typer.Context, without: Collection[str] = ()) -> str:
     """Return the command that runs now, with the options that were given but those (parameter names) in `without`."""
-    words = ["heatdrift", *context.command_path.split()[1:]]
+    words = [str(context.info_name)]
+    root = context.find_root()  # its name is the program's, which python -m spells otherwise
+    above = context.parent
+    while above is not None and above is not root:
+        words.insert(0, str(above.info_name))
+        above = above.parent
+    words.insert(0, "heatdrift")
     for parameter in context.command.params:
         name = str(parameter.name)
         value = context.params.get(name)

@@ -55,9 +55,10 @@ def probe_pictures(
 
     by_cell = {cell.cell_id: cell for cell in plan.cells}
     found: dict[str, bytes] = {}
+    without: dict[str, str] = {}
     for cell_id, arrays in maps.items():
         cell = by_cell.get(cell_id)
-        if cell is None or cell.dataset not in plan.study.datasets:
+        if cell is None or cell.dataset not in plan.study.datasets or cell.dataset in without:
             continue
         wanted = [(int(p), str(h)) for p, h in zip(arrays["positions"], arrays["sha256"], strict=True)]
         if all(sha in found for _, sha in wanted):
@@ -75,7 +76,13 @@ def probe_pictures(
                 if _sha256(crop) == sha:
                     found[sha] = _png(crop)
         except HeatdriftError as error:
-            note(f"no photographs of {cell.dataset}: {error.message}")
+            without[cell.dataset] = error.message
+    if without:
+        reasons = "; ".join(dict.fromkeys(without.values()))
+        note(
+            f"no photographs of {', '.join(without)}: {reasons}. The attention maps stand without their pictures, all "
+            "else is the same; give the folder of the images with --data-dir, or say --no-images"
+        )
     return found
 
 

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -164,9 +164,13 @@ def adjusted_by(column: str, rows: Sequence[msgspec.Struct], p: str, by: str) ->
     return adjusted_over(column, [getattr(row, p) for row in tested], family)
 
 
-def rows_as_csv(results: Sequence[msgspec.Struct]) -> None:
-    """Write all fields of the rows as CSV, NaN as an empty field."""
+def rows_as_csv(results: Sequence[msgspec.Struct], names: Mapping[str, str] = {}) -> None:
+    """Write all fields of the rows as CSV, NaN as an empty field.
+
+    Those in `names` get another name, or are left away where that is empty.
+    """
     import polars as pl
 
     rows = [msgspec.structs.asdict(result) for result in results]
+    rows = [{names.get(k, k): v for k, v in row.items() if names.get(k, k)} for row in rows]
     sys.stdout.write(pl.DataFrame(rows, infer_schema_length=None).fill_nan(None).write_csv())

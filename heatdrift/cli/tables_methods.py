@@ -27,9 +27,10 @@ _WIDE_MARGIN: Final = 10.0  # points of validation accuracy, offered where the c
 
 
 def show_paired(result: PairedResult, fmt: Format) -> None:
-    """Findings and one row per data set and metric; CSV: the rows."""
+    """Findings and one row per data set and metric; CSV: the rows, with each mean under the name of its method."""
     if fmt is Format.csv:
-        rows_as_csv(result.rows)
+        means = {"mean_a": f"mean_{result.method_a}", "mean_b": f"mean_{result.method_b}"}
+        rows_as_csv(result.rows, {"mean_full_ft": "", "mean_lora_r8": "", **means})
         return
     head(result)
     title = f"{result.method_a} - {result.method_b}, over pairs as published; "

@@ -1,5 +1,6 @@
 """``heatdrift train`` and ``heatdrift pretrain``."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from heatdrift.cli.advice import same_command, train_command
 from heatdrift.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -45,6 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
+    context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="All cells that are not finished.")] = False,
     study: StudyOption = None,
     store: StoreOption = None,
@@ -91,7 +94,7 @@ def train(
     if skip_unreadable:
         spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, skip_unreadable=True))
     if not (everything or dataset or method or lr or seed or shard or only_failed):
-        raise StudyError("no cells chosen", hint=f"heatdrift train --all --study {study or spec.name}")
+        raise StudyError("no cells chosen", hint=train_command(study or spec.name))
     folder = work.data_folder(spec, study, data_dir)
     planned = planned_cells(spec, folder)
     chosen = select_cells(
@@ -118,10 +121,21 @@ def train(
         checkpoints=checkpoint,
         keep=tuple(item.value for item in keep or ()),
     )
-    counts = _run(cells, seen, work, settings, jobs)
+    resume = same_command(context, without=("force", "dry_run"))
+    try:
+        counts = _run(cells, seen, work, settings, jobs)
+    except KeyboardInterrupt:
+        note(f"stopped; what is finished is kept. To go on where it stopped:\n  {resume}")
+        raise
     ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do"
-    where = f" --store {store}" if store else ""
-    note(f"{ended}; stored in {work.store}; next: heatdrift report --html --study {spec.name}{where}")
+    where = ["--store", str(store)] if store else []
+    page = shlex.join(["heatdrift", "report", "--html", "--study", spec.name, *where])
+    note(f"{ended}; stored in {work.store}; next: {page}")
+    if counts.get("failed"):
+        note(f"failed ones are taken again by the same command, from their checkpoint where they have one: {resume}")
+    if counts.get("diverged"):
+        again = resume if only_failed else f"{resume} --only-failed"
+        note(f"diverged is a result and is kept; to try again: {again}")
     if counts.get("failed") or counts.get("diverged"):
         raise typer.Exit(3)
 
@@ -156,9 +170,6 @@ def _run(
     try:
         with TrainingProgress(cells, bring_in) as progress:
             return run_cells(cells, settings, jobs=jobs, on_event=progress, seen=seen)
-    except KeyboardInterrupt:
-        note("stopped; finished cells are kept, the same command goes on with the rest")
-        raise
     finally:
         bring_in()
 
