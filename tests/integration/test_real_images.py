@@ -1,6 +1,7 @@
 """One short cell of each method on real EuroSAT and Pets images with the given small CLIP (founders' machines only)."""
 
 import json
+from importlib import resources
 
 import pytest
 from typer.testing import CliRunner
@@ -9,37 +10,13 @@ from heatdrift.cli.main import app
 
 pytestmark = pytest.mark.slow
 
-STUDY = """
-name = "real"
-protocol = "leakfree"
-backbone = { name = "photo-mini", config = "models/photo-mini.json", weights = "models/photo-mini.safetensors" }
-
-[train]
-epochs = 1
-batch_size = 32
-data_seed = 2026
-
-[datasets.eurosat]
-train = "parquet:data/eurosat_rgb_train.parquet"
-test = "parquet:data/eurosat_rgb_test.parquet"
-sizes = { train = 16, val = 5, probe = 3 }
-
-[datasets.pets]
-train = "parquet:data/oxford_pets_trainval.parquet"
-test = "parquet:data/oxford_pets_test.parquet"
-sizes = { train = 12, val = 3, probe = 4 }
-
-[transfer.cifar100]
-test = "parquet:data/cifar100_test.parquet"
-n_images = 1000
-track = 200
-
-[grid]
-dataset = ["eurosat", "pets"]
-method = ["full_ft", "lora_r8"]
-lr = [3e-4]
-seed = [1]
-"""
+# the built-in study mini, one epoch of one cell per group, and fewer images of CIFAR-100
+SHORTER = {
+    "epochs = 6": "epochs = 1",
+    "lr = [1e-4, 3e-4, 1e-3, 3e-3]": "lr = [3e-4]",
+    "seed = [7, 11, 19, 42, 123]": "seed = [1]",
+    "track = 500": "track = 200\nn_images = 1000",
+}
 
 
 def call(*arguments):
@@ -50,7 +27,11 @@ def call(*arguments):
 
 def test_real_images_and_weights_train_and_are_measured(shared, tmp_path):
     study, store = tmp_path / "real.toml", tmp_path / "heatdrift.duckdb"
-    study.write_text(STUDY)
+    text = (resources.files("heatdrift.plan") / "studies" / "mini.toml").read_text()
+    for long, short in SHORTER.items():
+        assert long in text
+        text = text.replace(long, short)
+    study.write_text(text)
     call("train", "--all", "--study", study, "--data-dir", shared, "--store", store)
     runs = json.loads(call("sql", "select * from runs order by dataset, method", "--store", store, "--format", "json"))
     assert [(r["dataset"], r["method"], r["status"]) for r in runs] == [
