@@ -195,7 +195,7 @@ def test_many_fronts_and_matches_are_named_by_the_surest_and_counted():
     noise = pl.Series(rng.normal(0, 0.01, study.runs.height))
     runs = study.runs.with_columns(test_acc_pct=90 + step + noise, retention_pct=60 - 5 * step - noise)
     result = frontier(runs, bootstrap=100)
-    fronts = [text for text in result.findings if "beaten by none" in text]
+    fronts = [text for text in result.findings if "on the front: no other" in text]
     assert len(fronts) == 13
     assert all(text.count(" at lr ") == 3 and "more, on it in fewer resamples" in text for text in fronts)
     counts = next(text for text in result.findings if text.startswith("Of 26 comparisons"))
