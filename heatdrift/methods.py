@@ -53,6 +53,14 @@ METHOD_TITLES: Final[dict[str, str]] = {  # words for people; kept apart because
 }
 
 
+def learning_rate_text(lr: float) -> str:
+    """Return a learning rate as study files and axes write it: 1e-05 is `1e-5`, 0.003 is `3e-3`."""
+    if lr == 0:
+        return "0"
+    mantissa, exponent = f"{lr:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
 def method(name: str) -> Method:
     """Return the method `name`; UnknownNameError (naming the nearest) when there is none."""
     try:

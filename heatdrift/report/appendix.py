@@ -39,8 +39,8 @@ def methods(inp: ReportInput) -> Section:
         ("group", "data set × method (× backbone)"),
         (
             "adjusted p",
-            "Holm over all rows printed (contrasts, paired, trends); Benjamini–Hochberg and –Yekutieli over blocks or "
-            "heads of one metric",
+            "Holm over the terms of a model, and over the rows that a column's heading counts; Benjamini–Hochberg and "
+            "–Yekutieli over the blocks or heads of one metric and data set",
         ),
         ("method differences", "always the first named minus the second: positive means that the first is higher"),
     )
@@ -54,7 +54,9 @@ def methods(inp: ReportInput) -> Section:
         blocks.append(text_table("What each method trains, beside the classifier", heads, trained, text_columns=5))
     statistics = _statistics(inp)
     if statistics:
-        blocks.append(Facts(title="How the results were computed", pairs=statistics))
+        blocks.append(
+            Facts(title="How the results were computed (names as in heatdrift stats … --format json)", pairs=statistics)
+        )
     rows = [(p.title, p.name, p.unit, p.definition) for p in PROBES]
     caption = "Probes. a is the class token's attention over the N patches, renormalised to 1."
     blocks.append(text_table(caption, ("probe", "name", "unit", "definition"), rows, text_columns=4))

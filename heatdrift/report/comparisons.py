@@ -136,7 +136,8 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
         zero="no trend",
     )
     table = text_table(
-        f"Trend over learning rates within each group. {result.rows[0].p_method if result.rows else ''}",
+        "Trend over learning rates within each group."
+        + "".join(f" p {how}." for how in dict.fromkeys(row.p_method for row in result.rows)),
         ("metric", "group", "n (runs)", "Spearman ρ", "exact p",
          wording.holm_head(r.p_exact for r in result.rows), "smallest possible p",
          "change per tenfold", "unit", level, "monotone"),

@@ -99,7 +99,7 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
     ]  # fmt: skip
     level = wording.percent(result.conf_level)
     heads: tuple[str, ...] = (
-        "data set", "contrast", f"estimate ({result.unit})", "SE", f"{level} interval", "df", "df by", "t", "p",
+        "data set", "contrast", f"estimate ({result.unit})", "SE", f"{level} interval", "df", "method of df", "t", "p",
         wording.holm_head(c.p for c in contrasts),
     )  # fmt: skip
     if len(contrasts) == 1:

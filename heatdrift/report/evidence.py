@@ -195,7 +195,13 @@ def _checks(result: InteractionResult, name: str) -> list[Table]:
     return [
         text_table(f"Checks of the model of {name}", ("verdict", "check", "what it says"), rows, text_columns=3),
         _folded(
-            text_table(f"Numbers of the checks of {name}", ("check", "quantity", "value"), numbers, text_columns=2)
+            text_table(
+                f"Numbers of the checks of {name}",
+                ("check", "quantity", "value"),
+                numbers,
+                text_columns=2,
+                command=f"heatdrift stats interaction --metric {result.metric} --format json",
+            )
         ),
     ]
 

@@ -98,7 +98,8 @@ def _block_figure(results: Sequence[LayersResult], test: str, data: StudyData) -
         forest, data, "fig-blocks",
         title=f"Block by block: {question}",
         caption="Averaged over learning rates, seed-level tests; filled circles are supported after Benjamini–Hochberg "
-        "over the blocks of a data set and metric. A mean over learning rates hides drifts that cancel.",
+        "over the blocks of a data set and metric (heatdrift stats layers adjusts over all data sets together, "
+        "so its counts may differ). A mean over learning rates hides drifts that cancel.",
         alternative=f"{question} per block with intervals, one panel per data set and metric.",
         table=table,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.metrics import RUN_COLUMN
+from heatdrift.metrics import RUN_COLUMN, signal_title
 from heatdrift.report import wording
 from heatdrift.report.blocks import Block, Section, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
@@ -18,15 +18,6 @@ from heatdrift.results import PredictorRow, PredictorsResult, SelectionRow
 WHEN: Final = {"final": "at the selected epoch", "epoch1": "after epoch 1"}
 COMMAND: Final = "heatdrift stats predictors --format json"
 KINDS: Final = ("signal without labels", "reference")
-
-
-def signal_title(name: str) -> str:
-    """Return the words for a signal: `|Δ attention entropy|` for abs_delta_entropy_pct."""
-    if name == "log10_lr":
-        return "log₁₀ learning rate"
-    bare = name.removeprefix("abs_")
-    title = RUN_COLUMN[bare].title if bare in RUN_COLUMN else bare
-    return f"|{title}|" if bare != name else title
 
 
 def predictors_section(inp: ReportInput, data: StudyData) -> Section:
@@ -62,7 +53,9 @@ def _figure(result: PredictorsResult, data: StudyData) -> list[Block]:
     )  # fmt: skip
     forest = Forest(
         rows=rows,
-        axes=dict.fromkeys(WHEN.values(), ("Spearman ρ with retention,", "× expected sign, over cell means,", level)),
+        axes=dict.fromkeys(
+            WHEN.values(), ("Spearman ρ with retention,", "× direction fixed beforehand, cell means,", level)
+        ),
         kinds=KINDS,
         n_means="cells",
         extras={"gap": "gap to the best", "share": "best in share of resamples"},
@@ -74,7 +67,7 @@ def _figure(result: PredictorsResult, data: StudyData) -> list[Block]:
     figure = forest_figure(
         forest, data, "fig-predictors",
         title="How well each signal ranks the cells by retention",
-        caption="Right of 0 the signal ranks retention in the direction that was expected before looking, left of 0 "
+        caption=f"{_counts(ranked)}. Right of 0 a signal ranks retention in the direction fixed beforehand, left of 0 "
         f"against it. Intervals: {result.bootstrap:,} resamples of cells within data set and method.",
         alternative="Rank correlation of each signal with retention, with intervals, best first; at the selected epoch "
         "and after epoch 1.",
@@ -83,13 +76,22 @@ def _figure(result: PredictorsResult, data: StudyData) -> list[Block]:
     return [figure or table, _run_table(ranked, result)]
 
 
+def _counts(rows: list[PredictorRow]) -> str:
+    """Return `20 signals and 2 references`, whenever they were measured."""
+    names = {kind: len({r.signal for r in rows if r.reference == kind}) for kind in (False, True)}
+    return f"{wording.counted(names[False], 'signal')} and {wording.counted(names[True], 'reference')}"
+
+
 def _score_table(rows: list[PredictorRow], level: str) -> Table:
     return text_table(
-        "Signals over cell means: score is the mean over data sets of ρ × expected sign; gap is to the best signal",
-        ("when", "signal", "kind", "expected sign", "n (cells)", "score", level, "gap", f"gap, {level}", "best in"),
+        "Signals over cell means: score is the mean over data sets of ρ × direction fixed beforehand; its p is by "
+        "permutation, adjusted over all signals, that of the seeds asks whether they agree; gap is to the best signal",
+        ("when", "signal", "kind", "direction", "n (cells)", "score", level, "p (adjusted)", "p (seeds)", "gap",
+         f"gap, {level}", "best in"),
         [
             (WHEN[r.when], signal_title(r.signal), KINDS[r.reference], "+" if r.orientation > 0 else wording.MINUS,
-             str(r.n_cells), wording.number(r.score), wording.interval(r.ci_low, r.ci_high), wording.number(r.gap),
+             str(r.n_cells), wording.number(r.score), wording.interval(r.ci_low, r.ci_high),
+             wording.p_value(r.p_adjusted), wording.p_value(r.seed_level_p), wording.number(r.gap),
              wording.interval(r.gap_ci_low, r.gap_ci_high), wording.number(r.best_share, 2))
             for r in rows
         ],
@@ -100,8 +102,9 @@ def _score_table(rows: list[PredictorRow], level: str) -> Table:
 def _run_table(rows: list[PredictorRow], result: PredictorsResult) -> Table:
     return text_table(
         f"Spearman ρ of each signal with {RUN_COLUMN[result.metric].title} over runs, pooled and within groups "
-        "(within: mean over groups; × sign: times the expected sign)",
-        ("when", "signal", "n (runs)", "ρ pooled", "|ρ| within data set", "|ρ| within group", "ρ within group × sign"),
+        "(within: mean over groups; × direction: that fixed beforehand)",
+        ("when", "signal", "n (runs)", "ρ pooled", "|ρ| within data set", "|ρ| within group",
+         "ρ within group × direction"),
         [
             (WHEN[r.when], signal_title(r.signal), str(r.n), wording.number(r.rho),
              wording.number(r.rho_within_dataset_abs), wording.number(r.rho_within_group_abs),

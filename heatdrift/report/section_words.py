@@ -22,7 +22,7 @@ def result_notes(left_out: Sequence[str]) -> list[Block]:
     """Return what a result left out."""
     if not left_out:
         return []
-    return [Note(text=f"Left out: {'; '.join(left_out)}.", tone="missing")]
+    return [Note(text=f"Left out: {'; '.join(left_out)}.", tone="plain")]
 
 
 def missing_notes(inp: ReportInput, section: str, otherwise: str, shown: Sequence[Block]) -> list[Block]:

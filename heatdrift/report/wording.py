@@ -4,8 +4,11 @@ import math
 import re
 from collections.abc import Iterable
 
+from heatdrift.methods import learning_rate_text
+
 MINUS = "\u2212"
 NOT_MEASURED = "–"
+_DIGIT = re.compile(r"\d")
 _PLAIN = re.compile(r"\(\d+ %\)")  # part of a name, as in `attention support (95 %)`
 
 
@@ -61,14 +64,11 @@ def learning_rate(lr: float | None) -> str:
     """Return a learning rate as written in a study file: 1e-05 is `1e-5`, averaged (None) is `all`."""
     if lr is None:
         return "all"
-    if lr == 0:
-        return "0"
-    mantissa, exponent = f"{lr:e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
+    return learning_rate_text(lr)
 
 
 def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
-    """Split a sentence into its claim and its bracketed numbers: (text, whether it is bracketed), in order.
+    """Split a sentence into its claim and its bracketed numbers: (text, whether it is such a bracket), in order.
 
     A bracket counts where a space stands before it, so `F(3, 12)` outside of brackets stays with the claim.
     """
@@ -83,7 +83,8 @@ def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
         elif character == ")" and depth:
             depth -= 1
             if not depth:
-                parts.append((sentence[start : i + 1], _PLAIN.fullmatch(sentence[start : i + 1]) is None))
+                bracket = sentence[start : i + 1]
+                parts.append((bracket, _DIGIT.search(bracket) is not None and _PLAIN.fullmatch(bracket) is None))
                 start = i + 1
     return [*parts, (sentence[start:], False)] if start < len(sentence) else parts
 

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.methods import learning_rate_text
 from heatdrift.results import Check, Contrast, TermTest
 from heatdrift.stats.design import categorical, full_factorial
 from heatdrift.stats.mixed import SINGULAR_RATIO
@@ -177,7 +178,11 @@ def twin_check(contrasts: Sequence[Contrast], robust: Sequence[Contrast]) -> Che
     pairs = list(zip(contrasts, robust, strict=True))
     ratios = [b.se / a.se for a, b in pairs if a.se > 0 and not np.isnan(b.se)]
     changed = [
-        ", ".join(str(part) for part in (a.dataset, None if a.lr is None else f"lr {a.lr:g}") if part is not None)
+        ", ".join(
+            str(part)
+            for part in (a.dataset, None if a.lr is None else f"lr {learning_rate_text(a.lr)}")
+            if part is not None
+        )
         + f" (model {p_text(a.p_holm)}, seed-level {p_text(b.p_holm)})"
         for a, b in pairs
         if (a.p_holm < ALPHA) != (b.p_holm < ALPHA)

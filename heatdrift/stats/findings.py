@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import Column
 from heatdrift.results import Check, Contrast
 from heatdrift.stats.design import Factor, Level
@@ -217,7 +218,7 @@ class _Writer:
 
     def _place(self, name: str, level: Level) -> str:
         if name == "lr":
-            return f"at lr {level:g}"
+            return f"at lr {learning_rate_text(float(level))}"
         return f"with {method_title(str(level))}" if name == "method" else f"on {level}"
 
     def _level(self, name: str, level: Level) -> str:

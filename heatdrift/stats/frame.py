@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift.errors import StatsError
-from heatdrift.methods import METHODS
+from heatdrift.methods import METHODS, learning_rate_text
 from heatdrift.metrics import run_column
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")
@@ -141,7 +141,7 @@ def largest_block(selection: Selection) -> Selection:
     if outside.is_empty():
         return selection
     named = [
-        f"{method} at lr {', '.join(f'{lr:g}' for lr in sorted(set(group['lr'].to_list())))}"
+        f"{method} at lr {', '.join(learning_rate_text(lr) for lr in sorted(set(group['lr'].to_list())))}"
         for (method,), group in sorted(outside.group_by("method"), key=lambda item: str(item[0][0]))
     ]
     sentence = (
@@ -178,6 +178,7 @@ def _refuse_duplicates(usable: pl.DataFrame) -> None:
     dataset, method, lr, seed, n = twice.row(0)
     raise StatsError(
         f"{twice.height} combinations of dataset, method, lr and seed have several runs "
-        f"(first: {n} of {dataset}, {method}, lr {lr:g}, seed {seed}): they are of different recipes and not pooled",
+        f"(first: {n} of {dataset}, {method}, lr {learning_rate_text(lr)}, seed {seed}): "
+        "they are of different recipes and not pooled",
         hint="give each recipe a study of its own and choose one with --study",
     )

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import Column, run_column
 from heatdrift.results import FrontierCell, MatchedRow
 from heatdrift.stats.many import MANY, ranked
@@ -65,7 +66,7 @@ def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str, n_named: 
     named = [c for c in front if c in surest]
     others = f"; and {len(front) - len(named)} more, on it in fewer resamples" if len(named) < len(front) else ""
     shown = "; ".join(
-        f"{method_title(c.method)} at lr {c.lr:g} (accuracy {acc} %, retention {kept} %"
+        f"{method_title(c.method)} at lr {learning_rate_text(c.lr)} (accuracy {acc} %, retention {kept} %"
         + ("" if np.isnan(c.front_share) else f", on the front in {_share(c)} of resamples of seeds")
         + ")"
         for c, acc, kept in zip(

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.methods import learning_rate_text
 from heatdrift.results import DdfMethod, LikelihoodRatio, TermTest
 from heatdrift.stats.box import LevelVariances, level_variances
 from heatdrift.stats.criterion import Grouping
@@ -81,9 +82,11 @@ class InteractionModel:
         return next((f for f in self.design.factors if f.name == name), None)
 
     def place(self, cell: int) -> str:
-        """Words for a row of the grid: 'lr 1e-05, lora_r8, eurosat'."""
+        """Words for a row of the grid: 'lr 1e-5, lora_r8, eurosat'."""
         levels = [f.levels[self.design.level_codes(f.name)[cell]] for f in self.design.factors]
-        return ", ".join(f"lr {level:g}" if isinstance(level, float) else str(level) for level in levels)
+        return ", ".join(
+            f"lr {learning_rate_text(level)}" if isinstance(level, float) else str(level) for level in levels
+        )
 
     @cached_property
     def seed_tests(self) -> dict[str, SeedTest]:

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import signal_title
 from heatdrift.results import PredictorRow, SelectionRow
 from heatdrift.stats.choice import ALPHA
@@ -149,7 +150,7 @@ def _selection(rows: Sequence[SelectionRow], dataset: str, margin: float, accura
     kept = [found[0].retention_pct for found in by_pick.values()]
     texts = apart([first.worst, first.oracle, first.random, *kept])
     shown = "; ".join(
-        f"{method_title(method)} at lr {lr:g} (retention {text} %) by {_counted(found)}: "
+        f"{method_title(method)} at lr {learning_rate_text(lr)} (retention {text} %) by {_counted(found)}: "
         f"{named([signal_title(r.signal) for r in found])}"
         for ((method, lr), found), text in zip(by_pick.items(), texts[3:], strict=True)
     )
