@@ -51,7 +51,8 @@ def compare(
     runs = [_of_backbone(side[2], backbone, side[1]) for side in sides]
     names = (sides[0][1], sides[1][1])
     if names[0] == names[1]:
-        names = (f"{names[0]} ({sides[0][0]})", f"{names[1]} ({sides[1][0]})")
+        first, second = _told_apart(sides[0][0], sides[1][0])
+        names = (f"{names[0]} ({first})", f"{names[1]} ({second})")
     result = compare_studies(runs[0], runs[1], names=names, metrics=metric, conf_level=conf_level)
     _show(result, fmt)
     if html:
@@ -75,6 +76,13 @@ def _side(text: str, store: Path | None) -> "tuple[Path, str, pl.DataFrame]":
         return place.resolve(), chosen, read_view(connection, "runs", study=chosen)
 
 
+def _told_apart(first: Path, second: Path) -> tuple[str, str]:
+    """Return the ends of two paths from the last part in which they differ: of their folders where the files agree."""
+    a, b = ((*path.parts[:-1], path.stem) for path in (first, second))
+    n = next((i for i, pair in enumerate(zip(a[::-1], b[::-1], strict=False)) if pair[0] != pair[1]), 0)
+    return a[-1 - n], b[-1 - n]
+
+
 def _of_backbone(runs: "pl.DataFrame", backbone: str | None, study: str) -> "pl.DataFrame":
     if backbone is None:
         return runs
@@ -95,19 +103,26 @@ def _show(result: "StudyComparison", fmt: Format) -> None:
     if fmt is Format.csv:
         show_frame(rows.fill_nan(None), fmt)
         return
-    for sentence in result.findings:
-        say(sentence)
     for caveat in result.caveats:
         say(f"Caveat: {caveat}")
-    columns = [
-        "metric", "dataset", "method", "lr", "how", "n_seeds", "mean_a", "mean_b", "difference", "ci_low", "ci_high",
-        "p_holm",
-    ]  # fmt: skip
-    show_frame(rows.select(columns).fill_nan(None), fmt)
+    for pairing in result.pairing:
+        say(pairing.sentence)
     differing = [fact for fact in result.facts if fact.same is False]
     if differing:
         lines = [(f"{f.name} of {f.of}" if f.of else f.name, f.a, f.b) for f in differing]
         show_table(["differs", result.study_a, result.study_b], lines)
+    for sentence in result.findings:
+        say(sentence)
+    counts = rows.with_columns(
+        n=pl.Series([row.used for row in result.rows]), unused=pl.Series([row.unused for row in result.rows])
+    )
+    columns = [
+        "metric", "dataset", "method", "lr", "how", "n", "unused", "mean_a", "mean_b", "difference", "ci_low",
+        "ci_high", "p_holm",
+    ]  # fmt: skip
+    if not any(row.unused for row in result.rows):
+        columns.remove("unused")
+    show_frame(counts.select(columns).fill_nan(None), fmt)
     for name, cells in ((result.study_a, result.missing_a), (result.study_b, result.missing_b)):
         if cells:
             listed = ", ".join(f"{c.dataset}/{c.method}/{c.lr:g}" for c in cells[:6])

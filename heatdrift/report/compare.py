@@ -25,7 +25,7 @@ _STATE: Final = {True: "same", False: "different", None: "not known on one side"
 def compare_document(result: StudyComparison) -> Document:
     """Return the page of a comparison of two studies; equal results give equal pages."""
     data = prepare(ReportInput(study=result.study_a))  # no runs of its own: the figure adds its rows to it
-    sections = (_findings(result), _differences(result, data), _facts(result), _missing(result), _method(result))
+    sections = (_facts(result), _findings(result), _differences(result, data), _missing(result), _method(result))
     return Document(
         title=f"{result.study_a} against {result.study_b}",
         description=f"Differences are {result.study_a} minus {result.study_b}, over "
@@ -51,11 +51,9 @@ def _cell_label(row: StudyDifferenceRow, *, backbone: bool) -> str:
 
 
 def _findings(result: StudyComparison) -> Section:
-    title = "Averaged over the common cells"
     found = Finding(
-        title=title,
+        title="Averaged over the common cells",
         sentences=tuple(wording.capital(text) for text in result.findings),
-        caveats=result.caveats,
         shown=max(1, len(result.findings)),
     )
     notes = [Note(text=f"Left out: {text}.", tone="missing") for text in result.left_out]
@@ -72,8 +70,8 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
         [
             {
                 "panel": _title(row), "row": _cell_label(row, backbone=several), "kind": "estimate",
-                "estimate": row.difference, "ci_low": row.ci_low, "ci_high": row.ci_high, "n": row.n_a + row.n_b,
-                "df": row.df, "p_holm": row.p_holm,
+                "estimate": row.difference, "ci_low": row.ci_low, "ci_high": row.ci_high, "df": row.df,
+                "n": row.n_pairs if row.how == "paired" else row.n_a + row.n_b, "p_holm": row.p_holm,
             }
             for row in cells
         ],
@@ -84,15 +82,20 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
         _title(row): (pair if len(pair) < 60 else "first minus second study", f"({row.unit}), {level}") for row in cells
     }
     forest = Forest(
-        rows=rows, axes=axes, n_means="runs of both", extras={"df": "df", "p_holm": "p (Holm)"}, label_limit=220
+        rows=rows,
+        axes=axes,
+        n_means="pairs, or runs of both where not paired",
+        extras={"df": "df", "p_holm": "p (Holm)"},
+        label_limit=220,
     )
     figure = forest_figure(
         forest,
         data,
         FIGURE,
         title="Difference in each common cell",
-        caption=f"{wording.capital(level)}s are over the seeds that both studies ran, where there are any, and are not "
-        "adjusted for the number of cells; the table gives p-values with Holm's adjustment.",
+        caption=f"{wording.capital(level)}s are of differences within seeds where seeds are paired, else of "
+        "two means (Welch), and are not adjusted for the number of cells; the table gives p-values with Holm's "
+        "adjustment.",
         alternative=f"Differences of {result.study_a} and {result.study_b} with intervals, one row per cell, one panel "
         "per metric.",
         table=table,
@@ -104,15 +107,15 @@ def _difference_table(result: StudyComparison) -> Table:
     rows = [
         (
             _title(row), row.dataset or "all", method_title(row.method) if row.method else "all",
-            wording.learning_rate(row.lr), row.how, str(row.n_seeds), wording.number(row.mean_a, 4),
-            wording.number(row.mean_b, 4), f"{wording.number(row.difference)} {row.unit}",
+            wording.learning_rate(row.lr), row.how, row.used, row.unused or wording.NOT_MEASURED,
+            wording.number(row.mean_a, 4), wording.number(row.mean_b, 4), f"{wording.number(row.difference)} {row.unit}",
             wording.interval(row.ci_low, row.ci_high), wording.degrees(row.df), wording.p_value(row.p),
             wording.p_value(row.p_holm),
         )
         for row in result.rows
     ]  # fmt: skip
     heads = (
-        "metric", "data set", "method", "learning rate", "by", "n (seeds)", f"mean of {result.study_a}",
+        "metric", "data set", "method", "learning rate", "by", "n", "unused", f"mean of {result.study_a}",
         f"mean of {result.study_b}", "difference", f"{wording.percent(result.conf_level)} interval", "df", "p",
         "p (Holm)",
     )  # fmt: skip
@@ -120,29 +123,34 @@ def _difference_table(result: StudyComparison) -> Table:
 
 
 def _facts(result: StudyComparison) -> Section:
-    """What differs, what one side does not say, and, folded, what is the same."""
-    heads = ("what", "verdict", result.study_a, result.study_b, "decides results")
-    blocks: list[Block] = []
-    for caption, verdicts, folded in (
-        ("What the runs of the common cells do not agree in, what decides results first", (False, None), False),
-        ("What the runs of the common cells agree in", (True,), True),
+    """Caveats, what is paired, what differs and decides results; folded: the rest that differs, and what is the same.
+
+    It stands before any number, because it says what a number is worth.
+    """
+    blocks: list[Block] = [Note(text=text, tone="caveat") for text in result.caveats]
+    blocks.append(Sentences(title="", texts=tuple(row.sentence for row in result.pairing)))
+    decides = [fact for fact in result.facts if fact.decides and fact.same is not True]
+    beside = [fact for fact in result.facts if not fact.decides and fact.same is not True]
+    for caption, facts, folded in (
+        ("Differs or is not known, and decides results", sorted(decides, key=lambda fact: fact.same is None), False),
+        ("Differs or is not known, beside that", sorted(beside, key=lambda fact: fact.same is None), True),
+        ("Is the same", [fact for fact in result.facts if fact.same], True),
     ):
-        facts = sorted((f for f in result.facts if f.same in verdicts), key=lambda f: (f.same is None, not f.decides))
         rows = [
             (
                 f"{fact.name.replace('_', ' ')}{f' of {fact.of}' if fact.of else ''}",
                 _STATE[fact.same],
                 fact.a or wording.NOT_MEASURED,
                 fact.b or wording.NOT_MEASURED,
-                "yes" if fact.decides else "no",
             )
             for fact in facts
         ]
         if rows:
-            blocks.append(replace(text_table(caption, heads, rows, text_columns=5), folded=folded))
-    if not blocks:
+            table = text_table(caption, ("what", "verdict", result.study_a, result.study_b), rows, text_columns=4)
+            blocks.append(replace(table, folded=folded))
+    if not result.facts:
         blocks.append(Note(text="Neither study says anything about protocol, data or versions.", tone="missing"))
-    return Section(section_id="facts", title="What differs between the studies", blocks=tuple(blocks))
+    return Section(section_id="facts", title="What is compared", blocks=tuple(blocks))
 
 
 def _missing(result: StudyComparison) -> Section:
@@ -171,7 +179,7 @@ def _method(result: StudyComparison) -> Section:
     counted = (
         f"{wording.counted(result.n_runs_a, 'run')} of {result.study_a} and "
         f"{wording.counted(result.n_runs_b, 'run')} of {result.study_b} in "
-        f"{wording.counted(result.n_cells, 'common cell')}, {wording.counted(result.n_pairs, 'pair')} of equal seed."
+        f"{wording.counted(result.n_cells, 'common cell')}, {wording.counted(result.n_pairs, 'pair')} of one seed."
     )
     return Section(
         section_id="methods",

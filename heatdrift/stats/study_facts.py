@@ -18,7 +18,7 @@ _DECIDES: Final = (
 _PER_DATASET: Final = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
 _PER_METHOD: Final = ("method_spec",)
 _BESIDE: Final = ("commit", "dirty", "origin", "python", "platform", "device", "threads")
-_WORDS: Final = {
+FACT_WORDS: Final = {
     "select_on": "the split that selected epochs",
     "data_sha256": "data set (hash)",
     "split_sha256": "split of the data (hash)",
@@ -48,7 +48,7 @@ def study_facts(a: pl.DataFrame, b: pl.DataFrame) -> tuple[StudyFact, ...]:
 
 def fact_words(fact: StudyFact) -> str:
     """Return `split of the data (hash) of eurosat`."""
-    words = _WORDS.get(fact.name, fact.name.replace("_", " "))
+    words = FACT_WORDS.get(fact.name, fact.name.replace("_", " "))
     return f"{words} of {fact.of}" if fact.of else words
 
 

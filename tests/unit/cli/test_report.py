@@ -8,6 +8,7 @@ from simulated_study import simulated_study
 from typer.testing import CliRunner
 
 from heatdrift.cli import report_input
+from heatdrift.cli.compare import _told_apart
 from heatdrift.cli.main import app
 from heatdrift.cli.report import chosen_formats, target_file
 from heatdrift.errors import ReportError, StatsError, UnknownNameError
@@ -92,7 +93,28 @@ def test_two_stores_are_compared(store, trained, tmp_path):
     assert found["missing_a"] == found["missing_b"] == []
     assert "tiny against again" in (tmp_path / "cmp.html").read_text(encoding="utf-8")
     assert call(*asked, "--format", "csv").stdout.startswith("metric,unit,backbone,")
-    assert "is the same in tiny and again" in call(*asked).stdout
+    said = call(*asked).stdout
+    assert found["n_same_runs"] == 2
+    assert (
+        -1
+        < said.index("are the same runs")
+        < said.index("Paired by seed")
+        < said.index("is the same in tiny and again")
+    )
+    assert " pair" in said[said.index("is the same in tiny and again") :]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("/a/one/heatdrift.duckdb", "/b/two/heatdrift.duckdb", ("one", "two")),
+        ("/a/runs/heatdrift.duckdb", "/b/runs/heatdrift.duckdb", ("a", "b")),
+        ("/a/old.duckdb", "/a/new.duckdb", ("old", "new")),
+        ("/heatdrift.duckdb", "/a/heatdrift.duckdb", ("/", "a")),
+    ],
+)
+def test_studies_of_one_name_are_told_apart_by_one_part_of_their_paths(first, second, told):
+    assert _told_apart(Path(first), Path(second)) == told
 
 
 def test_a_study_is_not_compared_with_itself_or_with_none(store):

@@ -7,7 +7,7 @@ import pytest
 from heatdrift.report.blocks import Figure, Finding, Table
 from heatdrift.report.compare import compare_document
 from heatdrift.report.document import document_html
-from heatdrift.results.study_comparison import StudyCell, StudyComparison, StudyDifferenceRow, StudyFact
+from heatdrift.results.study_comparison import StudyCell, StudyComparison, StudyDifferenceRow, StudyFact, StudyPairing
 
 MARKUP = "<script>alert(1)</script>&\"'"
 
@@ -15,7 +15,8 @@ MARKUP = "<script>alert(1)</script>&\"'"
 def row(dataset, lr, difference, **changes):
     values = {
         "metric": "retention_pct", "unit": "points", "backbone": "lab", "dataset": dataset, "method": "full_ft",
-        "lr": lr, "how": "paired", "n_cells": 1, "n_seeds": 3, "n_a": 3, "n_b": 3, "mean_a": 50.0 + difference,
+        "lr": lr, "how": "paired", "n_cells": 1, "n_seeds": 3, "n_a": 3, "n_b": 3, "n_pairs": 3,
+        "n_seeds_a": 3, "n_seeds_b": 3, "unused_a": 0, "unused_b": 0, "mean_a": 50.0 + difference,
         "mean_b": 50.0, "difference": difference, "se": 0.5, "df": 2.0, "t": 2.0, "p": 0.02, "p_holm": 0.04,
         "ci_low": difference - 2, "ci_high": difference + 2,
     }  # fmt: skip
@@ -32,11 +33,25 @@ def result():
         n_runs_b=6,
         n_cells=2,
         n_pairs=6,
+        n_same_runs=0,
         conf_level=0.95,
+        pairing=(
+            StudyPairing(paired=True, why="same", sentence=f"Paired by seed: {MARKUP}", n_cells=1, n_pairs=3),
+            StudyPairing(paired=False, why="split", sentence="Not paired by seed.", n_cells=1, n_pairs=0),
+        ),
         method="differences",
         rows=(
             row(f"D {MARKUP}", 1e-5, 1.0),
-            row(f"D {MARKUP}", 1e-4, -3.0, how="single", ci_low=float("nan"), ci_high=float("nan")),
+            row(
+                f"D {MARKUP}",
+                1e-4,
+                -3.0,
+                how="unpaired",
+                n_pairs=0,
+                unused_a=1,
+                ci_low=float("nan"),
+                ci_high=float("nan"),
+            ),
             row(None, None, -1.0, method=None, n_cells=2),
         ),
         facts=(
@@ -57,9 +72,15 @@ def test_sections_say_what_differs_with_caveats_beside(result):
     sections = {section.section_id: section for section in document.sections}
     (finding,) = (b for b in sections["findings"].blocks if isinstance(b, Finding))
     assert finding.sentences == ("Zero-shot retention: A minus B is −1 points.",)
-    assert finding.caveats == result.caveats
+    assert finding.caveats == ()
+    assert [section.section_id for section in document.sections[:2]] == ["facts", "findings"]
+    note, pairing, *_ = sections["facts"].blocks
+    assert (note.text, note.tone) == (result.caveats[0], "caveat")
+    assert pairing.texts == tuple(row.sentence for row in result.pairing)
     (figure,) = (b for b in sections["differences"].blocks if isinstance(b, Figure))
-    assert len(figure.table.rows) == 3
+    assert [(r[4], r[5], r[6]) for r in figure.table.rows] == [
+        ("paired", "3 pairs", "–"), ("unpaired", "3 + 3 runs", "1 + 0"), ("paired", "3 pairs", "–"),
+    ]  # fmt: skip
     assert document.datasets["fig-differences-rows"].filter(pl.col("ci_low").is_null()).height == 1
     differing, same = (b for b in sections["facts"].blocks if isinstance(b, Table))
     assert [r[:2] for r in differing.rows] == [("select on", "different"), ("precision", "not known on one side")]

@@ -13,7 +13,21 @@ RETENTION = ["retention_pct"]
 
 @pytest.fixture(scope="module")
 def runs():
-    return simulated_study().runs
+    return described(simulated_study().runs)
+
+
+def described(runs, **changes):
+    """What a run says about the draws of its seed; hashes per data set, as in a store."""
+    said = {
+        "origin": pl.lit("heatdrift"),
+        "backbone_sha256": pl.lit("b" * 64),
+        "data_sha256": "data " + pl.col("dataset"),
+        "split_sha256": "split " + pl.col("dataset"),
+        "n_train": pl.lit(200),
+        "method_spec": "spec " + pl.col("method"),
+        "batch_size": pl.lit(32),
+    }
+    return runs.with_columns(**said).with_columns(**changes)
 
 
 def shifted(runs, by, **changes):
@@ -63,11 +77,127 @@ def test_without_common_seeds_two_means_are_compared_by_welch(runs):
     assert (row.t, row.p, row.df) == pytest.approx((test.statistic, test.pvalue, test.df))
     assert result.n_pairs == 0
     assert "seed" not in result.matched_on
-    assert any("no two seeds agree" in text for text in result.caveats)
+    assert (row.n_pairs, row.unused_a, row.unused_b) == (0, 0, 0)
+
+
+DRAWS = ("origin", "backbone_sha256", "data_sha256", "split_sha256", "n_train", "method_spec", "batch_size")
+
+
+@pytest.mark.parametrize("fact", DRAWS)
+def test_seeds_are_no_pairs_where_they_do_not_draw_the_same_or_that_is_not_known(runs, fact):
+    here = pl.col("dataset") == "pets"
+    for value, said in (
+        (pl.lit(7).cast(runs.schema[fact]), "different"),
+        (pl.lit(None), "not known on one side at least"),
+    ):
+        other = shifted(runs, -2.0, **{fact: pl.when(here).then(value).otherwise(fact)})
+        result = compared(runs, other)
+        assert {(row.dataset, row.how) for row in result.rows} == {
+            ("eurosat", "paired"), ("pets", "unpaired"), (None, "mixed"),
+        }  # fmt: skip
+        paired, not_paired = result.pairing
+        assert (paired.paired, paired.n_cells, paired.n_pairs) == (True, 6, 24)
+        assert (not_paired.paired, not_paired.n_cells, not_paired.n_pairs) == (False, 6, 0)
+        assert said in not_paired.why
+        assert not_paired.sentence.startswith("Not paired by seed in 6 of 12 cells")
+        assert result.n_pairs == 24
+    assert "of pets" in not_paired.why or fact in ("origin", "backbone_sha256", "method_spec", "batch_size")
+
+
+def test_what_is_compared_need_not_be_the_same_for_pairs(runs):
+    first = described(runs, epochs=5, precision=pl.lit("float32"), select_on=pl.lit("val"), commit=pl.lit("a"))
+    second = described(runs, epochs=9, precision=pl.lit("bfloat16"), select_on=pl.lit("test"), commit=pl.lit("b"))
+    result = compared(first, shifted(second, -2.0))
+    assert {row.how for row in result.rows} == {"paired"}
+    (row,) = result.pairing
+    assert "a seed draws the same in both" in row.why
+
+
+def test_another_backbone_is_not_paired(runs):
+    result = compared(runs, shifted(runs, -2.0, backbone=pl.lit("another")))
+    assert {row.how for row in result.rows} == {"unpaired"}
+    assert "seed" not in result.matched_on
+
+
+def test_in_a_paired_cell_means_are_over_pairs_and_the_rest_is_counted(runs):
+    other = shifted(runs, -2.0).filter(~((pl.col("dataset") == "pets") & (pl.col("seed") == 7)))
+    result = compared(runs, other)
+    row = next(row for row in result.rows if row.dataset == "pets")
+    here = [pl.col(k) == getattr(row, k) for k in ("dataset", "method", "lr")]
+    assert (row.n_pairs, row.n_a, row.n_b, row.unused_a, row.unused_b) == (3, 3, 3, 1, 0)
+    assert row.mean_a == pytest.approx(runs.filter(*here, pl.col("seed") != 7)["retention_pct"].mean())
+    average = result.rows[-1]
+    assert (average.n_pairs, average.unused_a, average.unused_b) == (42, 6, 0)
+    assert any("In 6 paired cells some runs have no partner" in text for text in result.caveats)
+
+
+def test_without_pairs_the_average_is_welch_on_one_mean_per_seed_of_each_side(runs):
+    """Cells of one seed share it: its cells are not independent observations."""
+    other = shifted(runs, -2.0, split_sha256=pl.lit("another")).filter(pl.col("seed") != 11)
+    average = compared(runs, other).rows[-1]
+    a, b = (r.group_by("seed").agg(pl.mean("retention_pct"))["retention_pct"].to_numpy() for r in (runs, other))
+    test = stats.ttest_ind(a, b, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    assert (average.how, average.n_seeds, average.n_seeds_a, average.n_seeds_b) == ("unpaired", 3, 4, 3)
+    assert (average.n_a, average.n_b, average.n_pairs) == (48, 36, 0)
+    assert (average.t, average.p, average.df) == pytest.approx((test.statistic, test.pvalue, test.df))
+    assert (average.ci_low, average.ci_high) == pytest.approx((low, high))
+
+
+def test_without_pairs_the_numbers_of_seeds_do_not_matter(runs):
+    other = shifted(runs, -2.0, split_sha256=pl.lit("another"))
+    renamed = other.with_columns(seed=pl.col("seed").replace_strict({7: 42, 42: 11, 11: 19, 19: 7}))
+    one, two = (compared(runs, side).rows for side in (other, renamed))
+    assert [(row.difference, row.p) for row in one] == [pytest.approx((row.difference, row.p)) for row in two]
+
+
+def test_with_some_cells_paired_the_unit_of_the_average_is_the_seed_of_both_sides(runs):
+    split = pl.when(pl.col("dataset") == "pets").then(pl.lit("another")).otherwise("split_sha256")
+    other = shifted(runs, -2.0, split_sha256=split)
+    average = compared(runs, other).rows[-1]
+    means = [r.group_by("seed").agg(pl.mean("retention_pct")).sort("seed")["retention_pct"] for r in (runs, other)]
+    test = stats.ttest_1samp((means[0] - means[1]).to_numpy(), 0.0)
+    assert (average.how, average.n_seeds, average.n_pairs) == ("mixed", 4, 24)
+    assert (average.t, average.p, average.df) == pytest.approx((test.statistic, test.pvalue, 3))
+
+
+def test_two_seeds_on_a_side_without_pairs_are_a_caveat(runs):
+    other = shifted(runs, -2.0, split_sha256=pl.lit("another"))
+    assert any("a side of two seeds" in text for text in compared(runs, other.filter(pl.col("seed") < 12)).caveats)
+    assert not any("a side of two seeds" in text for text in compared(runs, other).caveats)
+
+
+def test_one_common_seed_among_others_is_compared_by_means(runs):
+    result = compared(runs, shifted(runs, -2.0, seed=pl.col("seed").replace({11: 111, 19: 119, 42: 142})))
+    row = result.rows[0]
+    assert (row.how, row.n_pairs, row.n_a, row.n_b) == ("unpaired", 1, 4, 4)
+    assert (result.rows[-1].how, result.rows[-1].n_seeds) == ("mixed", 1)
+
+
+def test_some_runs_that_are_the_same_run_are_said(runs):
+    changed = pl.when(pl.col("seed") == 7).then(pl.col("retention_pct")).otherwise(pl.col("retention_pct") + 1)
+    result = compared(runs, runs.with_columns(retention_pct=changed, study=pl.lit("copied")))
+    assert result.n_same_runs == 12
+    assert result.caveats[0].startswith("12 of 48 pairs are the same run in both studies")
+    again = runs.with_columns(wall_s=pl.lit(2.0))
+    assert compared(runs.with_columns(wall_s=pl.lit(1.0)), again).n_same_runs == 0
+
+
+def test_runs_that_are_the_same_are_pairs_whatever_is_not_known(runs):
+    unknown = runs.drop(DRAWS)
+    assert {row.how for row in compared(unknown, unknown).rows} == {"paired"}
+    assert {row.how for row in compared(unknown, shifted(unknown, -2.0)).rows} == {"unpaired"}
+
+
+def test_a_constant_difference_has_no_interval(runs):
+    result = compared(runs, runs.with_columns(retention_pct=pl.col("retention_pct") + 1))
+    assert all(np.isnan(row.ci_low) and np.isnan(row.p) for row in result.rows)
+    assert "no spread between seeds" in result.findings[0]
 
 
 def test_the_same_runs_are_the_same_and_nothing_is_tested(runs):
     result = compared(runs, runs)
+    assert result.caveats[0].startswith("All 48 pairs are the same runs")
     assert {row.difference for row in result.rows} == {0.0}
     assert all(np.isnan(row.p) for row in result.rows)
     assert result.findings == ("zero-shot retention is the same in first and second, averaged over 12 common cells.",)
