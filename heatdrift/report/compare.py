@@ -19,6 +19,7 @@ from heatdrift.report.theme import method_title
 from heatdrift.results.study_comparison import StudyCell, StudyComparison, StudyDifferenceRow
 
 FIGURE: Final = "fig-differences"
+_KINDS: Final = {True: "paired by seed", False: "two independent means"}
 _STATE: Final = {True: "same", False: "different", None: "not known on one side"}
 
 
@@ -69,7 +70,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
     rows = pl.DataFrame(
         [
             {
-                "panel": _title(row), "row": _cell_label(row, backbone=several), "kind": "estimate",
+                "panel": _title(row), "row": _cell_label(row, backbone=several), "kind": _KINDS[row.n_pairs == row.n_a],
                 "estimate": row.difference, "ci_low": row.ci_low, "ci_high": row.ci_high, "df": row.df,
                 "n": row.n_pairs if row.how == "paired" else row.n_a + row.n_b, "p_holm": row.p_holm,
             }
@@ -84,6 +85,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
     forest = Forest(
         rows=rows,
         axes=axes,
+        kinds=tuple(kind for kind in _KINDS.values() if kind in rows["kind"].to_list()),
         n_means="pairs, or runs of both where not paired",
         extras={"df": "df", "p_holm": "p (Holm)"},
         label_limit=220,
@@ -108,9 +110,9 @@ def _difference_table(result: StudyComparison) -> Table:
         (
             _title(row), row.dataset or "all", method_title(row.method) if row.method else "all",
             wording.learning_rate(row.lr), row.how, row.used, row.unused or wording.NOT_MEASURED,
-            wording.number(row.mean_a, 4), wording.number(row.mean_b, 4), f"{wording.number(row.difference)} {row.unit}",
-            wording.interval(row.ci_low, row.ci_high), wording.degrees(row.df), wording.p_value(row.p),
-            wording.p_value(row.p_holm),
+            wording.number(row.mean_a, 4), wording.number(row.mean_b, 4),
+            f"{wording.number(row.difference)} {row.unit}", wording.interval(row.ci_low, row.ci_high),
+            wording.degrees(row.df), wording.p_value(row.p), wording.p_value(row.p_holm),
         )
         for row in result.rows
     ]  # fmt: skip

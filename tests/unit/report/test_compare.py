@@ -81,6 +81,9 @@ def test_sections_say_what_differs_with_caveats_beside(result):
     assert [(r[4], r[5], r[6]) for r in figure.table.rows] == [
         ("paired", "3 pairs", "–"), ("unpaired", "3 + 3 runs", "1 + 0"), ("paired", "3 pairs", "–"),
     ]  # fmt: skip
+    drawn = document.datasets["fig-differences-rows"]
+    assert drawn["kind"].to_list() == ["paired by seed", "two independent means"]
+    assert [entry.label for entry in figure.legend] == [*drawn["kind"], "no difference"]
     assert document.datasets["fig-differences-rows"].filter(pl.col("ci_low").is_null()).height == 1
     differing, same = (b for b in sections["facts"].blocks if isinstance(b, Table))
     assert [r[:2] for r in differing.rows] == [("select on", "different"), ("precision", "not known on one side")]
