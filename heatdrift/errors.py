@@ -5,6 +5,7 @@ else is a bug of ours and keeps its traceback. A run that diverged is a *status*
 """
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class UnknownNameError(HeatdriftError):
     ) -> None:
         self.kind = kind
         self.name = name
-        self.known = tuple(sorted(known))
+        self.known = tuple(sorted(known, key=_by_size))
         self.nearest = nearest or nearest_name(name, self.known)
         place = f" in {where}" if where else ""
         hint = f"did you mean {self.nearest!r}? " if self.nearest else ""
@@ -106,6 +107,22 @@ class MissingCellsError(StatsError):
 
 class ReportError(HeatdriftError):
     """A report cannot be rendered."""
+
+
+def _by_size(name: str) -> tuple[float, str]:
+    """Order numbers by their size, before names in alphabetical order."""
+    try:
+        return float(name), name
+    except ValueError:
+        return math.inf, name
+
+
+def nearest_lr(value: float, known: Iterable[float]) -> str | None:
+    """Return the learning rate at the least distance in log(lr): as text 0.001 resembles 0.1 more than 5e-05."""
+    positive = [lr for lr in known if lr > 0.0]
+    if value <= 0.0 or not positive:
+        return None
+    return str(min(positive, key=lambda lr: abs(math.log(lr / value))))
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from heatdrift.errors import HeatdriftError
+
 
 def train_command(study: str, *, store: Path | None = None, data_dir: str | None = None) -> str:
     """Return the command that trains what is not finished of a study, in the places that the options named."""
@@ -14,6 +16,20 @@ def train_command(study: str, *, store: Path | None = None, data_dir: str | None
     words += ["--store", str(store)] if store else []
     words += ["--data-dir", data_dir] if data_dir else []
     return shlex.join(words)
+
+
+def fetch_command(study: str, data_dir: str | None = None) -> str:
+    """Return the command that gets what a study needs."""
+    return shlex.join(["heatdrift", "fetch", "--study", study, *(["--data-dir", data_dir] if data_dir else [])])
+
+
+def naming_study(error: HeatdriftError, study: str, data_dir: Path | None) -> HeatdriftError:
+    """Return `error` with the whole fetch command in its hint: the stages that wrote it do not know how it is named."""
+    whole = fetch_command(study, str(data_dir) if data_dir else None)
+    if error.hint:
+        error.hint = error.hint.replace("heatdrift fetch with the same --study", whole)
+        error.hint = error.hint.replace("heatdrift fetch --study NAME", whole)
+    return error
 
 
 def same_command(context: typer.Context, without: Collection[str] = ()) -> str:

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import typer
 
+from heatdrift.cli.advice import fetch_command
 from heatdrift.cli.fetch import sources_of
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
 from heatdrift.cli.output import indented, note, say, show_list, show_rows
@@ -227,7 +228,7 @@ def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
         elif scheme.drawn:
             yield Check(check=f"data {name}", state="ok", found=f"{source.source}: drawn on demand")
         elif manifest is None:
-            advice = f"have the files verified and listed in a manifest:\n  {_command(study)}"
+            advice = f"have the files verified and listed in a manifest:\n  {fetch_command(study)}"
             yield Check(check=f"data {name}", state="ok", found=f"{source.source}: there, no manifest", advice=advice)
         else:
             found = f"{source.source}: there, manifest with {manifest.n_images} images"
@@ -250,12 +251,8 @@ def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
         yield Check(check=name, state="ok", found=str(path))
 
 
-def _command(study: str) -> str:
-    return shlex.join(["heatdrift", "fetch", "--study", study])
-
-
 def _fetch(study: str) -> str:
-    return f"get what is missing, or be told what to put where:\n  {_command(study)}"
+    return f"get what is missing, or be told what to put where:\n  {fetch_command(study)}"
 
 
 def _safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:

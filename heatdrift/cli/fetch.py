@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from heatdrift.cli.advice import train_command
+from heatdrift.cli.advice import naming_study, train_command
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StudyOption
 from heatdrift.cli.output import err, indented, note, show_list, show_rows
 from heatdrift.cli.workspace import Workspace
@@ -51,7 +51,7 @@ def fetch(
                 rows.append({"what": name, **get()})
             except HeatdriftError as error:
                 rows.append({"what": name, **_row(_NOT_READY, source, detail=error.message)})
-                failed.append((name, error))
+                failed.append((name, naming_study(error, study or spec.name, data_dir)))
     if fmt is Format.table:
         show_list([_line(row) for row in rows])
     else:

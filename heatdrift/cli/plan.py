@@ -51,7 +51,11 @@ def plan(
         }
         for s in states
     ]
-    show_rows(rows, fmt)
+    hidden = set()
+    if fmt is Format.table:  # what says nothing of any cell would be a block of empty columns
+        hidden = {"note"} if all(s.note is None for s in states) else set()
+        hidden |= {"attempt"} if all(s.attempt <= 1 for s in states) else set()
+    show_rows([{name: value for name, value in row.items() if name not in hidden} for row in rows], fmt)
     counts = {status: sum(s.status == status for s in states) for status in dict.fromkeys(s.status for s in states)}
     note(f"{len(cells)} cells of study {spec.name}: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
 

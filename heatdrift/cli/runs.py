@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +20,7 @@ from heatdrift.cli.options import (
     StoreOption,
 )
 from heatdrift.cli.workspace import Workspace
-from heatdrift.errors import UnknownNameError
+from heatdrift.errors import UnknownNameError, nearest_lr
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,16 +115,8 @@ def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.Dat
         known = sorted(set(runs[column].to_list()))
         for value in wanted:
             if value not in known:
-                near = _nearest_lr(value, known) if isinstance(value, float) else None
+                near = nearest_lr(value, known) if isinstance(value, float) else None
                 raise UnknownNameError(column, str(value), map(str, known), where=f"study {study}", nearest=near)
         if wanted:
             runs = runs.filter(runs[column].is_in(list(wanted)))
     return runs
-
-
-def _nearest_lr(value: float, known: Sequence[float]) -> str | None:
-    """Learning rate at the least distance in log(lr): as text 0.001 resembles 0.1 more than 5e-05."""
-    positive = [lr for lr in known if lr > 0.0]
-    if value <= 0.0 or not positive:
-        return None
-    return str(min(positive, key=lambda lr: abs(math.log(lr / value))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from heatdrift.cli.advice import same_command, train_command
+from heatdrift.cli.advice import naming_study, same_command, train_command
 from heatdrift.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -23,7 +23,7 @@ from heatdrift.cli.options import (
 )
 from heatdrift.cli.output import err, note, say, show_rows
 from heatdrift.cli.workspace import Workspace, planned_cells
-from heatdrift.errors import StudyError, UnknownNameError
+from heatdrift.errors import HeatdriftError, StudyError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,10 @@ def train(
         note(f"{len(cells)} of {len(chosen)} chosen cells would run")
         return
     if cells:
-        check_inputs(spec, folder, [cell.dataset for cell in cells])
+        try:
+            check_inputs(spec, folder, [cell.dataset for cell in cells])
+        except HeatdriftError as error:
+            raise naming_study(error, study or spec.name, data_dir) from None
     work.keep_plan(spec, planned, study, data_dir)
     note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
     seen = {state.cell.cell_id: state.attempt for state in states}
@@ -166,6 +169,9 @@ def _run(
         for problem in ingest(work.store).problems:
             note(f"left out: {problem.path}: {problem.reason}")
 
+    if not cells:
+        bring_in()
+        return {}
     jobs = jobs or default_jobs(settings.device, settings.threads)
     try:
         with TrainingProgress(cells, bring_in) as progress:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
-from heatdrift.errors import StudyError, UnknownNameError
+from heatdrift.errors import StudyError, UnknownNameError, nearest_lr
 from heatdrift.methods import method
 from heatdrift.records import Cell, Recipe, TransferPlan
 
@@ -106,7 +106,8 @@ def select_cells(
         known = {getattr(cell, field) for cell in cells}
         for value in wanted:
             if value not in known:
-                raise UnknownNameError(kind, str(value), map(str, known), where="this study")
+                near = nearest_lr(value, known) if isinstance(value, float) else None
+                raise UnknownNameError(kind, str(value), map(str, known), where="this study", nearest=near)
         if wanted:
             chosen = [cell for cell in chosen if getattr(cell, field) in wanted]
     if shard is None:

@@ -70,7 +70,8 @@ def attach(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Attach the DuckDB file `path` to a new in-memory instance as the default database; its schema is not checked."""
     if read_only and not path.exists():
         raise StoreError(
-            f"there is no store at {path}", hint="heatdrift train --all, or name one with --store FILE.duckdb"
+            f"there is no store at {path}",
+            hint="heatdrift train --all --study demo makes one, or name another with --store FILE.duckdb",
         )
     options = ["TYPE duckdb"]  # without it DuckDB fetches an extension for a file that looks like SQLite
     if read_only:

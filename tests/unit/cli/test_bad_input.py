@@ -89,6 +89,15 @@ def test_no_cells_chosen(place, run):
     one_paragraph(run("train", "--study", "study.toml"), "no cells chosen", "--all")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--lr", "2e-3", "did you mean '0.01'? known: 0.0001, 0.01"), ("--seed", "11", "known: 1, 2, 3")],
+)
+def test_a_value_that_the_study_does_not_have(place, run, option, value, words):
+    one_paragraph(run("train", "--study", "study.toml", option, value), words)
+    nothing_written(place)
+
+
 def test_a_truncated_parquet(place, run):
     whole = (place / "hues_test.parquet").read_bytes()
     (place / "hues_test.parquet").write_bytes(whole[:-100])

@@ -62,3 +62,12 @@ def test_an_interrupted_training_names_the_command_that_goes_on(place):
     (row,) = json.loads(status.stdout)
     assert 0 < row["done"] < 24
     assert row["failed"] == 0
+
+
+def test_missing_downloads_name_the_whole_fetch_command(place, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "cache"))
+    monkeypatch.setattr("pathlib.Path.home", lambda: place)
+    arguments = ["train", "--all", "--study", "preprint80", "--data-dir", "my images"]
+    error = CliRunner().invoke(app, arguments).exception
+    assert "heatdrift fetch --study preprint80 --data-dir 'my images'" in error.hint
+    assert not (place / "runs").exists()
