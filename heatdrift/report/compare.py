@@ -1,5 +1,6 @@
 """The page of `heatdrift compare`: differences of two studies over their common cells, and what they differ in."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -119,9 +120,16 @@ def _difference_table(result: StudyComparison) -> Table:
     heads = (
         "metric", "data set", "method", "learning rate", "by", "n", "unused", f"mean of {result.study_a}",
         f"mean of {result.study_b}", "difference", f"{wording.percent(result.conf_level)} interval", "df", "p",
-        "p (Holm)",
+        f"p ({_families(result.rows)})",
     )  # fmt: skip
     return text_table(f"{result.study_a} minus {result.study_b}, cell by cell", heads, rows, text_columns=5)
+
+
+def _families(rows: Sequence[StudyDifferenceRow]) -> str:
+    """Return over what Holm's adjustment runs: `Holm over 64 cells, over 4 averages`."""
+    tested = [row for row in rows if not math.isnan(row.p)]
+    averages = sum(row.dataset is None for row in tested)
+    return f"Holm over {wording.counted(len(tested) - averages, 'cell')}, over {wording.counted(averages, 'average')}"
 
 
 def _facts(result: StudyComparison) -> Section:
@@ -130,7 +138,7 @@ def _facts(result: StudyComparison) -> Section:
     It stands before any number, because it says what a number is worth.
     """
     blocks: list[Block] = [Note(text=text, tone="caveat") for text in result.caveats]
-    blocks.append(Sentences(title="", texts=tuple(row.sentence for row in result.pairing)))
+    blocks += [Note(text=row.sentence) for row in result.pairing]
     decides = [fact for fact in result.facts if fact.decides and fact.same is not True]
     beside = [fact for fact in result.facts if not fact.decides and fact.same is not True]
     for caption, facts, folded in (

@@ -4,7 +4,7 @@ import re
 import polars as pl
 import pytest
 
-from heatdrift.report.blocks import Figure, Finding, Table
+from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.compare import compare_document
 from heatdrift.report.document import document_html
 from heatdrift.results.study_comparison import StudyCell, StudyComparison, StudyDifferenceRow, StudyFact, StudyPairing
@@ -74,9 +74,10 @@ def test_sections_say_what_differs_with_caveats_beside(result):
     assert finding.sentences == ("Zero-shot retention: A minus B is −1 points.",)
     assert finding.caveats == ()
     assert [section.section_id for section in document.sections[:2]] == ["facts", "findings"]
-    note, pairing, *_ = sections["facts"].blocks
+    note, *others = sections["facts"].blocks
     assert (note.text, note.tone) == (result.caveats[0], "caveat")
-    assert pairing.texts == tuple(row.sentence for row in result.pairing)
+    said = [block.text for block in others if isinstance(block, Note)]
+    assert said == [row.sentence for row in result.pairing]
     (figure,) = (b for b in sections["differences"].blocks if isinstance(b, Figure))
     assert [(r[4], r[5], r[6]) for r in figure.table.rows] == [
         ("paired", "3 pairs", "–"), ("unpaired", "3 + 3 runs", "1 + 0"), ("paired", "3 pairs", "–"),

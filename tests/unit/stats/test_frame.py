@@ -91,8 +91,8 @@ def test_largest_block_of_the_leakfree_grid_keeps_the_four_learning_rates(make_r
     assert block.frame.height == 48
     assert block.n_dropped == 30
     assert block.left_out == (
-        "30 runs outside the largest complete block of 4 learning rates x 2 methods: last_block at lr 1e-05, 5e-05; "
-        "linear_probe at lr 0.001; lora_r8_frozen_proj at lr 1e-05, 5e-05",
+        "30 runs outside the largest complete block of 4 learning rates x 2 methods: last_block at lr 1e-5, 5e-5; "
+        "linear_probe at lr 1e-3; lora_r8_frozen_proj at lr 1e-5, 5e-5",
     )
 
 

@@ -273,8 +273,8 @@ def test_findings_rest_on_the_corrected_test_and_say_so(make_runs):
 
 def test_missing_combinations_are_named(make_runs):
     check = by_name(interaction(make_runs()[1:], metric=METRIC))["balance"]
-    assert check.values["missing"] == "lr 1e-06, full_ft, eurosat, seed 7"
-    assert "Missing: lr 1e-06, full_ft, eurosat, seed 7." in check.sentence
+    assert check.values["missing"] == "lr 1e-6, full_ft, eurosat, seed 7"
+    assert "Missing: lr 1e-6, full_ft, eurosat, seed 7." in check.sentence
 
 
 def test_the_twin_pools_no_variance_and_says_where_it_differs(make_runs):
@@ -288,7 +288,7 @@ def test_the_twin_pools_no_variance_and_says_where_it_differs(make_runs):
     assert [c.df for c in result.robust_contrasts] == pytest.approx([4.0] * 4)
     check = by_name(result)["variance_twin"]
     assert check.flag
-    assert "lr 1e-06 (model p = " in check.sentence
+    assert "lr 1e-6 (model p = " in check.sentence
     assert "after Holm over 4 contrasts the answer at 5 % differs for " in check.sentence
     assert "Read the seed-level p there" in check.sentence
     assert check.values["se_ratio_max"] > 1 > check.values["se_ratio_min"]
@@ -398,7 +398,7 @@ def test_a_residual_far_off_names_its_run_and_what_to_do(make_runs):
     runs = runs.with_columns(pl.when(pl.col("row") == 0).then(30.0).otherwise(METRIC).alias(METRIC)).drop("row")
     check = by_name(interaction(runs, metric=METRIC))["residuals"]
     assert check.flag
-    assert "(lr 1e-06, full_ft, eurosat, seed 7) is +" in check.sentence
+    assert "(lr 1e-6, full_ft, eurosat, seed 7) is +" in check.sentence
     assert "what its seed changes" in check.sentence
     quiet = by_name(interaction(make_runs(), metric=METRIC))["residuals"]
     assert not quiet.flag
