@@ -72,7 +72,7 @@ def _side(text: str, store: Path | None) -> "tuple[Path, str, pl.DataFrame]":
     else:
         place, name = Workspace.of(store).store, text
     with open_current(place) as connection:
-        chosen = resolve_study(connection, name)
+        chosen = Workspace.of(place).stored_study(connection, name) if name else resolve_study(connection, None)
         return place.resolve(), chosen, read_view(connection, "runs", study=chosen)
 
 

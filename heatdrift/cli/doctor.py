@@ -4,37 +4,24 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import typer
 
-from heatdrift.cli.advice import fetch_command
-from heatdrift.cli.fetch import sources_of
+from heatdrift.cli.checks import Check, broken, inputs, safely
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
 from heatdrift.cli.output import indented, note, say, show_list, show_rows
 from heatdrift.cli.workspace import Workspace
-from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
 
-State = Literal["ok", "warn", "missing"]
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 LOW_DISK_BYTES: Final = 5 * 10**9  # weights and images of the published study take about this much
 NO_DISK_BYTES: Final = 2 * 10**8
 GIGABYTE: Final = 10**9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One line: what was looked at, how it is, and what to do about it."""
-
-    check: str
-    state: State
-    found: str
-    advice: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -80,11 +67,11 @@ def _show(checks: list[Check]) -> None:
 
 def _checks(study: str | None, store: Path | None, data_dir: Path | None) -> Iterator[Check]:
     yield from packages()
-    yield from _safely("device", device)
+    yield from safely("device", device)
     try:
         work = Workspace.of(store)
     except HeatdriftError as error:
-        yield _broken("settings", error)
+        yield broken("settings", error)
         return
     yield store_state(work.store)
     yield disk("disk of the store", work.store_folder)
@@ -98,7 +85,7 @@ def _checks(study: str | None, store: Path | None, data_dir: Path | None) -> Ite
     try:
         spec = work.study(study)
     except HeatdriftError as error:
-        yield _broken("study", error)
+        yield broken("study", error)
         return
     folder = work.data_folder(spec, study, data_dir)
     yield disk("disk of the data", folder)
@@ -175,7 +162,7 @@ def store_state(store: Path) -> Check:
         with open_store(store) as connection:
             row = connection.execute("select count(*), count(distinct study) from runs").fetchone()
     except HeatdriftError as error:
-        return _broken("store", error)
+        return broken("store", error)
     runs, studies = row or (0, 0)
     return Check(check="store", state="ok", found=f"{store}: {runs} runs of {studies} studies")
 
@@ -204,67 +191,3 @@ def browser() -> Check:
         advice = "only report --format pdf needs it: install chromium"
         return Check(check="chromium", state="warn", found="not found", advice=advice)
     return Check(check="chromium", state="ok", found=found)
-
-
-def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
-    """Weights and sources of a study: there or not; `study` is how the user named it."""
-    from heatdrift.data.manifest import read_manifest
-    from heatdrift.data.sources import SCHEMES, missing_source
-
-    yield from _safely(f"weights {spec.backbone.name}", lambda: _weights(spec, folder, study))
-    for name, source in sources_of(spec).items():
-        try:
-            absent = missing_source(source, folder)
-            manifest = read_manifest(source.source, folder)
-        except HeatdriftError as error:
-            yield _broken(f"data {name}", error)
-            continue
-        scheme = SCHEMES[source.source.partition(":")[0]]
-        if absent is not None and scheme.fetchable:
-            found = f"{source.source}: not on this machine"
-            yield Check(check=f"data {name}", state="missing", found=found, advice=_fetch(study))
-        elif absent is not None:
-            yield _broken(f"data {name}", absent)
-        elif scheme.drawn:
-            yield Check(check=f"data {name}", state="ok", found=f"{source.source}: drawn on demand")
-        elif manifest is None:
-            advice = f"have the files verified and listed in a manifest:\n  {fetch_command(study)}"
-            yield Check(check=f"data {name}", state="ok", found=f"{source.source}: there, no manifest", advice=advice)
-        else:
-            found = f"{source.source}: there, manifest with {manifest.n_images} images"
-            bad = len(manifest.unreadable)
-            advice = f"{bad} pictures do not decode: replace them or train with --skip-unreadable" if bad else ""
-            yield Check(check=f"data {name}", state="warn" if bad else "ok", found=found, advice=advice)
-
-
-def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
-    from heatdrift.model.download import absent_files, where_weights
-    from heatdrift.model.identity import is_tag
-
-    name = f"weights {spec.backbone.name}"
-    path = where_weights(spec.backbone, folder)
-    if path is None and not is_tag(spec.backbone):
-        yield _broken(name, absent_files(spec.backbone, folder))
-    elif path is None:
-        yield Check(check=name, state="missing", found="not on this machine", advice=_fetch(study))
-    else:
-        yield Check(check=name, state="ok", found=str(path))
-
-
-def _fetch(study: str) -> str:
-    return f"get what is missing, or be told what to put where:\n  {fetch_command(study)}"
-
-
-def _safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """What a check finds; an error that the user can mend, or a package that does not import, becomes a line."""
-    try:
-        yield from look()
-    except HeatdriftError as error:
-        yield _broken(name, error)
-    except (ImportError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Check(check=name, state="missing", found=reason, advice="reinstall the package that this names")
-
-
-def _broken(name: str, error: HeatdriftError) -> Check:
-    return Check(check=name, state="missing", found=error.message, advice=error.hint or "")

@@ -68,7 +68,7 @@ def test_cells_that_differ_on_the_front_read_differently():
     (front, *_) = frontier(cells(points), bootstrap=50).findings
     assert front.startswith(
         "On d 3 of 3 cells (2 seeds each) are on the front: no other cell is as good in both test accuracy and "
-        "retention and better in one. By falling accuracy: Full FT at lr 1 (accuracy 12.9 %, retention 86.1 %, "
+        "retention and better in one. By falling accuracy: Full FT at lr 1e0 (accuracy 12.9 %, retention 86.1 %, "
     )
     assert "(accuracy 8.1 %, retention 100.0 %, on the front in 100 % of resamples of seeds)" in front
     assert "(accuracy 3.6 %, retention 100.1 %, " in front

@@ -1,0 +1,88 @@
+"""What ``heatdrift doctor`` finds: one line per check, and the checks of a study's weights and data."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from heatdrift.cli.advice import fetch_command
+from heatdrift.cli.fetch import sources_of
+from heatdrift.config import StudySpec
+from heatdrift.errors import HeatdriftError
+
+State = Literal["ok", "warn", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line: what was looked at, how it is, and what to do about it."""
+
+    check: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
+    """Weights and sources of a study: there or not; `study` is how the user named it."""
+    from heatdrift.data.manifest import read_manifest
+    from heatdrift.data.sources import SCHEMES, missing_source
+
+    yield from safely(f"weights {spec.backbone.name}", lambda: _weights(spec, folder, study))
+    for name, source in sources_of(spec).items():
+        try:
+            absent = missing_source(source, folder)
+            manifest = read_manifest(source.source, folder)
+        except HeatdriftError as error:
+            yield broken(f"data {name}", error)
+            continue
+        scheme = SCHEMES[source.source.partition(":")[0]]
+        if absent is not None and scheme.fetchable:
+            found = f"{source.source}: not on this machine"
+            yield Check(check=f"data {name}", state="missing", found=found, advice=_fetch(study))
+        elif absent is not None:
+            yield broken(f"data {name}", absent)
+        elif scheme.drawn:
+            yield Check(check=f"data {name}", state="ok", found=f"{source.source}: drawn on demand")
+        elif manifest is None:
+            advice = f"have the files verified and listed in a manifest:\n  {fetch_command(study)}"
+            yield Check(check=f"data {name}", state="ok", found=f"{source.source}: there, no manifest", advice=advice)
+        else:
+            found = f"{source.source}: there, manifest with {manifest.n_images} images"
+            bad = len(manifest.unreadable)
+            advice = f"{bad} pictures do not decode: replace them or train with --skip-unreadable" if bad else ""
+            yield Check(check=f"data {name}", state="warn" if bad else "ok", found=found, advice=advice)
+
+
+def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
+    from heatdrift.model.download import absent_files, where_weights
+    from heatdrift.model.identity import is_tag
+
+    name = f"weights {spec.backbone.name}"
+    path = where_weights(spec.backbone, folder)
+    if path is None and not is_tag(spec.backbone):
+        yield broken(name, absent_files(spec.backbone, folder))
+    elif path is None:
+        yield Check(check=name, state="missing", found="not on this machine", advice=_fetch(study))
+    else:
+        yield Check(check=name, state="ok", found=str(path))
+
+
+def _fetch(study: str) -> str:
+    return f"get what is missing, or be told what to put where:\n  {fetch_command(study)}"
+
+
+def safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """What a check finds; an error that the user can mend, or a package that does not import, becomes a line."""
+    try:
+        yield from look()
+    except HeatdriftError as error:
+        yield broken(name, error)
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield Check(check=name, state="missing", found=reason, advice="reinstall the package that this names")
+
+
+def broken(name: str, error: HeatdriftError) -> Check:
+    """Return the line of a check that met an error: its message, and its hint as advice."""
+    return Check(check=name, state="missing", found=error.message, advice=error.hint or "")
