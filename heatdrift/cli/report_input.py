@@ -150,11 +150,12 @@ def _model(runs: "pl.DataFrame", metric: str, conf_level: float) -> "Interaction
     try:
         return interaction(runs, metric=metric, conf_level=conf_level)
     except LargeDesignError as refused:
-        note(f"{_title(metric)}: {refused.message}; the learning rate enters as a line instead")
         try:
-            return interaction(runs, metric=metric, lr_as="linear", conf_level=conf_level)
+            result = interaction(runs, metric=metric, lr_as="linear", conf_level=conf_level)
         except StatsError as error:
             raise StatsError(f"{refused.message}; with the learning rate as a line: {error.message}") from error
+        note(f"{_title(metric)}: {refused.message}; the learning rate entered as a line instead")
+        return result
 
 
 def _title(metric: str) -> str:

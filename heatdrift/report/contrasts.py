@@ -68,6 +68,7 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
         n_means="runs in the model",
         extras={"df": "df", "p_holm": "p (Holm)"},
         shared=True,
+        label_limit=170 if pair else 260,
     )
     title = f"Difference of {name} between methods"
     seed_level = " The table has the seed-level test of each row too." if result.robust_contrasts else ""

@@ -17,6 +17,7 @@ from heatdrift.report.theme import COLOUR, SHAPE_PATHS
 
 MAX_PANELS: Final = 6  # of one figure; what is left out is named in its caption, the table has it
 MAX_ROWS: Final = 40  # of one panel
+MAX_MARKS: Final = 160  # of all panels; at least one panel is drawn
 ROW_HEIGHT: Final = 20
 PAIR_HEIGHT: Final = 34  # of a row with two marks
 _LONG: Final = 200  # pixels of names beside which an axis title must run to the left
@@ -114,11 +115,14 @@ def forest_figure(
     if not panels:
         return None
     left_out = []
-    if len(panels) > MAX_PANELS:
-        left_out.append(f"Drawn: {MAX_PANELS} of {len(panels)} panels.")
+    tallest = drawn.group_by("panel").agg(n=pl.col("row").n_unique())["n"].to_list()
+    marks = min(max(tallest), MAX_ROWS) * (len(forest.kinds) if forest.beside else 1)
+    n_panels = max(1, min(MAX_PANELS, MAX_MARKS // marks))
+    if len(panels) > n_panels:
+        left_out.append(f"Drawn: {n_panels} of {len(panels)} panels.")
     name = f"{figure_id}-rows"
     kept, cut = [], False
-    for panel in panels[:MAX_PANELS]:
+    for panel in panels[:n_panels]:
         rows = drawn.filter(pl.col("panel") == panel)
         order = rows["row"].unique(maintain_order=True).to_list()
         if len(order) > MAX_ROWS:

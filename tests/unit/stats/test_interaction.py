@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.results import Contrast
 from heatdrift.stats import interaction
+from heatdrift.stats.checks import twin_check
 
 METRIC = "delta_entropy_pct"
 
@@ -422,3 +424,17 @@ def test_leaving_out_a_seed_asks_every_term(make_runs):
     alone = interaction(without, metric=METRIC)
     method = next(t for t in alone.tests if (t.term, t.method) == ("method", "strata"))
     assert check.values["p without seed 7"] == pytest.approx(method.p)
+
+
+def test_a_twin_that_differs_often_is_counted_and_names_the_methods():
+    def row(i, p, method):
+        return Contrast(
+            dataset="eurosat", lr=1e-5 * (i + 1), method_a=method, method_b="full_ft", estimate=1.0, se=0.5, df=4.0,
+            df_method="kenward_roger", t=2.0, p=p, p_holm=p, ci_low=0.0, ci_high=2.0,
+        )  # fmt: skip
+
+    rows = [(i, method) for i in range(20) for method in ("lora_r8", "last_block")]
+    check = twin_check([row(i, 0.001, m) for i, m in rows], [row(i, 0.5, m) for i, m in rows])
+    assert check.values["n_changed"] == 40
+    assert "differs for 40 of 40 contrasts, first eurosat, lr 1e-05, LoRA r=8 minus Full FT (model" in check.sentence
+    assert check.sentence.count("seed-level p") == 6
