@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 from markupsafe import Markup
 
-from heatdrift.report.blocks import STORE, Block, Figure, Finding, Gallery, Note, Section, Table
+from heatdrift.report.blocks import STORE, Block, Figure, Finding, Gallery, Matrix, Note, Section, Table
 from heatdrift.report.document import Document, document_html
 from heatdrift.report.drawing import dataset_names
 
@@ -35,6 +35,7 @@ COMMANDS: Final = {
 NO_TWIN: Final = Markup(
     '<p class="note">The script of this page draws this chart; the values are in the table below.</p>'
 )
+_FIRST: Final = " Shown: the first "
 Shorten = Callable[[Section, Block], Block]
 
 
@@ -121,6 +122,9 @@ def _tables(limit: int) -> Callable[[Document], Document]:
         match block:
             case Table():
                 return _short(block, limit)
+            case Matrix() if len(block.rows) > limit:
+                caption = block.caption.split(_FIRST)[0]
+                return replace(block, rows=block.rows[:limit], caption=f"{caption}{_FIRST}{limit} groups.")
             case Figure() | Gallery():
                 return replace(block, table=_short(block.table, limit))
         return block

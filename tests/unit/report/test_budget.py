@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from heatdrift.report import budget
-from heatdrift.report.blocks import Figure, Finding, Table
+from heatdrift.report.blocks import Figure, Finding, Matrix, Table
 from heatdrift.report.budget import FINDING_SENTENCES, MAIN, STEPS, page_html, trimmed
 from heatdrift.report.document import document_html
 from heatdrift.report.markdown import document_markdown
@@ -106,3 +106,15 @@ def test_rows_of_the_store_are_not_changed_by_shortening(document):
     before = {name: frame.clone() for name, frame in document.datasets.items()}
     page_html(document, limit=10_000)
     assert all(isinstance(f, pl.DataFrame) and f.equals(before[n]) for n, f in document.datasets.items())
+
+
+def test_the_matrix_of_a_large_grid_is_cut_with_the_tables_and_says_so(document):
+    (matrix,) = of(document, Matrix)
+    large = replace(matrix, rows=matrix.rows * 40)
+    sections = tuple(
+        replace(s, blocks=tuple(large if isinstance(b, Matrix) else b for b in s.blocks)) for s in document.sections
+    )
+    twice = budget._tables(10)(budget._tables(40)(replace(document, sections=sections)))
+    (short,) = of(twice, Matrix)
+    assert len(short.rows) == 10
+    assert short.caption == f"{matrix.caption} Shown: the first 10 groups."
