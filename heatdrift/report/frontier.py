@@ -142,8 +142,8 @@ def _with_few_names(rows: pl.DataFrame) -> pl.DataFrame:
         kept = spread(range(front.height), NAMED)
         named |= {row[:3] for i, row in enumerate(front.select("place", "method", "lr").iter_rows()) if i in kept}
     labels = [
-        label if (place, method, lr) in named else ""
-        for place, method, lr, label in rows.select("place", "method", "lr", "lr_label").iter_rows()
+        label if (place, method, lr) in named or not front else ""
+        for place, method, lr, front, label in rows.select("place", "method", "lr", "front", "lr_label").iter_rows()
     ]
     return rows.with_columns(pl.Series("lr_label", labels, dtype=pl.String))
 
