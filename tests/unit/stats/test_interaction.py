@@ -437,4 +437,4 @@ def test_a_twin_that_differs_often_is_counted_and_names_the_methods():
     check = twin_check([row(i, 0.001, m) for i, m in rows], [row(i, 0.5, m) for i, m in rows])
     assert check.values["n_changed"] == 40
     assert "differs for 40 of them, first eurosat, lr 1e-5, LoRA r=8 minus Full FT (model" in check.sentence
-    assert check.sentence.count("seed-level p") == 6
+    assert check.sentence.count("(model p") == 6
