@@ -9,7 +9,7 @@ import polars as pl
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.results import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
 from heatdrift.stats.caveats import run_caveats, shown_column
-from heatdrift.stats.checks import assumption_checks, twin_check
+from heatdrift.stats.checks import assumption_checks
 from heatdrift.stats.contrasts import marginal_means, method_contrasts, method_effects
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.findings import interaction_findings
@@ -19,6 +19,7 @@ from heatdrift.stats.model import InteractionModel
 from heatdrift.stats.model_building import build_model
 from heatdrift.stats.probability import t_p_value
 from heatdrift.stats.sensitivity import sensitivity_checks
+from heatdrift.stats.twin import twin_check
 from heatdrift.stats.variance_tests import variance_tests
 
 _RESIDUAL: Final = "Residual"

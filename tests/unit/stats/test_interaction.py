@@ -10,7 +10,7 @@ import pytest
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.results import Contrast
 from heatdrift.stats import interaction
-from heatdrift.stats.checks import twin_check
+from heatdrift.stats.twin import twin_check
 
 METRIC = "delta_entropy_pct"
 
