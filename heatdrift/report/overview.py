@@ -54,7 +54,7 @@ def _nothing_supported(result: InteractionResult) -> str:
         return "The model gives no finding: no term has a seed-level test."
     size = f"{wording.counted(result.n_runs, 'run')}, {wording.counted(result.n_seeds, 'seed')}"
     return (
-        f"No effect is supported: of {wording.counted(len(terms), 'term')} none has a seed-level p below .05 after "
+        f"No effect is supported: of {wording.counted(len(terms), 'term')} none has a seed-level p below 0.05 after "
         f"Holm's adjustment ({size}). With few seeds that is no proof of no effect."
     )
 

@@ -165,7 +165,7 @@ def test_findings_name_their_section_and_fold_the_rest(full, data):
 def test_a_model_without_a_finding_says_that_nothing_is_supported(study, data):
     silent = replace(study, interactions=(msgspec.structs.replace(study.interactions[0], findings=()),))
     first, *_ = of(overview.findings(silent, data).blocks, Finding)
-    assert "of 3 terms none has a seed-level p below .05" in first.sentences[0]
+    assert "of 3 terms none has a seed-level p below 0.05" in first.sentences[0]
 
 
 def test_a_correlation_that_is_not_defined_is_not_called_unsupported(study, data):
