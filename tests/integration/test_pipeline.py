@@ -114,7 +114,7 @@ def test_ctrl_c_in_the_terminal_exits_130_and_the_same_command_goes_on(tiny_inpu
         os.killpg(process.pid, signal.SIGINT)
         said = process.stderr.read()
         assert process.wait(timeout=60) == 130
-    assert "finished cells are kept" in said
+    assert "what is finished is kept" in said
     assert "Traceback" not in said
     done = json.loads(
         call("sql", "select count(*) n from runs where status = 'done'", "--store", store, "--format", "json")
