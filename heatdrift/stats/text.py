@@ -17,12 +17,16 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "n/a"
     size = abs(value)
-    return ("−" if value < 0 else "") + (f"{size:.0f}" if 1e3 <= size < 1e6 else f"{size:.3g}")
+    return ("−" if value < 0 else "") + (f"{size:.0f}" if 999.5 <= size < 1e6 else f"{size:.3g}")
 
 
 def signed(value: float) -> str:
-    """Like `number`, with a plus where not negative."""
-    return ("+" if value >= 0 else "") + number(value)
+    """Like `number`, with a plus where not negative and with all three digits: an interval reads +54.6 to +59.0."""
+    if math.isnan(value):
+        return "n/a"
+    size = abs(value)
+    digits = f"{size:#.3g}".rstrip(".") if 1e-4 <= size < 999.5 else number(size)
+    return ("−" if value < 0 else "+") + digits
 
 
 def p_text(p: float) -> str:

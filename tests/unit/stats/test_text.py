@@ -17,14 +17,20 @@ from heatdrift.stats.text import (
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.12345, "0.123"), (-2.0, "−2"), (12345.6, "12346"), (1e-7, "1e-07"), (float("nan"), "n/a")]
+    ("value", "shown"),
+    [(0.12345, "0.123"), (-2.0, "−2"), (12345.6, "12346"), (999.7, "1000"), (1e-7, "1e-07"), (float("nan"), "n/a")],
 )
 def test_number_has_three_digits_and_a_true_minus(value, shown):
     assert number(value) == shown
 
 
-def test_signed_number_shows_its_plus():
-    assert (signed(1.5), signed(-1.5), signed(float("nan"))) == ("+1.5", "−1.5", "n/a")
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.5, "+1.50"), (-54.0, "−54.0"), (58.958, "+59.0"), (99.96, "+100"), (999.7, "+1000"), (0.0, "+0"),
+     (1.2e-5, "+1.2e-05"), (float("nan"), "n/a")],
+)  # fmt: skip
+def test_signed_number_shows_its_plus_and_all_three_digits(value, shown):
+    assert signed(value) == shown
 
 
 @pytest.mark.parametrize(
