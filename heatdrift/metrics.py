@@ -39,21 +39,21 @@ PROBES: Final[tuple[Probe, ...]] = (
         title="attention entropy",
         unit="nats",
         per_head=True,
-        definition="-sum a ln a over the patches (0 ln 0 = 0), mean over images, heads, blocks",
+        definition="−Σ a ln a over the patches (0 ln 0 = 0), mean over images, heads, blocks",
     ),
     Probe(
         name="erf95",
         title="attention support (95 %)",
         unit="fraction",
         per_head=True,
-        definition="smallest k whose k largest entries of a sum to >= 0.95 - 1e-9, divided by the number of patches",
+        definition="smallest k whose k largest entries of a sum to ≥ 0.95 − 1e-9, divided by the number of patches",
     ),
     Probe(
         name="gini",
         title="attention concentration (Gini)",
         unit="0..1",
         per_head=True,
-        definition="(2 sum_j j a_(j)) / (N sum a) - (N + 1) / N, a ascending, j from 1",
+        definition="2 Σ j a(j) / (N Σ a) − (N + 1) / N with a(1) ≤ ... ≤ a(N)",
     ),
     Probe(
         name="cls_self_mass",
@@ -66,7 +66,7 @@ PROBES: Final[tuple[Probe, ...]] = (
         name="head_diversity",
         title="head diversity",
         unit="0..1",
-        definition="1 - mean over head pairs of the cosine of their maps, each averaged over the whole probe set",
+        definition="1 − mean over head pairs of the cosine of their maps, each averaged over the whole probe set",
     ),
     Probe(
         name="rollout_entropy",
@@ -115,7 +115,7 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="0..2",
         per_layer=False,
         has_base=False,
-        definition="1 - mean cosine of base and adapted image embedding",
+        definition="1 − mean cosine of base and adapted image embedding",
     ),
     Probe(
         name="weight_drift",
