@@ -12,6 +12,7 @@ from scipy import special
 
 # group_by(maintain_order=True): otherwise polars adds up in the order of its threads, and the bytes of a page change.
 CELL_KEY = ("place", "method", "lr")
+_SAME = 1e-4  # of their size: values that differ by less are rounded apart, not measured apart
 
 
 def t_intervals(values: pl.DataFrame, *, by: Sequence[str], conf_level: float) -> pl.DataFrame:
@@ -104,7 +105,7 @@ def padded_domain(
     cut = min(lows) < bottom - span or max(highs) > top + span
     bottom = max(min(bottom, *lows), bottom - span)
     top = min(max(top, *highs), top + span)
-    margin = 0.04 * ((top - bottom) or span)
+    margin = _margin(bottom, top)
     return _above(bottom - margin, floor), top + margin, cut
 
 
@@ -112,8 +113,14 @@ def padded_extent(values: pl.Series, *, floor: float | None = None) -> tuple[flo
     """Return lower and upper end of an axis that holds all `values` (at least one is not NULL), not below `floor`."""
     numbers = values.drop_nulls().to_list()
     low, high = min(numbers), max(numbers)
-    margin = 0.04 * ((high - low) or abs(high) or 1.0)
+    margin = _margin(low, high)
     return _above(low - margin, floor), high + margin
+
+
+def _margin(low: float, high: float) -> float:
+    """Return what an axis has beyond its ends: 5 % of the size of values that hardly differ, else ticks are noise."""
+    size = max(abs(low), abs(high)) or 1.0
+    return 0.04 * (high - low) if high - low > _SAME * size else 0.05 * size
 
 
 def _above(low: float, floor: float | None) -> float:

@@ -64,6 +64,17 @@ def test_an_axis_does_not_go_below_what_the_quantity_can_be():
     assert padded_extent(rows["mean"])[0] < 0
 
 
+@pytest.mark.parametrize("points", [[82.881], [82.881, 82.88095]])
+def test_one_value_stands_in_the_middle_of_an_axis_that_can_be_read(points):
+    rows = pl.DataFrame({"mean": points, "low": [None] * len(points), "high": [None] * len(points)})
+    rows = rows.cast(pl.Float64)
+    low, high, cut = padded_domain(rows, point="mean", low="low", high="high", inside=(), floor=0.0)
+    assert not cut
+    assert low == pytest.approx(82.881 - 0.05 * 82.881, rel=1e-3)
+    assert high == pytest.approx(82.881 + 0.05 * 82.881, rel=1e-3)
+    assert padded_extent(rows["mean"]) == pytest.approx((low, high))
+
+
 def test_line_ends_lie_on_the_least_squares_line():
     x, y = pl.Series([0.0, 1.0, 2.0, 4.0]), pl.Series([1.0, 3.0, 4.0, 9.0])
     fit = stats.linregress(x, y)
