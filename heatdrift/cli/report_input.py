@@ -1,6 +1,5 @@
 """What a report shows, gathered from a store and its folder: views, results, plan, attention maps, provenance."""
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -24,22 +23,6 @@ T = TypeVar("T")
 METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # modelled; the first is the study's question
 PAIR: Final = ("delta_erf95_pct", "retention_pct")
 LAYER_METRICS: Final = ("entropy", "erf95")  # tested per block and head
-PER_DATASET: Final = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
-PROVENANCE_WORDS: Final = {
-    "dirty": "uncommitted changes",
-    "diff_sha256": "SHA-256 of the uncommitted changes",
-    "backbone_sha256": "SHA-256 of the weights",
-    "preprocess": "preprocessing",
-    "data_sha256": "SHA-256 of the data",
-    "split_sha256": "SHA-256 of the split",
-    "n_train": "training images",
-    "n_val": "validation images",
-    "n_probe": "probe images",
-    "n_test": "test images",
-    "n_transfer": "transfer images",
-    "template": "prompt",
-    "select_on": "split that selected the epoch",
-}
 # Per-block and per-head values at the selected epoch only: of ten thousand runs all epochs would not fit into memory.
 _SELECTED: Final = (
     "SELECT v.* FROM {view} v JOIN runs r USING (study, cell_id) WHERE study = $study AND v.epoch = r.selected_epoch "
@@ -63,6 +46,7 @@ def gather(
     `data_dir` is the folder of the images, as in training.
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
+    from heatdrift.cli.report_provenance import provenance
     from heatdrift.report.inputs import ReportInput
     from heatdrift.stats.correlation import correlation
     from heatdrift.stats.dose import dose
@@ -123,7 +107,7 @@ def gather(
         gallery=maps,
         pictures=probe_pictures(plan, work, study, maps, data_dir) if images else {},
         protocol=_protocol(runs),
-        provenance=_provenance(runs),
+        provenance=provenance(runs),
         conf_level=conf_level,
     )
 
@@ -205,50 +189,3 @@ def _protocol(runs: "pl.DataFrame") -> str:
     """The protocol's words, for the protocol of these runs."""
     names = runs["protocol"].unique().drop_nulls().sort().to_list()
     return " ".join(PROTOCOLS.get(name, name) for name in names)
-
-
-def _provenance(runs: "pl.DataFrame") -> "dict[str, list[tuple[str, str]]]":
-    """Distinct values of every provenance column; what differs between data sets is listed under each."""
-
-    def distinct(frame: "pl.DataFrame", columns: "Sequence[str]") -> "list[tuple[str, str]]":
-        found = []
-        for column in columns:
-            values = frame[column].drop_nulls().unique().sort().to_list() if column in frame.columns else []
-            if values:
-                name = PROVENANCE_WORDS.get(column, column.replace("_", " "))
-                found.append((name, ", ".join(_as_words(v) for v in values)))
-        return found
-
-    targets = {
-        f"data set {dataset}": distinct(runs.filter(runs["dataset"] == dataset), PER_DATASET)
-        for dataset in runs["dataset"].drop_nulls().unique().sort()
-    }
-    return {
-        "code": distinct(runs, ("commit", "dirty", "diff_sha256", "origin", "packages", "python")),
-        "machine": distinct(runs, ("platform", "host", "device", "threads", "precision")),
-        "backbone": distinct(runs, ("backbone", "backbone_sha256", "preprocess")),
-        **targets,
-        "evaluation": distinct(runs, ("transfer_set", "n_transfer", "template", "select_on", "data_seed")),
-        "time": _span(runs),
-    }
-
-
-def _as_words(value: object) -> str:
-    """A value as text; a JSON object, as the packages are kept, as `name version` pairs."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = str(value)
-    if not text.startswith("{"):
-        return text
-    try:
-        return ", ".join(f"{name} {version}" for name, version in sorted(json.loads(text).items()))
-    except ValueError:
-        return text
-
-
-def _span(runs: "pl.DataFrame") -> "list[tuple[str, str]]":
-    started, finished = runs["started_at"].drop_nulls(), runs["finished_at"].drop_nulls()
-    if started.is_empty() or finished.is_empty():
-        return []
-    ends = {"first run started": started.min(), "last run finished": finished.max()}
-    return [(name, f"{str(moment)[:19]} UTC") for name, moment in ends.items()]
