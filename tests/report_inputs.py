@@ -13,30 +13,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from heatdrift.questions.base import Check
+from heatdrift.questions.correlation.result import Association, CorrelationResult
+from heatdrift.questions.dose.result import DoseResult, DoseRow
+from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
+from heatdrift.questions.interaction.result import Contrast, FixedEffect, InteractionResult, TermTest, VarianceComponent
+from heatdrift.questions.layers.result import LayerRow, LayersResult
+from heatdrift.questions.paired.result import PairedResult, PairedRow
+from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
 from heatdrift.report import ReportInput
 from heatdrift.report.gallery_choice import gallery_candidates
-from heatdrift.results import (
-    Association,
-    Check,
-    Contrast,
-    CorrelationResult,
-    DoseResult,
-    DoseRow,
-    FixedEffect,
-    FrontierCell,
-    FrontierResult,
-    InteractionResult,
-    LayerRow,
-    LayersResult,
-    MatchedRow,
-    PairedResult,
-    PairedRow,
-    PredictorRow,
-    PredictorsResult,
-    SelectionRow,
-    TermTest,
-    VarianceComponent,
-)
 
 RECORDS = Path(__file__).resolve().parents[2] / "shared" / "records" / "vitb16"
 N_LAYERS = 12

@@ -13,7 +13,7 @@ from heatdrift.errors import StatsError, UnknownNameError
 if TYPE_CHECKING:
     import polars as pl
 
-    from heatdrift.results.study_comparison import StudyComparison
+    from heatdrift.questions.compare.result import StudyComparison
 
 _SUFFIX = ".duckdb"
 _PLACE = "STUDY, PATH.duckdb or PATH.duckdb:STUDY"
@@ -43,7 +43,7 @@ def compare(
 
     Example: `heatdrift compare demo runs/other.duckdb:demo --html`
     """
-    from heatdrift.stats.study_compare import compare_studies
+    from heatdrift.questions.compare.analysis import compare_studies
 
     sides = [_side(text, store) for text in (first, second)]
     if sides[0][:2] == sides[1][:2]:
@@ -133,7 +133,7 @@ def _show(result: "StudyComparison", fmt: Format) -> None:
 
 def _write(result: "StudyComparison", out: Path | None, studies: tuple[str, str]) -> None:
     from heatdrift.cli.report import target_file, write_formats
-    from heatdrift.report.compare import compare_document
+    from heatdrift.questions.compare.section import compare_document
 
     target = target_file(out, f"{studies[0]}_against_{studies[1]}")
     write_formats(compare_document(result), ("html",), target, png=False)

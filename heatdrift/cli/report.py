@@ -77,7 +77,7 @@ def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tupl
     if html or not named:
         named.append(suffix if suffix in FORMATS and not html else "html")
     if "pdf" in named:
-        from heatdrift.report.pdf import find_browser
+        from heatdrift.report.formats.pdf import find_browser
 
         find_browser()  # before minutes are spent on the models
     return tuple(name for name in FORMATS if name in named)
@@ -104,11 +104,11 @@ def write_formats(document: "Document", formats: tuple[str, ...], target: Path, 
     """Write one document in all formats beside each other, the figures too if `png`, and the folder's index."""
     from heatdrift.report.budget import PAGE_BYTES, page_html
     from heatdrift.report.files import write_file
+    from heatdrift.report.formats.markdown import document_markdown
+    from heatdrift.report.formats.pdf import write_pdf
+    from heatdrift.report.formats.png import write_pngs
     from heatdrift.report.index import INDEX
     from heatdrift.report.index_page import write_index
-    from heatdrift.report.markdown import document_markdown
-    from heatdrift.report.pdf import write_pdf
-    from heatdrift.report.png import write_pngs
 
     pictures: dict[str, Path] = {}
     if png:

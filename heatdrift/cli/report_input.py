@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from heatdrift.cli.workspace import KeptPlan, Workspace
+    from heatdrift.questions.interaction.result import InteractionResult
     from heatdrift.report.inputs import ReportInput
-    from heatdrift.results import InteractionResult
 
 T = TypeVar("T")
 METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # modelled; the first is the study's question
@@ -47,13 +47,13 @@ def gather(
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
     from heatdrift.cli.report_provenance import provenance
+    from heatdrift.questions.correlation.analysis import correlation
+    from heatdrift.questions.dose.analysis import dose
+    from heatdrift.questions.frontier.analysis import frontier
+    from heatdrift.questions.layers.analysis import layers
+    from heatdrift.questions.paired.analysis import paired
+    from heatdrift.questions.predictors.analysis import predictors
     from heatdrift.report.inputs import ReportInput
-    from heatdrift.stats.correlation import correlation
-    from heatdrift.stats.dose import dose
-    from heatdrift.stats.frontier import frontier
-    from heatdrift.stats.layers import layers
-    from heatdrift.stats.paired import paired
-    from heatdrift.stats.predictors import predictors
     from heatdrift.store.read import View, read_view
 
     def view(name: View) -> "pl.DataFrame":
@@ -129,7 +129,7 @@ class _Attempts:
 
 def _model(runs: "pl.DataFrame", metric: str, conf_level: float) -> "InteractionResult":
     """The model with lr as a factor; where that has too many coefficients, as a line, which the result then says."""
-    from heatdrift.stats.interaction import interaction
+    from heatdrift.questions.interaction.analysis import interaction
 
     try:
         return interaction(runs, metric=metric, conf_level=conf_level)

@@ -78,7 +78,7 @@ def interaction(
     Example: `heatdrift stats interaction --metric delta_entropy_pct`
     """
     from heatdrift.cli.tables import show_interaction
-    from heatdrift.stats.interaction import interaction as fit
+    from heatdrift.questions.interaction.analysis import interaction as fit
 
     ddf_name: Literal["kenward_roger", "satterthwaite"] = ddf.value
     result = fit(
@@ -110,7 +110,7 @@ def correlation(
     Example: `heatdrift stats correlation --x delta_erf95_pct --y retention_pct`
     """
     from heatdrift.cli.tables import show_correlation
-    from heatdrift.stats.correlation import correlation as correlate
+    from heatdrift.questions.correlation.analysis import correlation as correlate
 
     result = correlate(
         selected_runs(chosen), x=x, y=y, bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level
@@ -134,7 +134,7 @@ def dose(
     Example: `heatdrift stats dose --metric retention_pct`
     """
     from heatdrift.cli.tables import show_dose
-    from heatdrift.stats.dose import dose as trend
+    from heatdrift.questions.dose.analysis import dose as trend
 
     result = trend(
         selected_runs(chosen),

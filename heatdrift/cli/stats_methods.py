@@ -32,7 +32,7 @@ def paired(
     Example: `heatdrift stats paired --metric retention_pct --metric test_acc_pct`
     """
     from heatdrift.cli.tables_methods import show_paired
-    from heatdrift.stats.paired import paired as compare
+    from heatdrift.questions.paired.analysis import paired as compare
 
     result = compare(selected_runs(chosen), metrics=metric, method_a=method_a, method_b=method_b, conf_level=conf_level)
     show_json(result) if fmt is Format.json else show_paired(result, fmt)
@@ -55,7 +55,7 @@ def layers(
     Example: `heatdrift stats layers --metric entropy`
     """
     from heatdrift.cli.tables_methods import show_layers
-    from heatdrift.stats.layers import layers as test_layers
+    from heatdrift.questions.layers.analysis import layers as test_layers
 
     runs, blocks, heads = selected_views(chosen, "layers", "heads")
     result = test_layers(
@@ -80,7 +80,7 @@ def predictors(
     Example: `heatdrift stats predictors --margin 2`
     """
     from heatdrift.cli.tables_methods import show_predictors
-    from heatdrift.stats.predictors import predictors as compare
+    from heatdrift.questions.predictors.analysis import predictors as compare
 
     runs, epochs = selected_views(chosen, "epochs")
     result = compare(runs, epochs, margin=margin, bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level)
@@ -100,7 +100,7 @@ def frontier(
     Example: `heatdrift stats frontier --dataset eurosat`
     """
     from heatdrift.cli.tables_methods import show_frontier
-    from heatdrift.stats.frontier import frontier as find
+    from heatdrift.questions.frontier.analysis import frontier as find
 
     result = find(selected_runs(chosen), bootstrap=bootstrap, seed=resampling_seed, conf_level=conf_level)
     show_json(result) if fmt is Format.json else show_frontier(result, fmt)
@@ -123,7 +123,7 @@ def power(
     Example: `heatdrift stats power --seeds 5 --metric retention_pct`
     """
     from heatdrift.cli.tables_methods import show_power
-    from heatdrift.stats.power import power as plan
+    from heatdrift.questions.power.analysis import power as plan
 
     result = plan(
         selected_runs(chosen),

@@ -8,18 +8,15 @@ import msgspec
 
 from heatdrift.cli.options import Format
 from heatdrift.cli.output import say, show_frame, show_table
-from heatdrift.results import (
-    Association,
-    CorrelationResult,
-    DoseResult,
-    FrontierResult,
-    InteractionResult,
-    LayersResult,
-    PairedResult,
-    PowerResult,
-    PredictorsResult,
-)
-from heatdrift.stats.text import family_by, percent
+from heatdrift.questions.correlation.result import Association, CorrelationResult
+from heatdrift.questions.dose.result import DoseResult
+from heatdrift.questions.frontier.result import FrontierResult
+from heatdrift.questions.interaction.result import InteractionResult
+from heatdrift.questions.layers.result import LayersResult
+from heatdrift.questions.paired.result import PairedResult
+from heatdrift.questions.power.result import PowerResult
+from heatdrift.questions.predictors.result import PredictorsResult
+from heatdrift.wording_stats import family_by, percent
 
 
 def show_interaction(result: InteractionResult, fmt: Format) -> None:

@@ -8,17 +8,12 @@ from heatdrift.cli.options import Format
 from heatdrift.cli.output import say, show_table
 from heatdrift.cli.tables import adjusted_by, columns, head, rows_as_csv
 from heatdrift.metrics import signal_title
-from heatdrift.results import (
-    FrontierResult,
-    LayerRow,
-    LayersResult,
-    PairedResult,
-    PowerResult,
-    PredictorRow,
-    PredictorsResult,
-    SelectionRow,
-)
-from heatdrift.stats.text import counted, percent
+from heatdrift.questions.frontier.result import FrontierResult
+from heatdrift.questions.layers.result import LayerRow, LayersResult
+from heatdrift.questions.paired.result import PairedResult
+from heatdrift.questions.power.result import PowerResult
+from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
+from heatdrift.wording_stats import counted, percent
 
 # Of hundreds of heads the table shows those that differ, at most this many; JSON and CSV have all.
 SHOWN_HEADS: Final = 20

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from markupsafe import Markup
 
-from heatdrift.report import wording
+from heatdrift import wording
 from heatdrift.report.theme import SHAPE_PATHS, MethodStyle
 
 Tone = Literal["caveat", "missing", "plain"]

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from heatdrift.report import wording
+from heatdrift import wording
+from heatdrift.questions.interaction.result import InteractionResult
 from heatdrift.report.inputs import ReportInput
-from heatdrift.results import InteractionResult
 
 # How the epoch was chosen at which a run is read; a reader must know it before reading an accuracy.
 SELECTION: Final = {

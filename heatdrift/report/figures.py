@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from heatdrift.report import charts, wording
+from heatdrift import wording
+from heatdrift.report import charts
 from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Panel
 from heatdrift.report.caveats import ACCURACIES
 from heatdrift.report.drawing import draw_panel

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import altair as alt
 import polars as pl
 
-from heatdrift.report import wording
+from heatdrift import wording
 from heatdrift.report.blocks import Figure, LegendEntry, Table
 from heatdrift.report.charts import layered, rows_of
 from heatdrift.report.drawing import draw_panel

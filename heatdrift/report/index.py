@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final, Literal
 
-from heatdrift.report.wording import counted
+from heatdrift.wording import counted
 
 REPORT_META: Final = "heatdrift-report"
 INDEX_META: Final = "heatdrift-index"

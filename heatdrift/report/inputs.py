@@ -13,15 +13,13 @@ import polars as pl
 
 from heatdrift.errors import ReportError
 from heatdrift.metrics import RUN_COLUMNS
-from heatdrift.results import (
-    CorrelationResult,
-    DoseResult,
-    FrontierResult,
-    InteractionResult,
-    LayersResult,
-    PairedResult,
-    PredictorsResult,
-)
+from heatdrift.questions.correlation.result import CorrelationResult
+from heatdrift.questions.dose.result import DoseResult
+from heatdrift.questions.frontier.result import FrontierResult
+from heatdrift.questions.interaction.result import InteractionResult
+from heatdrift.questions.layers.result import LayersResult
+from heatdrift.questions.paired.result import PairedResult
+from heatdrift.questions.predictors.result import PredictorsResult
 
 Maps = Mapping[str, npt.NDArray[Any]]
 

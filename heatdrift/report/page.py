@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
-from heatdrift.report import appendix, evidence, glance, overview
+from heatdrift.questions.frontier.section import frontier_section
+from heatdrift.questions.paired.section import paired_section
+from heatdrift.questions.predictors.section import predictors_section
 from heatdrift.report.blocks import Section
 from heatdrift.report.budget import page_html, trimmed
-from heatdrift.report.comparisons import paired_section
 from heatdrift.report.document import Document
 from heatdrift.report.files import write_file
-from heatdrift.report.frontier import frontier_section
-from heatdrift.report.gallery import gallery
 from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.predictors import predictors_section
-from heatdrift.report.published import published_section
+from heatdrift.report.sections import appendix, glance
+from heatdrift.report.sections import findings as overview
+from heatdrift.report.sections import measured as evidence
+from heatdrift.report.sections.gallery import gallery
+from heatdrift.report.sections.published import published_section
 from heatdrift.report.study_data import StudyData, prepare
 
 

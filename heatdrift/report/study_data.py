@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from heatdrift import wording
 from heatdrift.metrics import RUN_COLUMN
-from heatdrift.report import wording
 from heatdrift.report.caveats import ACCURACIES, selected_on
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput

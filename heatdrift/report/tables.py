@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from heatdrift.report import wording
+from heatdrift import wording
 from heatdrift.report.blocks import STORE, Table
 from heatdrift.report.theme import method_title
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from heatdrift.stats.probability import t_quantile
+from heatdrift.stats.distributions import t_quantile
 from heatdrift.stats.strata import LEAST_SEEN, leverage_root, seed_means
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.mixed import MixedFit
+from heatdrift.stats.mixed_model import MixedFit
 
 Floats = npt.NDArray[np.float64]
 

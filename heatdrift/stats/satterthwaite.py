@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.mixed import SINGULAR_RATIO, MixedFit
+from heatdrift.stats.mixed_model import SINGULAR_RATIO, MixedFit
 
 Floats = npt.NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from heatdrift.stats.probability import f_p_value, t_quantile
+from heatdrift.stats.distributions import f_p_value, t_quantile
 
 
 @dataclass(frozen=True, slots=True)

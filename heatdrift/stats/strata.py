@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.errors import StatsError
-from heatdrift.stats.probability import f_p_value
+from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.seed_test import SeedTest
 
 Floats = npt.NDArray[np.float64]

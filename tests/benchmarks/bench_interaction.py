@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from heatdrift.stats.bootstrap import parametric_bootstrap
-from heatdrift.stats.frame import largest_block, select_runs
-from heatdrift.stats.interaction import interaction
-from heatdrift.stats.mixed import fit_mixed
-from heatdrift.stats.model_building import build_model
+from heatdrift.questions.interaction.analysis import interaction
+from heatdrift.questions.interaction.building import build_model
+from heatdrift.questions.selection import largest_block, select_runs
+from heatdrift.stats.mixed_model import fit_mixed
+from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
 
 DATA = Path(__file__).resolve().parents[1] / "reference" / "r" / "sim_unbalanced_68.csv"
 METRIC = "delta_entropy_pct"

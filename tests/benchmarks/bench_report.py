@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import report_inputs
 
 from heatdrift.report.document import document_html, page_scripts
-from heatdrift.report.markdown import document_markdown
+from heatdrift.report.formats.markdown import document_markdown
 from heatdrift.report.page import report_document
 
 REPEATS = 3

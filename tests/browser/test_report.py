@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from heatdrift.report import ReportInput, write_report
+from heatdrift.report.formats.pdf import write_pdf
 from heatdrift.report.index_page import write_index
 from heatdrift.report.page import report_document
-from heatdrift.report.pdf import write_pdf
 
 pytestmark = pytest.mark.browser
 FLAGS = (

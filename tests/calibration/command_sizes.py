@@ -14,14 +14,14 @@ from conditions import DATASET, LR, LRS, METHOD, N_CELLS
 from scipy import special, stats
 from sizes import ALPHA, Sizes, rejects
 
-from heatdrift.stats import cells as cells_module
-from heatdrift.stats.cells import CellTable, bootstrap_interval, permutation_p, seed_level_p
+from heatdrift.questions.interaction.model import InteractionModel
+from heatdrift.stats import cell_correlation as cells_module
+from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
+from heatdrift.stats.cell_correlation import CellTable, bootstrap_interval, permutation_p, seed_level_p
 from heatdrift.stats.clustered import cell_indicators, seed_contrast
-from heatdrift.stats.matching import Curves, matched_difference
-from heatdrift.stats.model import InteractionModel
-from heatdrift.stats.probability import t_p_value
-from heatdrift.stats.ranking import adjusted_p, cell_scores, interval, seed_agreement_p
-from heatdrift.stats.trend import seed_trend_p, spearman, spearman_p, within_seed_test
+from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.matched_curves import Curves, matched_difference
+from heatdrift.stats.rank_scores import adjusted_p, cell_scores, interval, seed_agreement_p
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]

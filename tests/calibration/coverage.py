@@ -4,10 +4,10 @@ import numpy as np
 from conditions import RESIDUAL_SD, Condition, patterns
 from sizes import AT_HIGHEST, CONTRAST, fits_of
 
-from heatdrift.stats.bootstrap import parametric_bootstrap, percentile
-from heatdrift.stats.mixed import MixedFit, fit_mixed
-from heatdrift.stats.profile import icc_interval, variance_interval
-from heatdrift.stats.spectral import spectrum
+from heatdrift.stats.mixed_model import MixedFit, fit_mixed
+from heatdrift.stats.parametric_bootstrap import parametric_bootstrap, percentile
+from heatdrift.stats.profile_likelihood import icc_interval, variance_interval
+from heatdrift.stats.variance_ratio import spectrum
 
 LEVEL = 0.95
 STUDIES = 200

@@ -8,14 +8,14 @@ import numpy.typing as npt
 from conditions import DESIGN, LRS, with_slopes
 from scipy import special
 
+from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats.criterion import criterion
 from heatdrift.stats.design import categorical, full_factorial, log_linear
+from heatdrift.stats.homoscedasticity import cell_spread, extra_f
 from heatdrift.stats.kenward_roger import kenward_roger
-from heatdrift.stats.mixed import MixedFit, fit_many
-from heatdrift.stats.model import InteractionModel
+from heatdrift.stats.mixed_model import MixedFit, fit_many
 from heatdrift.stats.satterthwaite import satterthwaite
-from heatdrift.stats.spectral import Held, spectrum
-from heatdrift.stats.spread import cell_spread, extra_f
+from heatdrift.stats.variance_ratio import Held, spectrum
 
 Floats = npt.NDArray[np.float64]
 Sizes = dict[tuple[str, str], Floats]

@@ -17,8 +17,8 @@ from calibrate_commands import FAMILIES, GRID, LIMIT, PAGE, RESTS_ON, is_null, s
 from command_sizes import cell_table, correlation_tests, dose_p, layers_p, paired_p
 from conditions import CONDITIONS, DATASET, DESIGN, LR, LRS, METHOD, patterns
 
-from heatdrift import stats
-from heatdrift.stats.cells import seed_level_p
+import heatdrift
+from heatdrift.stats.cell_correlation import seed_level_p
 
 FEWER = {"paired_sizes": 2_000, "dose_sizes": 400, "layers_sizes": 2_000, "layers_family_sizes": 200}
 FEWER |= {"matched_sizes": 400, "correlation_sizes": 100, "predictor_sizes": 100}
@@ -46,7 +46,7 @@ def simulated(request):
 
 def test_paired_is_the_command(simulated):
     runs, model, y = simulated
-    rows = stats.paired(runs, metrics=["delta_entropy_pct"]).rows
+    rows = heatdrift.paired(runs, metrics=["delta_entropy_pct"]).rows
     for row, dataset in ((rows[0], 0), (rows[-1], None)):
         p = paired_p(model, y[:1], dataset)
         assert (row.t_p, row.wilcoxon_p, row.seed_p) == pytest.approx((p["t_p"][0], p["wilcoxon_p"][0], p["seed_p"][0]))
@@ -54,7 +54,7 @@ def test_paired_is_the_command(simulated):
 
 def test_dose_is_the_command(simulated):
     runs, model, y = simulated
-    row = stats.dose(runs, metrics=["delta_entropy_pct"]).rows[0]
+    row = heatdrift.dose(runs, metrics=["delta_entropy_pct"]).rows[0]
     p = dose_p(model, y[:1])
     assert (row.dataset, row.method) == ("a", "full_ft")
     assert (row.p, row.p_exact) == pytest.approx((p["p"][0], p["p_exact"][0]))
@@ -66,7 +66,7 @@ def test_layers_is_the_command(simulated):
     blocks = runs.select("cell_id", delta_pct="delta_entropy_pct").with_columns(
         epoch=1, layer=0, metric=pl.lit("entropy"), value=1.0, base=1.0
     )
-    rows = stats.layers(runs, blocks).rows
+    rows = heatdrift.layers(runs, blocks).rows
     p = layers_p(model, y[:1])
     assert [row.test for row in rows] == ["method"] + 4 * ["drift"]
     assert [row.p for row in rows] == pytest.approx([found[0] for found in p.values()])
@@ -74,7 +74,7 @@ def test_layers_is_the_command(simulated):
 
 def test_correlation_is_the_command(simulated):
     runs, model, (x, y) = simulated
-    result = stats.correlation(runs, x="delta_entropy_pct", y="retention_pct", bootstrap=499)
+    result = heatdrift.correlation(runs, x="delta_entropy_pct", y="retention_pct", bootstrap=499)
     table = cell_table(model, x, y)
     found = correlation_tests(table, np.random.default_rng(0))
     one = result.by_group["a/full_ft"]
@@ -93,10 +93,10 @@ def test_a_finding_needs_seeds_that_agree():
     runs, model, (x, y) = study(CONDITIONS[0])
     shared = x + 0.5 * LR[model.cells]
     linked = runs.with_columns(delta_entropy_pct=pl.Series(shared), retention_pct=pl.Series(shared + 0.1 * y))
-    assert "seed-level p" in stats.correlation(linked, x="delta_entropy_pct", y="retention_pct").findings[0]
+    assert "seed-level p" in heatdrift.correlation(linked, x="delta_entropy_pct", y="retention_pct").findings[0]
     assert seed_level_p(cell_table(model, shared, shared + 0.1 * y), np.zeros(16, dtype=np.intp)) < 0.001
     one_seed = linked.filter(pl.col("seed") == 0)
-    result = stats.correlation(one_seed, x="delta_entropy_pct", y="retention_pct")
+    result = heatdrift.correlation(one_seed, x="delta_entropy_pct", y="retention_pct")
     assert result.pooled.p_permutation < 0.05
     assert result.findings == ()
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from conditions import LR, LRS, PATTERNS, Condition, kept_runs, patterns
 from sizes import f_tail, rejects
 
+from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
-from heatdrift.stats.model import InteractionModel
 
 Floats = npt.NDArray[np.float64]
 Found = dict[tuple[str, str], float]

@@ -11,20 +11,20 @@ import msgspec
 import pytest
 from simulated_study import simulated_study
 
-from heatdrift import stats
+import heatdrift
 
 FOLDER = Path(__file__).parent / "stats"
 STUDY = simulated_study()
 RUNS = STUDY.runs
 COMMANDS = {
-    "interaction": lambda: stats.interaction(RUNS, metric="retention_pct"),
-    "correlation": lambda: stats.correlation(RUNS, x="delta_erf95_pct", y="retention_pct", bootstrap=200),
-    "dose": lambda: stats.dose(RUNS, metrics=["retention_pct", "delta_entropy_pct"]),
-    "paired": lambda: stats.paired(RUNS, metrics=["retention_pct", "test_acc_pct"]),
-    "layers": lambda: stats.layers(RUNS, STUDY.layers, STUDY.heads, metrics=["entropy"]),
-    "predictors": lambda: stats.predictors(RUNS, STUDY.epochs, bootstrap=200),
-    "frontier": lambda: stats.frontier(RUNS, bootstrap=200),
-    "power": lambda: stats.power(RUNS, metric="retention_pct", seeds=6),
+    "interaction": lambda: heatdrift.interaction(RUNS, metric="retention_pct"),
+    "correlation": lambda: heatdrift.correlation(RUNS, x="delta_erf95_pct", y="retention_pct", bootstrap=200),
+    "dose": lambda: heatdrift.dose(RUNS, metrics=["retention_pct", "delta_entropy_pct"]),
+    "paired": lambda: heatdrift.paired(RUNS, metrics=["retention_pct", "test_acc_pct"]),
+    "layers": lambda: heatdrift.layers(RUNS, STUDY.layers, STUDY.heads, metrics=["entropy"]),
+    "predictors": lambda: heatdrift.predictors(RUNS, STUDY.epochs, bootstrap=200),
+    "frontier": lambda: heatdrift.frontier(RUNS, bootstrap=200),
+    "power": lambda: heatdrift.power(RUNS, metric="retention_pct", seeds=6),
 }
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatdrift.stats.probability import t_p_value
-from heatdrift.stats.study_compare import compare_studies
+from heatdrift.questions.compare.analysis import compare_studies
+from heatdrift.stats.distributions import t_p_value
 from heatdrift.stats.two_sides import side_difference
 
 CELLS = [("eurosat", "full_ft", 1e-5), ("eurosat", "lora_r8", 1e-5), ("pets", "full_ft", 1e-4)]

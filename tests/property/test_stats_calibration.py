@@ -4,13 +4,13 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from heatdrift.stats import interaction
-from heatdrift.stats.cells import CellTable, permutation_p
+from heatdrift.questions.interaction.analysis import interaction
+from heatdrift.stats.cell_correlation import CellTable, permutation_p
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.kenward_roger import kenward_roger
-from heatdrift.stats.mixed import fit_mixed
-from heatdrift.stats.probability import f_p_value
+from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.strata import SeedStrata
 
 DESIGN = full_factorial(

@@ -5,16 +5,16 @@ import polars as pl
 import pytest
 from simulated_study import simulated_study
 
-from heatdrift import stats
+import heatdrift
 
 STUDY = simulated_study()
 COMMANDS = {
-    "dose": lambda s: stats.dose(s.runs),
-    "paired": lambda s: stats.paired(s.runs),
-    "layers": lambda s: stats.layers(s.runs, s.layers, s.heads),
-    "predictors": lambda s: stats.predictors(s.runs, s.epochs, bootstrap=100),
-    "frontier": lambda s: stats.frontier(s.runs, bootstrap=100),
-    "power": lambda s: stats.power(s.runs, metric="retention_pct", seeds=4),
+    "dose": lambda s: heatdrift.dose(s.runs),
+    "paired": lambda s: heatdrift.paired(s.runs),
+    "layers": lambda s: heatdrift.layers(s.runs, s.layers, s.heads),
+    "predictors": lambda s: heatdrift.predictors(s.runs, s.epochs, bootstrap=100),
+    "frontier": lambda s: heatdrift.frontier(s.runs, bootstrap=100),
+    "power": lambda s: heatdrift.power(s.runs, metric="retention_pct", seeds=4),
 }
 
 
@@ -50,7 +50,7 @@ def test_the_order_of_rows_changes_nothing(name, seed):
 
 def test_the_unit_of_a_metric_moves_effects_and_no_test():
     scaled = STUDY.runs.with_columns(pl.col("retention_pct") * 1000.0 + 7.0)
-    one, other = (stats.paired(r, metrics=["retention_pct"]).rows for r in (STUDY.runs, scaled))
+    one, other = (heatdrift.paired(r, metrics=["retention_pct"]).rows for r in (STUDY.runs, scaled))
     for a, b in zip(one, other, strict=True):
         assert b.difference == pytest.approx(1000 * a.difference)
         assert (b.t, b.seed_t, b.wilcoxon_p) == (
@@ -58,15 +58,15 @@ def test_the_unit_of_a_metric_moves_effects_and_no_test():
             pytest.approx(a.seed_t),
             pytest.approx(a.wilcoxon_p),
         )
-    one, other = (stats.dose(r, metrics=["retention_pct"]).rows for r in (STUDY.runs, scaled))
+    one, other = (heatdrift.dose(r, metrics=["retention_pct"]).rows for r in (STUDY.runs, scaled))
     for a, b in zip(one, other, strict=True):
         assert (b.rho, b.p_exact) == (pytest.approx(a.rho), a.p_exact)
         assert b.slope == pytest.approx(1000 * a.slope)
 
 
 def test_swapping_the_methods_swaps_the_sign():
-    one = stats.paired(STUDY.runs, metrics=["retention_pct"]).rows
-    other = stats.paired(STUDY.runs, metrics=["retention_pct"], method_a="full_ft", method_b="lora_r8").rows
+    one = heatdrift.paired(STUDY.runs, metrics=["retention_pct"]).rows
+    other = heatdrift.paired(STUDY.runs, metrics=["retention_pct"], method_a="full_ft", method_b="lora_r8").rows
     for a, b in zip(one, other, strict=True):
         assert (b.difference, b.seed_t, b.seed_p) == (
             pytest.approx(-a.difference),

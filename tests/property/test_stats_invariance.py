@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heatdrift.stats import correlation, interaction
+from heatdrift.questions.correlation.analysis import correlation
+from heatdrift.questions.interaction.analysis import interaction
 
 X, Y = "delta_entropy_pct", "retention_pct"
 

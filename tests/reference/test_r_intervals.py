@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from heatdrift.stats.bootstrap import parametric_bootstrap, percentile
 from heatdrift.stats.criterion import Grouping, criterion
 from heatdrift.stats.design import categorical, full_factorial
-from heatdrift.stats.mixed import fit_mixed
-from heatdrift.stats.profile import contrast_intervals, variance_interval
-from heatdrift.stats.spectral import spectrum
+from heatdrift.stats.mixed_model import fit_mixed
+from heatdrift.stats.parametric_bootstrap import parametric_bootstrap, percentile
+from heatdrift.stats.profile_likelihood import contrast_intervals, variance_interval
+from heatdrift.stats.variance_ratio import spectrum
 
 HERE = Path(__file__).parent
 MODELS = json.loads((HERE / "r_intervals" / "intervals.json").read_text())["models"]

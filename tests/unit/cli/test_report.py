@@ -12,8 +12,8 @@ from heatdrift.cli.compare import _told_apart
 from heatdrift.cli.main import app
 from heatdrift.cli.report import chosen_formats, target_file
 from heatdrift.errors import ReportError, StatsError, UnknownNameError
+from heatdrift.questions.interaction.analysis import interaction
 from heatdrift.report.caveats import line_caveats
-from heatdrift.stats.interaction import interaction
 
 
 def call(*arguments):
@@ -127,7 +127,7 @@ def test_a_study_is_not_compared_with_itself_or_with_none(store):
 
 def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monkeypatch, capsys):
     runs = simulated_study().runs
-    monkeypatch.setattr("heatdrift.stats.model_building.LARGEST_DESIGN", 11)
+    monkeypatch.setattr("heatdrift.questions.interaction.building.LARGEST_DESIGN", 11)
     result = report_input._model(runs, "retention_pct", 0.95)
     assert result.lr_as == "linear"
     assert "12 coefficients" in capsys.readouterr().err
@@ -136,7 +136,7 @@ def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monke
     assert "12 coefficients, one per cell" in said
     assert any(check.name == "lack_of_fit" for check in result.checks)
 
-    monkeypatch.setattr("heatdrift.stats.model_building.LARGEST_DESIGN", 7)
+    monkeypatch.setattr("heatdrift.questions.interaction.building.LARGEST_DESIGN", 7)
     with pytest.raises(StatsError, match=r"12 coefficients.*with the learning rate as a line: .* 8 coefficients"):
         report_input._model(runs, "retention_pct", 0.95)
 

@@ -10,7 +10,7 @@ from heatdrift.report import budget
 from heatdrift.report.blocks import Figure, Finding, Matrix, Table
 from heatdrift.report.budget import FINDING_SENTENCES, MAIN, STEPS, page_html, trimmed
 from heatdrift.report.document import document_html
-from heatdrift.report.markdown import document_markdown
+from heatdrift.report.formats.markdown import document_markdown
 from heatdrift.report.tables import MAX_ROWS, text_table
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 
+from heatdrift.questions.base import Check
 from heatdrift.report import ReportInput
 from heatdrift.report.caveats import (
     SELECTION,
@@ -12,7 +13,6 @@ from heatdrift.report.caveats import (
     singular_caveats,
     study_caveats,
 )
-from heatdrift.results import Check
 
 
 def test_what_a_run_says_of_its_selection_goes_before_what_its_protocol_implies(study):

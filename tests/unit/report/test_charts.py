@@ -1,11 +1,12 @@
 import polars as pl
 import pytest
 
-from heatdrift.report import charts, result_charts
+from heatdrift.questions.correlation import scatter as result_charts
+from heatdrift.questions.frontier.section import front_chart
+from heatdrift.questions.layers.section import head_chart
+from heatdrift.report import charts
 from heatdrift.report.charts import Frame
 from heatdrift.report.forest import Forest, forest_chart
-from heatdrift.report.frontier import front_chart
-from heatdrift.report.layer_tests import head_chart
 from heatdrift.report.theme import COLOUR, method_styles
 
 FRAME = Frame(styles=method_styles(["full_ft", "lora_r8"]), lrs=(1e-5, 1e-4), interval="95 % t-interval")

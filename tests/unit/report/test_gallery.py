@@ -9,8 +9,8 @@ from PIL import Image
 
 from heatdrift.report import map_images
 from heatdrift.report.blocks import Gallery, Note
-from heatdrift.report.gallery import MAX_IMAGES, gallery
 from heatdrift.report.gallery_choice import gallery_candidates
+from heatdrift.report.sections.gallery import MAX_IMAGES, gallery
 
 
 def decoded(uri):

@@ -1,7 +1,7 @@
 import re
 
 from heatdrift.report import ReportInput
-from heatdrift.report.markdown import document_markdown, escaped
+from heatdrift.report.formats.markdown import document_markdown, escaped
 from heatdrift.report.page import report_document
 
 

@@ -12,13 +12,15 @@ import polars as pl
 import pytest
 
 from heatdrift.errors import ReportError
-from heatdrift.report import ReportInput, evidence, overview, render_html, write_report
+from heatdrift.questions.interaction.result import LikelihoodRatio, MarginalMean
+from heatdrift.report import ReportInput, render_html, write_report
 from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
 from heatdrift.report.page import page_sections
+from heatdrift.report.sections import findings as overview
+from heatdrift.report.sections import measured as evidence
 from heatdrift.report.study_data import MAX_POINTS, prepare
-from heatdrift.results import LikelihoodRatio, MarginalMean
 
 MIB_2_5 = 2_500_000
 MARKUP = "<script>alert(1)</script>\"'&<b>"

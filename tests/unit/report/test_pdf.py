@@ -5,7 +5,7 @@ import pytest
 
 from heatdrift.errors import ReportError
 from heatdrift.report.document import document_html
-from heatdrift.report.pdf import find_browser, write_pdf
+from heatdrift.report.formats.pdf import find_browser, write_pdf
 
 
 def script(path, body):

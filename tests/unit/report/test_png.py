@@ -3,7 +3,7 @@ import json
 
 from PIL import Image
 
-from heatdrift.report.png import figure_spec, write_pngs
+from heatdrift.report.formats.png import figure_spec, write_pngs
 
 
 def test_one_file_per_figure(tmp_path, document):

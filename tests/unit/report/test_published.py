@@ -5,7 +5,7 @@ import pytest
 
 from heatdrift.report.blocks import Figure, Note, Table
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.published import METRICS, compared, facts, published_section, published_studies
+from heatdrift.report.sections.published import METRICS, compared, facts, published_section, published_studies
 from heatdrift.report.study_data import ON_TEST, prepare
 
 LRS = (1e-6, 5e-6, 1e-5, 5e-5)

@@ -7,16 +7,17 @@ import msgspec
 import polars as pl
 import pytest
 
-from heatdrift.report import evidence, overview
+from heatdrift.questions.frontier.section import frontier_section
+from heatdrift.questions.layers.data_sets import told
+from heatdrift.questions.layers.section import SHOWN_TABLE, layer_test_blocks
+from heatdrift.questions.paired.section import dose_blocks, paired_section
+from heatdrift.questions.predictors.section import predictors_section, signal_title
 from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
-from heatdrift.report.comparisons import dose_blocks, paired_section
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
-from heatdrift.report.frontier import frontier_section
-from heatdrift.report.layer_tests import SHOWN_TABLE, layer_test_blocks
-from heatdrift.report.layer_words import told
-from heatdrift.report.predictors import predictors_section, signal_title
+from heatdrift.report.sections import findings as overview
+from heatdrift.report.sections import measured as evidence
 from heatdrift.report.study_data import ON_TEST, prepare
-from heatdrift.report.wording import evidence_parts
+from heatdrift.wording import evidence_parts
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from heatdrift.errors import StatsError
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
 from heatdrift.stats.kenward_roger import kenward_roger
-from heatdrift.stats.mixed import fit_mixed
+from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.satterthwaite import satterthwaite
 from heatdrift.stats.strata import SeedStrata
 

@@ -1,0 +1,118 @@
+"""What two studies say about themselves, side by side: protocol, backbone, data, recipe, precision, versions."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from heatdrift.questions.caveats import TEST
+from heatdrift.questions.compare.result import StudyFact
+
+# Columns that decide results: where they differ, a difference of the studies may come from them.
+_DECIDES: Final = (
+    "protocol", "select_on", "backbone", "backbone_sha256", "precision", "epochs", "batch_size", "weight_decay",
+    "warmup_fraction", "clip_norm", "train_per_class", "data_seed", "prompt_template", "preprocess", "transfer_set",
+    "n_transfer",
+)  # fmt: skip
+_PER_DATASET: Final = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
+_PER_METHOD: Final = ("method_spec",)
+_BESIDE: Final = ("commit", "dirty", "origin", "python", "platform", "device", "threads")
+FACT_WORDS: Final = {
+    "select_on": "the split that selected epochs",
+    "data_sha256": "data set (hash)",
+    "split_sha256": "split of the data (hash)",
+    "backbone_sha256": "weights of the backbone (hash)",
+    "method_spec": "what the method trains",
+    "prompt_template": "prompt",
+    "preprocess": "preprocessing",
+    "transfer_set": "transfer set",
+    "n_transfer": "images of the transfer set",
+}
+
+
+def study_facts(a: pl.DataFrame, b: pl.DataFrame) -> tuple[StudyFact, ...]:
+    """Compare runs of two studies, those of common cells, column by column; hashes and recipes per data set or method.
+
+    What neither side says is left out.
+    """
+    facts = [_fact(name, "", a, b, decides=True) for name in _DECIDES]
+    for by, columns in (("dataset", _PER_DATASET), ("method", _PER_METHOD)):
+        for level in sorted(set(a[by].to_list()) & set(b[by].to_list())):
+            parts = (a.filter(pl.col(by) == level), b.filter(pl.col(by) == level))
+            facts += [_fact(name, str(level), *parts, decides=True) for name in columns]
+    facts += [_fact(name, "", a, b, decides=False) for name in _BESIDE]
+    facts += _package_facts(a, b)
+    return tuple(fact for fact in facts if fact.a or fact.b)
+
+
+def fact_words(fact: StudyFact) -> str:
+    """Return `split of the data (hash) of eurosat`."""
+    words = FACT_WORDS.get(fact.name, fact.name.replace("_", " "))
+    return f"{words} of {fact.of}" if fact.of else words
+
+
+def fact_caveats(facts: Sequence[StudyFact], metrics: Sequence[str]) -> list[str]:
+    """Return where the comparison is not like with like, one sentence for all that differs and one for the unknown."""
+    different = [fact for fact in facts if fact.decides and fact.same is False]
+    unknown = [fact for fact in facts if fact.decides and fact.same is None]
+    sentences = []
+    if different:
+        named = "; ".join(f"{fact_words(f)} ({_short(f.a)} against {_short(f.b)})" for f in different)
+        sentences.append(f"Not like with like: the studies differ in {named}. A difference may come from there.")
+    if any(f.name == "select_on" for f in different) and TEST in metrics:
+        sentences.append(
+            "Test accuracies are not comparable: in one study the test split selected the epochs, in the other not."
+        )
+    if unknown:
+        named = ", ".join(dict.fromkeys(fact_words(f) for f in unknown))
+        sentences.append(f"Not known on one side, so not compared: {named}.")
+    return sentences
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _fact(name: str, of: str, a: pl.DataFrame, b: pl.DataFrame, *, decides: bool) -> StudyFact:
+    found = [_distinct(side, name) for side in (a, b)]
+    shown = [_hash_text(text) if name.endswith("sha256") or name == "commit" else text for text in found]
+    same = found[0] == found[1] if all(found) else None
+    return StudyFact(name=name, of=of, a=shown[0], b=shown[1], same=same, decides=decides)
+
+
+def _distinct(runs: pl.DataFrame, column: str) -> str:
+    values = runs[column].drop_nulls().unique().sort().to_list() if column in runs.columns else []
+    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+
+
+def _hash_text(text: str) -> str:
+    return ", ".join(part[:12] for part in text.split(", ")) if text else ""
+
+
+def _package_facts(a: pl.DataFrame, b: pl.DataFrame) -> list[StudyFact]:
+    """Return a fact for each package of which both sides name a version."""
+    sides = [_packages(side) for side in (a, b)]
+    names = sorted(set(sides[0]) & set(sides[1]))
+    return [
+        StudyFact(
+            name=f"package {name}", of="", a=sides[0][name], b=sides[1][name], same=sides[0][name] == sides[1][name],
+            decides=False,
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def _packages(runs: pl.DataFrame) -> dict[str, str]:
+    """Return package -> its versions among the runs."""
+    texts = runs["packages"].drop_nulls().unique().sort().to_list() if "packages" in runs.columns else []
+    found: dict[str, set[str]] = {}
+    for text in texts:
+        try:
+            versions = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(versions, dict):
+            for name, version in versions.items():
+                found.setdefault(str(name), set()).add(str(version))
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}

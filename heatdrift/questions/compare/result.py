@@ -1,0 +1,120 @@
+"""Results that compare two studies: differences over common cells, what the studies differ in, what one side lacks."""
+
+from typing import Literal
+
+from heatdrift.questions.base import Result
+
+Pairing = Literal["paired", "unpaired", "mixed", "single"]
+
+
+class StudyDifferenceRow(Result, frozen=True, kw_only=True):
+    """Study a minus study b in one cell; ``dataset``, ``method`` and ``lr`` None = averaged over all common cells.
+
+    ``mean_a`` - ``mean_b`` = ``difference``: all three are over the same runs, ``n_a`` of a and ``n_b`` of b;
+    ``unused_a`` and ``unused_b`` runs measured the metric but have no partner in a paired cell.
+
+    ``how``: "paired" = differences of runs of one seed, interval from their spread over seeds; "unpaired" = independent
+    seeds, Welch's interval of two means; "mixed" (averages) = some cells are paired, some not; "single" = too few runs
+    for an interval (NaN -> null). ``n_seeds_a``, ``n_seeds_b``: seeds of the runs used; ``n_seeds``: seeds run on both
+    sides that were paired (unpaired, single: the smaller side). ``n_pairs``: pairs of runs. ``p_holm`` adjusts over the
+    rows of the same kind (cells or averages).
+    """
+
+    metric: str
+    unit: str
+    backbone: str | None
+    dataset: str | None
+    method: str | None
+    lr: float | None
+    how: Pairing
+    n_cells: int
+    n_seeds: int
+    n_a: int
+    n_b: int
+    n_pairs: int
+    n_seeds_a: int
+    n_seeds_b: int
+    unused_a: int
+    unused_b: int
+    mean_a: float
+    mean_b: float
+    difference: float
+    se: float
+    df: float
+    t: float
+    p: float
+    p_holm: float
+    ci_low: float
+    ci_high: float
+
+    @property
+    def used(self) -> str:
+        """What the row rests on: `4 pairs`, or the runs of a and of b, `4 + 3 runs`."""
+        if self.n_pairs == self.n_a == self.n_b:
+            return f"{self.n_pairs} pair{'' if self.n_pairs == 1 else 's'}"
+        return f"{self.n_a} + {self.n_b} runs"
+
+    @property
+    def unused(self) -> str:
+        """Runs of a and of b without a partner, `1 + 0`; empty where there are none."""
+        return f"{self.unused_a} + {self.unused_b}" if self.unused_a or self.unused_b else ""
+
+
+class StudyFact(Result, frozen=True, kw_only=True):
+    """One thing that both studies say about their common cells; ``same`` None = at least one does not say it."""
+
+    name: str
+    of: str
+    a: str
+    b: str
+    same: bool | None
+    decides: bool
+
+
+class StudyPairing(Result, frozen=True, kw_only=True):
+    """Cells in which equal seeds are pairs, or are not, for one reason; `sentence` says all of it."""
+
+    paired: bool
+    why: str
+    sentence: str
+    n_cells: int
+    n_pairs: int
+
+
+class StudyCell(Result, frozen=True, kw_only=True):
+    """A cell with finished runs on one side only."""
+
+    backbone: str | None
+    dataset: str
+    method: str
+    lr: float
+    n_seeds: int
+
+
+class StudyComparison(Result, frozen=True, kw_only=True):
+    """Two studies side by side; every difference is study a - study b.
+
+    ``matched_on`` names the columns that make two cells one. ``caveats`` say where a comparison is not like with like.
+    ``pairing`` says in how many cells equal seeds are pairs and why; ``n_pairs`` counts these pairs, ``n_same_runs``
+    those of them that are one run, held by both. ``missing_a`` are cells that only b has, ``missing_b`` cells that only
+    a has.
+    """
+
+    study_a: str
+    study_b: str
+    matched_on: tuple[str, ...]
+    n_runs_a: int
+    n_runs_b: int
+    n_cells: int
+    n_pairs: int
+    n_same_runs: int
+    conf_level: float
+    method: str
+    pairing: tuple[StudyPairing, ...]
+    rows: tuple[StudyDifferenceRow, ...]
+    facts: tuple[StudyFact, ...]
+    caveats: tuple[str, ...]
+    missing_a: tuple[StudyCell, ...]
+    missing_b: tuple[StudyCell, ...]
+    findings: tuple[str, ...]
+    left_out: tuple[str, ...]

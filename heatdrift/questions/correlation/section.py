@@ -1,0 +1,143 @@
+"""A correlation drawn with its groups and its pooled line, so named, and its table."""
+
+import polars as pl
+
+from heatdrift import wording
+from heatdrift.questions.correlation import scatter as result_charts
+from heatdrift.questions.correlation.result import Association, CorrelationResult
+from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Table
+from heatdrift.report.drawing import draw_panel
+from heatdrift.report.figures import method_legend
+from heatdrift.report.study_data import FLOOR, StudyData, has_values
+from heatdrift.report.summaries import line_ends, padded_extent
+from heatdrift.report.tables import text_table
+from heatdrift.report.theme import method_title
+
+POOLED_WARNING = "pooled over groups"
+SPOKEN = 12  # groups that a text alternative names
+
+
+def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
+    """Return y against x with a line per group and the pooled line, one panel per place, and their table."""
+    title = f"{wording.capital(data.metric_title(result.y))} against {data.metric_title(result.x)}"
+    table = association_table(result, data)
+    absent = [m for m in (result.x, result.y) if not has_values(data.runs, m)]
+    if absent:
+        names = wording.listed([data.axis_title(m) for m in absent])
+        return (
+            Note(text=f"No scatter of {title}. Not measured: {names}.", tone="missing"),
+            table,
+        )
+    pairs = data.runs.drop_nulls([result.x, result.y])
+    if pairs.is_empty():
+        return (Note(text=f"No scatter of {title}: no run has both values.", tone="missing"), table)
+    every = sorted(pairs["place"].unique().to_list())
+    places = [place for place in every if place in data.drawn] or every[:1]
+    left_out = f" Drawn: {len(places)} of {len(every)} data sets." if len(places) < len(every) else ""
+    name = f"{figure_id}-lines"
+    data.datasets[name] = _lines(result, data)
+    a = result.pooled
+    panels = []
+    for i, place in enumerate(places, start=1):
+        chart = result_charts.correlation(
+            data.frame,
+            place=place,
+            others=[other for other in places if other != place],
+            x=result.x,
+            y=result.y,
+            titles=(data.axis_title(result.x), data.axis_title(result.y)),
+            domains=(
+                padded_extent(pairs[result.x], floor=FLOOR.get(result.x)),
+                padded_extent(pairs[result.y], floor=FLOOR.get(result.y)),
+            ),
+            pooled="pooled",
+            rising=not a.pearson < 0,
+            lines=name,
+            points="runs",
+        )
+        panels.append(draw_panel(f"{figure_id}-{i}", place, chart, data.datasets))
+    lines = (
+        LegendEntry(
+            label=f"pooled line over all groups (r = {wording.number(a.pearson, 2)}, n = {a.n})",
+            colour="var(--ink)",
+            look="dashes",
+        ),
+        *(
+            (LegendEntry(label="runs of the other panels", colour="var(--ghost)", look="swatch"),)
+            if len(panels) > 1
+            else ()
+        ),
+    )
+    figure = Figure(
+        figure_id=figure_id,
+        title=title,
+        caption=("Each point is one run" if data.single_runs else "Each point is one cell, the mean of its seeds")
+        + " at the selected epoch. Solid lines are least squares within a group (data set and method); the dashed "
+        "line is least squares over all runs and mixes differences between groups with what happens inside them."
+        + left_out,
+        alternative=f"Scatter of {title}: {_spoken(result)}.",
+        panels=tuple(panels),
+        legend=(*method_legend(data), *lines),
+        table=table,
+        columns=2,
+    )
+    return (figure,)
+
+
+def _lines(result: CorrelationResult, data: StudyData) -> pl.DataFrame:
+    """Two ends of the least-squares line of each group and of all runs together."""
+    runs = data.runs
+    parts = []
+    for (place, method), group in runs.group_by("place", "method", maintain_order=True):
+        ends = line_ends(group[result.x], group[result.y])
+        if ends is not None:
+            parts.append(ends.with_columns(kind=pl.lit("group"), place=pl.lit(str(place)), method=pl.lit(str(method))))
+    ends = line_ends(runs[result.x], runs[result.y])
+    if ends is not None:
+        parts.append(ends.with_columns(kind=pl.lit("pooled"), place=pl.lit(""), method=pl.lit("")))
+    schema = {"x": pl.Float64, "y": pl.Float64, "kind": pl.String, "place": pl.String, "method": pl.String}
+    lines = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    return lines.with_columns(end=pl.int_range(pl.len()) % 2)
+
+
+def _spoken(result: CorrelationResult) -> str:
+    """Return the coefficients as one sentence without its full stop."""
+    pooled = f"pooled r = {wording.number(result.pooled.pearson, 2)} over {wording.counted(result.pooled.n, 'run')}"
+    groups = [f"within {group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items()]
+    if len(groups) > SPOKEN:
+        below = sum(a.pearson < 0 for a in result.by_group.values())
+        groups = [f"within groups below 0 in {below} of {len(groups)}, in the table below"]
+    return "; ".join([pooled, *groups])
+
+
+def association_table(result: CorrelationResult, data: StudyData) -> Table:
+    """Return the association pooled, within data set, within group, repeated-measures and partial, one row each."""
+    rows = [_association("all runs", POOLED_WARNING, result.pooled)]
+    rows += [_association(name, "within data set", a) for name, a in result.by_dataset.items()]
+    rows += [_association(group_label(name), "within group", a) for name, a in result.by_group.items()]
+    if result.rmcorr is not None:
+        rows.append(_association("all runs", "repeated measures", result.rmcorr))
+    if result.partial is not None:
+        rows.append(_association("all runs", "partial, given learning rate", result.partial))
+    level = wording.percent(result.pooled.conf_level)
+    resampled = f", B = {result.bootstrap:,}, seed {result.bootstrap_seed}"
+    caption = (
+        f"{wording.capital(data.metric_title(result.x))} and {data.metric_title(result.y)}. "
+        f"Intervals: {result.pooled.ci_method}{'' if 'B =' in result.pooled.ci_method else resampled}. "
+        f"p of all runs: {result.pooled.permutation}. "
+        f"{wording.counted(result.n_dropped, 'run')} left out for want of a value."
+    )
+    heads = ("runs", "what", "n", "cells", "Pearson r", f"{level} interval", "Spearman ρ", "p (permutation)")
+    command = f"heatdrift stats correlation --x {result.x} --y {result.y} --format json"
+    return text_table(caption, heads, rows, text_columns=2, command=command)
+
+
+def _association(name: str, what: str, a: Association) -> tuple[str, ...]:
+    values = (wording.number(a.pearson, 2), wording.interval(a.ci_low, a.ci_high), wording.number(a.spearman, 2))
+    return (name, what, str(a.n), str(a.n_cells), *values, wording.p_value(a.p_permutation))
+
+
+def group_label(name: str) -> str:
+    """Return `eurosat · Full FT` for the group `eurosat/full_ft`."""
+    dataset, _, method = name.rpartition("/")
+    return f"{dataset} · {method_title(method)}" if dataset else name

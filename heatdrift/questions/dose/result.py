@@ -1,0 +1,48 @@
+"""Results of ``stats dose``: trends over learning rates."""
+
+from heatdrift.questions.base import Result
+
+
+class DoseRow(Result, frozen=True, kw_only=True):
+    """Trend of a metric over learning rates in one group; ``dataset`` None where there is one only.
+
+    ``rho`` is Spearman's over runs, ``p`` its usual t approximation, ``p_exact`` permutes lr labels within seed (two
+    sided; how, in ``p_method``; ``p_smallest`` is the smallest p that these counts of lrs and seeds allow). ``slope``
+    is the change per tenfold learning rate with its seed-level interval. ``monotone``: whether the means of the
+    learning rates only rise or only fall. ``seed_trend_p``: Student's t over seeds of the correlation with the rank of
+    the learning rate within a seed; NaN with one seed or two learning rates. A finding needs it below .05, too.
+    """
+
+    dataset: str | None
+    method: str
+    metric: str
+    unit: str
+    n: int
+    n_lrs: int
+    n_seeds: int
+    rho: float
+    p: float
+    p_exact: float
+    p_exact_holm: float
+    p_method: str
+    p_smallest: float
+    slope: float
+    ci_low: float
+    ci_high: float
+    monotone: bool
+    seed_trend_p: float = float("nan")
+
+
+class DoseResult(Result, frozen=True, kw_only=True):
+    """Trends of all groups and metrics; Holm over ``rows``."""
+
+    datasets: tuple[str, ...]
+    n_runs: int
+    n_dropped: int
+    conf_level: float
+    method: str
+    rows: tuple[DoseRow, ...]
+    findings: tuple[str, ...]
+    left_out: tuple[str, ...]
+    study: str | None = None
+    caveats: tuple[str, ...] = ()

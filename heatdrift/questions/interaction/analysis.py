@@ -1,0 +1,163 @@
+"""stats interaction: the mixed model of one metric against lr x method x dataset, its headline test and checks."""
+
+from collections.abc import Sequence
+from typing import Final, get_args
+
+import numpy as np
+import polars as pl
+
+from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.questions.caveats import run_caveats, shown_column
+from heatdrift.questions.interaction.building import build_model
+from heatdrift.questions.interaction.checks import assumption_checks
+from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts, method_effects
+from heatdrift.questions.interaction.findings import interaction_findings
+from heatdrift.questions.interaction.intervals import IntervalKind, with_intervals
+from heatdrift.questions.interaction.model import InteractionModel
+from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
+from heatdrift.questions.interaction.seed_level_contrasts import twin_check
+from heatdrift.questions.interaction.sensitivity import sensitivity_checks
+from heatdrift.questions.interaction.variance_tests import variance_tests
+from heatdrift.questions.selection import largest_block, select_runs, study_name
+from heatdrift.stats.design import LrCoding
+from heatdrift.stats.distributions import t_p_value
+
+_RESIDUAL: Final = "Residual"
+_METHOD: Final = (
+    "linear mixed model by REML, type III tests; headline: seed-level tests of terms (strata), findings by p_box with "
+    "Holm over terms; contrasts method_a - method_b: df {ddf}, intervals {intervals}, Holm over rows"
+)
+
+
+def interaction(
+    runs: pl.DataFrame,
+    *,
+    metric: str,
+    lr_as: LrCoding = "factor",
+    random: str = "seed",
+    ddf: DdfMethod = "kenward_roger",
+    conf_level: float = 0.95,
+    study_lrs: Sequence[float] | None = None,
+    intervals: IntervalKind = "wald",
+    bootstrap: int = 2_000,
+    bootstrap_seed: int = 0,
+) -> InteractionResult:
+    """Fit and test one metric over the largest complete lr x method block of the finished runs.
+
+    Parameters
+    ----------
+    runs : rows of the view ``runs``, of one study, protocol and backbone; rows of every status are welcome and counted.
+    metric : a numeric result column of ``runs``.
+    lr_as : learning rate as a factor, a line or a quadratic in centred log10(lr).
+    random : random intercepts: 'seed', 'seed + seed:method', 'seed + seed:dataset' or 'dataset:seed'. The seed-level
+        tests do not depend on it.
+    ddf : how contrasts are tested. Term tests are always given three ways.
+    conf_level : of all intervals, in (0, 1).
+    study_lrs : learning rates whose mean log10 is the zero of a numeric lr; default: all in `runs`, finished or not.
+    intervals : of coefficients, contrasts and variances (``intervals.py``): Wald, profile likelihood or bootstrap.
+    bootstrap, bootstrap_seed : refits of the parametric bootstrap, and the seed of its generator.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown metric, random part, lr coding or df method.
+    StatsError
+        The runs cannot answer the question (see ``frame.py`` and ``model_building.py``).
+    """
+    column = shown_column(metric, runs)
+    _check_choice("lr coding", lr_as, get_args(LrCoding))
+    _check_choice("df method", ddf, get_args(DdfMethod))
+    _check_choice("kind of interval", intervals, get_args(IntervalKind))
+    if bootstrap < 100:
+        raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
+    if not 0.0 < conf_level < 1.0:
+        raise StatsError(f"the confidence level must lie between 0 and 1, got {conf_level:g}", hint="for example 0.95")
+    selection = largest_block(select_runs(runs, [metric]))
+    lrs = sorted(set(runs["lr"].drop_nulls().to_list())) if study_lrs is None else list(study_lrs)
+    model = build_model(selection, metric=metric, lr_as=lr_as, random=random, study_lrs=lrs)
+    fit = model.fit
+    tests = model.term_tests()
+    effects = method_effects(model, conf_level=conf_level)
+    shown = with_intervals(
+        model,
+        fixed=_fixed_effects(model),
+        contrasts=method_contrasts(model, ddf=ddf, conf_level=conf_level),
+        random=_components(model),
+        kind=intervals,
+        level=conf_level,
+        draws=bootstrap,
+        seed=bootstrap_seed,
+    )
+    robust = method_contrasts(model, ddf="strata", conf_level=conf_level)
+    explained = float(np.var(fit.x @ fit.beta, ddof=1))
+    grouped = float(np.sum(fit.variances))
+    total = explained + grouped + fit.residual_variance
+    fixed_part = " * ".join(f.name for f in model.design.factors)
+    random_part = " + ".join(f"(1 | {g.name})" for g in model.groupings)
+    checks = (*assumption_checks(model, tests), twin_check(shown.contrasts, robust), *sensitivity_checks(model))
+    return InteractionResult(
+        study=study_name(runs),
+        selection=selection.described(),
+        method=_METHOD.format(ddf=ddf, intervals=intervals),
+        metric=metric,
+        unit=column.unit,
+        n_runs=model.y.size,
+        n_seeds=len(model.seed_names),
+        n_cells=model.design.grid.shape[0],
+        balanced=model.balanced,
+        formula=f"{metric} ~ {fixed_part} + {random_part}",
+        random_terms=model.random,
+        lr_as=lr_as,
+        conf_level=conf_level,
+        reml_loglik=fit.loglik,
+        ml_loglik=model.ml_fit.loglik,
+        singular=fit.singular,
+        icc=grouped / (grouped + fit.residual_variance),
+        r2_marginal=explained / total,
+        r2_conditional=(explained + grouped) / total,
+        random=shown.random,
+        fixed=shown.fixed,
+        tests=tests,
+        contrasts=shown.contrasts,
+        checks=checks,
+        left_out=selection.left_out,
+        n_dropped=selection.n_dropped,
+        findings=interaction_findings(model, column, effects, conf_level, checks),
+        marginal_means=marginal_means(model, ddf=ddf, conf_level=conf_level),
+        method_effects=effects,
+        likelihood_ratio=model.likelihood_ratios(),
+        variance_tests=variance_tests(model),
+        robust_contrasts=robust,
+        icc_ci_low=shown.icc[0],
+        icc_ci_high=shown.icc[1],
+        icc_ci_method=shown.icc_method,
+        intervals=intervals,
+        interval_method=shown.method,
+        bootstrap=bootstrap if intervals == "bootstrap" else None,
+        bootstrap_seed=bootstrap_seed if intervals == "bootstrap" else None,
+        caveats=run_caveats(runs, [metric]),
+    )
+
+
+def _check_choice(kind: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UnknownNameError(kind, value, known)
+
+
+def _components(model: InteractionModel) -> tuple[VarianceComponent, ...]:
+    fit = model.fit
+    named = [
+        *zip((g.name for g in fit.groupings), fit.variances.tolist(), strict=True),
+        (_RESIDUAL, fit.residual_variance),
+    ]
+    return tuple(VarianceComponent(group=name, variance=v, sd=float(np.sqrt(v))) for name, v in named)
+
+
+def _fixed_effects(model: InteractionModel) -> tuple[FixedEffect, ...]:
+    """Coefficients in treatment coding with Satterthwaite df, as lmerTest's summary prints them."""
+    rows = []
+    for i, name in enumerate(model.design.columns):
+        estimate, se, df = model.satterthwaite.contrast(np.eye(len(model.design.columns))[i])
+        t = estimate / se
+        rows.append(FixedEffect(term=name, estimate=estimate, se=se, df=df, t=t, p=t_p_value(t, df)))
+    return tuple(rows)

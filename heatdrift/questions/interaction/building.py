@@ -1,0 +1,106 @@
+"""From the selected runs to the model of one interaction analysis: factors, design, random intercepts, refusals."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
+from heatdrift.questions.interaction.model import InteractionModel
+from heatdrift.questions.selection import Selection
+from heatdrift.stats.criterion import Grouping
+from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
+
+RANDOM_TERMS: Final = ("seed", "seed + seed:method", "seed + seed:dataset", "dataset:seed")
+POLY_DEGREE: Final = 2
+LARGEST_DESIGN: Final = 400  # coefficients: the work grows with their square, the memory of some tests with the cube
+
+
+def build_model(
+    selection: Selection, *, metric: str, lr_as: LrCoding, random: str, study_lrs: Sequence[float]
+) -> InteractionModel:
+    """Build the full factorial model of the factors that vary in `selection` (lr, method, dataset in this order).
+
+    Raises
+    ------
+    StatsError
+        Fewer than two seeds, nothing varies, a constant response, no variation between seeds, or too few runs.
+    """
+    frame = selection.frame
+    y = frame[metric].to_numpy().astype(float)
+    seed_names = tuple(int(s) for s in selection.levels("seed"))
+    if len(seed_names) < 2:
+        raise StatsError(
+            f"all {y.size} usable runs have seed {seed_names[0]}: without a second seed there is no error term",
+            hint="train more seeds of the study: heatdrift train --all",
+        )
+    if np.ptp(y) == 0.0:
+        raise StatsError(
+            f"{metric} is {y[0]:g} in all {y.size} runs: there is nothing to explain", hint="choose another --metric"
+        )
+    lrs = [float(lr) for lr in selection.levels("lr")]
+    factors: list[Factor] = []
+    if len(lrs) > 1:
+        degree = {"linear": 1, "poly": POLY_DEGREE}
+        factors.append(
+            categorical("lr", lrs) if lr_as == "factor" else log_linear(lrs, study_lrs, degree=degree[lr_as])
+        )
+    factors += [categorical(name, found) for name in ("method", "dataset") if len(found := selection.levels(name)) > 1]
+    if not factors:
+        raise StatsError(
+            "the usable runs have one learning rate, one method and one data set: there is no effect to test",
+            hint="widen the selection (--dataset, --method, --lr)",
+        )
+    n_columns = prod(len(f.labels) + 1 for f in factors)
+    if n_columns > LARGEST_DESIGN:
+        raise LargeDesignError(
+            f"the model would have {n_columns} coefficients, of which {LARGEST_DESIGN} can be tested in sensible time",
+            hint="choose fewer data sets or methods (--dataset, --method), or use --lr-as linear",
+        )
+    design = full_factorial(factors)
+    cells = design.cells({f.name: frame[f.name].to_list() for f in factors})
+    x = design.grid[cells]
+    groupings = _groupings(frame, random)
+    if y.size < x.shape[1] + len(groupings) + 1:
+        raise StatsError(
+            f"{y.size} runs cannot estimate {x.shape[1]} coefficients and {len(groupings) + 1} variances",
+            hint="train more seeds, or --lr-as linear for a smaller model",
+        )
+    left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    if left @ left <= 1e-24 * (y @ y):
+        raise StatsError(
+            f"{metric} does not vary between the seeds of a cell, so there is no error to test against",
+            hint="choose another --metric",
+        )
+    codes = np.searchsorted(np.array(seed_names), frame["seed"].to_numpy())
+    return InteractionModel(
+        y=y,
+        design=design,
+        cells=cells,
+        seeds=codes,
+        seed_names=seed_names,
+        lrs=tuple(lrs),
+        random=" + ".join(g.name for g in groupings),
+        groupings=groupings,
+    )
+
+
+def _groupings(frame: pl.DataFrame, random: str) -> tuple[Grouping, ...]:
+    """Random intercepts named by `random`, e.g. 'seed + seed:method'."""
+    normal = " + ".join(part.strip() for part in random.split("+"))
+    if normal not in RANDOM_TERMS:
+        raise UnknownNameError("random part", random, RANDOM_TERMS)
+    groupings = []
+    for name in normal.split(" + "):
+        columns = name.split(":")
+        for column in columns:
+            if column != "seed" and frame[column].n_unique() < 2:
+                raise StatsError(
+                    f"random part {name}: there is one {column} only, so it cannot be told from seed",
+                    hint="use --random seed",
+                )
+        keys = frame.select(pl.struct(columns).rank("dense").alias("code"))["code"].to_numpy()
+        groupings.append(Grouping(name=name, codes=(keys - 1).astype(np.intp)))
+    return tuple(groupings)

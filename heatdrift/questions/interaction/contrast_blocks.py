@@ -1,0 +1,147 @@
+"""Figures and tables of an interaction model: contrasts of methods with their intervals, and marginal means."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from heatdrift import wording
+from heatdrift.questions.interaction.result import Contrast, InteractionResult
+from heatdrift.report.blocks import Block, Note, Table
+from heatdrift.report.forest import Forest, forest_figure, level_words
+from heatdrift.report.study_data import StudyData
+from heatdrift.report.tables import text_table
+from heatdrift.report.theme import method_title
+
+MODEL = "model"
+SEEDS = "seed level, this row's own spread"
+
+
+def pair_label(row: Contrast) -> str:
+    """Return `LoRA r=8 − Full FT`."""
+    return f"{method_title(row.method_a)} {wording.MINUS} {method_title(row.method_b)}"
+
+
+def contrast_label(row: Contrast) -> str:
+    """Return `LoRA r=8 − Full FT, 1e-5`."""
+    return f"{pair_label(row)}, {'all learning rates' if row.lr is None else wording.learning_rate(row.lr)}"
+
+
+def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
+    """Return the contrasts of an interaction model with their intervals, one panel per data set.
+
+    Beside the model's interval stands, where the result has it, the one of each contrast against its own spread over
+    seeds: where they differ, the model's variance is not that of the cell.
+    """
+    name = data.metric_title(result.metric)
+    pairs = {(c.method_a, c.method_b) for c in result.contrasts}
+    pair = pair_label(result.contrasts[0]) if len(pairs) == 1 else ""
+    only = data.places[0] if len(data.places) == 1 else "all data sets"
+    kinds = (MODEL, SEEDS) if result.robust_contrasts else (MODEL,)
+    listed = [(MODEL, c) for c in result.contrasts] + [(SEEDS, c) for c in result.robust_contrasts]
+    rows = pl.DataFrame(
+        [
+            {
+                "panel": c.dataset or only,
+                "row": wording.learning_rate(c.lr) if pair else contrast_label(c),
+                "kind": kind,
+                "estimate": c.estimate,
+                "ci_low": c.ci_low,
+                "ci_high": c.ci_high,
+                "n": result.n_runs,
+                "df": c.df,
+                "p_holm": c.p_holm,
+            }
+            for kind, c in listed
+        ],
+        infer_schema_length=None,
+    )
+    if rows.is_empty():
+        return (Note(text="The model has no contrasts of two methods.", tone="missing"),)
+    level = level_words(result.conf_level)
+    axis = (pair or "difference of methods", name, f"({result.unit}), {level}")
+    forest = Forest(
+        rows=rows,
+        axes=dict.fromkeys(rows["panel"].unique().to_list(), axis),
+        kinds=kinds,
+        beside=len(kinds) > 1,
+        n_means="runs in the model",
+        extras={"df": "df", "p_holm": "p (Holm)"},
+        shared=True,
+        label_limit=170 if pair else 260,
+    )
+    title = f"Difference of {name} between methods"
+    seed_level = " The table has the seed-level test of each row too." if result.robust_contrasts else ""
+    figure = forest_figure(
+        forest, data, figure_id,
+        title=f"{title} at each learning rate",
+        caption=f"Contrasts of the model with {level}s that are not adjusted for the number of rows; the table gives "
+        f"p-values with and without Holm's adjustment over all rows.{seed_level}",
+        alternative=f"{title} with intervals, one row per learning rate, one panel per data set.",
+        table=contrast_table(result, result.contrasts, f"Contrasts of {name}"),
+    )  # fmt: skip
+    return (figure or Note(text="The contrasts of this model have no estimate.", tone="missing"),)
+
+
+def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], caption: str) -> Table:
+    """Return differences of methods from a model, one row each, beside their seed-level twins where there are any.
+
+    p-values adjusted over the rows of this table stand in a column that says over how many; one row needs none.
+    """
+    twins = {(c.dataset, c.lr, c.method_a, c.method_b): c for c in result.robust_contrasts}
+    beside = [twins.get((c.dataset, c.lr, c.method_a, c.method_b)) for c in contrasts]
+    rows: list[tuple[str, ...]] = [
+        (
+            c.dataset or "all", contrast_label(c), wording.number(c.estimate), wording.number(c.se),
+            wording.interval(c.ci_low, c.ci_high), wording.degrees(c.df), c.df_method.replace("_", "-"),
+            wording.number(c.t), wording.p_value(c.p), wording.p_value(c.p_holm),
+        )
+        for c in contrasts
+    ]  # fmt: skip
+    level = wording.percent(result.conf_level)
+    heads: tuple[str, ...] = (
+        "data set", "contrast", f"estimate ({result.unit})", "SE", f"{level} interval", "df", "method of df", "t", "p",
+        wording.holm_head(c.p for c in contrasts),
+    )  # fmt: skip
+    if len(contrasts) == 1:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    if any(beside):
+        family = wording.holm_head(twin.p for twin in beside if twin is not None)
+        heads += (f"seed-level {level} interval", "seed-level df", f"seed-level {family}")
+        rows = [(*row, *_seed_level(twin)) for row, twin in zip(rows, beside, strict=True)]
+    return text_table(
+        caption, heads, rows, text_columns=2, command=model_command(result), p=[c.p_holm for c in contrasts]
+    )
+
+
+def model_command(result: InteractionResult) -> str:
+    """Return the command that prints this model whole."""
+    coding = "" if result.lr_as == "factor" else f" --lr-as {result.lr_as}"
+    return f"heatdrift stats interaction --metric {result.metric}{coding} --format json"
+
+
+def _seed_level(twin: Contrast | None) -> tuple[str, str, str]:
+    """Return interval, df and p of the contrast tested against its own spread over seeds."""
+    if twin is None:
+        return (wording.NOT_MEASURED,) * 3
+    return wording.interval(twin.ci_low, twin.ci_high), wording.degrees(twin.df), wording.p_value(twin.p_holm)
+
+
+def means_table(result: InteractionResult, name: str) -> Table:
+    """Return the model's marginal mean of every cell, folded."""
+    rows = [
+        (
+            m.dataset or wording.NOT_MEASURED,
+            wording.NOT_MEASURED if m.method is None else method_title(m.method),
+            wording.learning_rate(m.lr),
+            wording.number(m.mean),
+            wording.number(m.se),
+            wording.interval(m.ci_low, m.ci_high),
+            wording.degrees(m.df),
+        )
+        for m in result.marginal_means
+    ]
+    level = wording.percent(result.conf_level)
+    heads = ("data set", "method", "learning rate", f"mean ({result.unit})", "SE", f"{level} interval", "df")
+    table = text_table(f"Marginal means of {name}", heads, rows, text_columns=3, command=model_command(result))
+    return replace(table, folded=True)

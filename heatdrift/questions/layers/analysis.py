@@ -1,0 +1,194 @@
+"""stats layers: where in the network two methods differ, and where attention drifted at all.
+
+Every block, head and probe is a response on one shared design, so the whole family costs two matrix products
+(``clustered.py``). Hundreds of tests are only worth reading with the false discovery rate controlled:
+Benjamini-Hochberg (valid under independence or positive dependence) and Benjamini-Yekutieli (under any dependence).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from msgspec.structs import replace
+
+from heatdrift.errors import StatsError
+from heatdrift.metrics import PROBE
+from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.choice import ALPHA, PAIR, check_level, check_pair, codes, shown_dataset
+from heatdrift.questions.layers.findings import layer_findings
+from heatdrift.questions.layers.responses import LAYER_METRICS, Responses, block_responses, probe_of, refuse_unmeasured
+from heatdrift.questions.layers.result import LayerRow, LayersResult
+from heatdrift.questions.selection import FACTORS, largest_block, select_runs, study_name
+from heatdrift.stats.clustered import SeedContrast, cell_indicators, seed_contrast
+from heatdrift.wording_stats import difference_unit
+
+Floats = npt.NDArray[np.float64]
+
+_METHOD: Final = (
+    "one response per block, head and probe, taken at the selected epoch: drift in % of base where the probe has a "
+    "base "
+    "value, else the value. Cell means, seed-level t tests (CR2, Satterthwaite df; balanced: df = S - 1). Test "
+    "'method': {a} - {b}, equal weight to every lr and data set; 'drift': mean of a group against 0. p_bh, p_by: "
+    "Benjamini-Hochberg and -Yekutieli over all rows of the same test and metric, blocks and heads apart"
+)
+
+
+def layers(
+    runs: pl.DataFrame,
+    blocks: pl.DataFrame,
+    heads: pl.DataFrame | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    method_a: str = PAIR[0],
+    method_b: str = PAIR[1],
+    conf_level: float = 0.95,
+) -> LayersResult:
+    """Test every block and head at the selected epoch.
+
+    Parameters
+    ----------
+    runs : rows of the view ``runs`` of one study, protocol and backbone. blocks, heads : rows of the views ``layers``
+        and ``heads`` of (at least) these runs; heads may be absent or empty.
+    metrics : per-block probes ('entropy', or its drift 'delta_entropy_pct'); None = all that were measured.
+    method_a, method_b : differences are a - b. Where all runs have one method, only drift is tested.
+
+    Raises
+    ------
+    UnknownNameError, StatsError
+        Unknown probe or method; no usable run; one seed; nothing measured in every run.
+    """
+    check_level(conf_level)
+    asked = tuple(dict.fromkeys(probe_of(name) for name in metrics or LAYER_METRICS))
+    selection = largest_block(select_runs(runs, []))
+    frame = selection.frame
+    if frame["seed"].n_unique() < 2:
+        raise StatsError(
+            "all usable runs have one seed: without a second there is no error term", hint="train more seeds"
+        )
+    measured = frame.join(
+        runs.filter(pl.col("status") == "done").select(
+            *FACTORS[:2], pl.col("lr").cast(pl.Float64), "seed", "cell_id", "selected_epoch"
+        ),
+        on=FACTORS,
+        how="left",
+        maintain_order="left",
+    ).with_row_index("run")
+    responses, left_out = block_responses(measured, blocks, heads, asked)
+    if metrics:
+        refuse_unmeasured(asked, responses)
+    datasets = tuple(str(d) for d in selection.levels("dataset"))
+    rows: list[LayerRow] = []
+    methods = [str(m) for m in selection.levels("method")]
+    seeds = codes(frame, "seed")
+    if len(methods) > 1:
+        check_pair(frame, method_a, method_b)
+        contrast = _method_contrast(frame, method_a, method_b)
+        rows += _rows("method", None, None, responses, contrast, conf_level, responses.values)
+    else:
+        left_out.append(f"all runs have method {methods[0]}: methods are not compared")
+    with_base = Responses(
+        values=responses.values[[PROBE[m].has_base for m, _, _ in responses.keys]],
+        keys=tuple(key for key in responses.keys if PROBE[key[0]].has_base),
+    )
+    for dataset in datasets:
+        for method in methods:
+            here = ((frame["dataset"] == dataset) & (frame["method"] == method)).to_numpy()
+            if not here.any() or not with_base.keys or np.unique(seeds[here]).size < 2:
+                continue
+            contrast = _mean_contrast(frame.filter(pl.Series(here)))
+            shown = shown_dataset(dataset, datasets)
+            rows += _rows("drift", shown, method, with_base, contrast, conf_level, with_base.values[:, here])
+    rows = _adjusted(rows)
+    return LayersResult(
+        study=study_name(runs),
+        metrics=tuple(dict.fromkeys(metric for metric, _, _ in responses.keys)),
+        method_a=method_a,
+        method_b=method_b,
+        datasets=datasets,
+        n_runs=frame.height,
+        n_seeds=int(seeds.max()) + 1,
+        n_dropped=runs.height - frame.height,
+        conf_level=conf_level,
+        method=_METHOD.format(a=method_a, b=method_b),
+        rows=tuple(rows),
+        findings=layer_findings(rows, method_a, method_b, datasets, frame["lr"].n_unique(), ALPHA),
+        left_out=(*selection.left_out, *left_out),
+        caveats=run_caveats(runs, asked),
+    )
+
+
+def _method_contrast(frame: pl.DataFrame, method_a: str, method_b: str) -> SeedContrast:
+    """Weights of a - b, with equal weight to every (data set, lr)."""
+    cell = codes(frame, "dataset", "method", "lr")
+    first = np.unique(cell, return_index=True)[1]
+    method = frame["method"].to_numpy()[first]
+    row = (method == method_a) / np.sum(method == method_a) - (method == method_b) / np.sum(method == method_b)
+    return seed_contrast(cell_indicators(cell), codes(frame, "seed"), row, within=True)
+
+
+def _mean_contrast(group: pl.DataFrame) -> SeedContrast:
+    """Mean of a group with equal weight to every learning rate."""
+    x = cell_indicators(codes(group, "lr"))
+    return seed_contrast(x, codes(group, "seed"), np.full(x.shape[1], 1.0 / x.shape[1]), within=False)
+
+
+def _rows(
+    test: str,
+    dataset: str | None,
+    method: str | None,
+    responses: Responses,
+    contrast: SeedContrast,
+    level: float,
+    values: Floats,
+) -> list[LayerRow]:
+    found = contrast.test(values)
+    low, high = found.interval(level)
+    nan = float("nan")
+    return [
+        LayerRow(
+            test="method" if test == "method" else "drift",
+            dataset=dataset,
+            method=method,
+            metric=metric,
+            unit=_unit(metric, test),
+            layer=layer,
+            head=head,
+            n=values.shape[1],
+            n_seeds=found.n_seeds,
+            estimate=float(found.estimate[i]),
+            se=float(found.se[i]),
+            df=found.df,
+            t=float(found.t[i]),
+            p=float(found.p[i]),
+            p_bh=nan,
+            p_by=nan,
+            family=0,
+            ci_low=float(low[i]),
+            ci_high=float(high[i]),
+        )
+        for i, (metric, layer, head) in enumerate(responses.keys)
+    ]
+
+
+def _unit(metric: str, test: str) -> str:
+    unit = "% of base" if PROBE[metric].has_base else PROBE[metric].unit
+    return difference_unit(unit) if test == "method" else unit
+
+
+def _adjusted(rows: list[LayerRow]) -> list[LayerRow]:
+    """Control the false discovery rate within each family; a test that is not defined is not in it."""
+    from scipy import stats  # 0.4 s to import: only this command pays
+
+    families: dict[tuple[str, str, bool], list[int]] = {}
+    for i, row in enumerate(rows):
+        if not np.isnan(row.p):
+            families.setdefault((row.test, row.metric, row.head is None), []).append(i)
+    adjusted = list(rows)
+    for members in families.values():
+        p = np.array([rows[i].p for i in members])
+        bh, by = (stats.false_discovery_control(p, method=name) for name in ("bh", "by"))
+        for i, a, b in zip(members, bh, by, strict=True):
+            adjusted[i] = replace(rows[i], p_bh=float(a), p_by=float(b), family=len(members))
+    return adjusted

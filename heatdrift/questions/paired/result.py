@@ -1,0 +1,56 @@
+"""Results of ``stats paired``: differences over identical conditions."""
+
+from heatdrift.questions.base import Result
+
+
+class PairedRow(Result, frozen=True, kw_only=True):
+    """method_a - method_b over runs that agree in data set, lr and seed; ``dataset`` None = over all data sets.
+
+    ``n`` counts pairs; ``difference``, ``dz``, ``t`` and ``wilcoxon_p`` treat pairs as independent, as published.
+    ``seed_difference`` weighs every (data set, lr) equally and is tested against its spread over seeds; the interval
+    is its own. ``same_sign``: the mean difference of every (data set, lr) has one sign. ``mean_full_ft`` and
+    ``mean_lora_r8`` are null unless these two methods are compared. Not defined (one pair, no variance, one seed) = NaN
+    -> null.
+    """
+
+    dataset: str | None
+    metric: str
+    unit: str
+    n: int
+    n_dropped: int
+    mean_full_ft: float | None
+    mean_lora_r8: float | None
+    mean_a: float
+    mean_b: float
+    difference: float
+    dz: float
+    t: float
+    t_p: float
+    t_p_holm: float
+    wilcoxon_p: float
+    seed_difference: float
+    seed_t: float
+    seed_df: float
+    seed_p: float
+    seed_p_holm: float
+    n_seeds: int
+    ci_low: float
+    ci_high: float
+    same_sign: bool
+
+
+class PairedResult(Result, frozen=True, kw_only=True):
+    """All paired comparisons; both Holm adjustments run over ``rows``."""
+
+    method_a: str
+    method_b: str
+    datasets: tuple[str, ...]
+    n_runs: int
+    n_dropped: int
+    conf_level: float
+    method: str
+    rows: tuple[PairedRow, ...]
+    findings: tuple[str, ...]
+    left_out: tuple[str, ...]
+    study: str | None = None
+    caveats: tuple[str, ...] = ()

@@ -1,0 +1,46 @@
+"""Results of ``stats power``: detectable differences by number of seeds."""
+
+from heatdrift.questions.base import Result
+
+
+class PowerRow(Result, frozen=True, kw_only=True):
+    """Smallest detectable |method_a - method_b| of a seed-level test with ``n_seeds`` seeds.
+
+    ``lr`` None = averaged over learning rates, ``dataset`` None = over data sets. ``sd`` is the study's SD of the
+    contrast between seeds with ``sd_df`` degrees of freedom and its chi-square interval; ``ci_low`` and ``ci_high``
+    are the detectable effects at the ends of that interval.
+    """
+
+    dataset: str | None
+    lr: float | None
+    n_seeds: int
+    detectable: float
+    ci_low: float
+    ci_high: float
+    sd: float
+    sd_ci_low: float
+    sd_ci_high: float
+    sd_df: float
+
+
+class PowerResult(Result, frozen=True, kw_only=True):
+    """What a seed-level comparison of two methods can find: the asked number of seeds and some others."""
+
+    metric: str
+    unit: str
+    method_a: str
+    method_b: str
+    datasets: tuple[str, ...]
+    seeds: int
+    seeds_observed: int
+    n_runs: int
+    n_dropped: int
+    conf_level: float
+    alpha: float
+    power: float
+    method: str
+    rows: tuple[PowerRow, ...]
+    findings: tuple[str, ...]
+    left_out: tuple[str, ...]
+    study: str | None = None
+    caveats: tuple[str, ...] = ()

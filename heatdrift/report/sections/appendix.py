@@ -1,0 +1,113 @@
+"""The last sections: methods with their definitions, provenance, how to cite."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from heatdrift import __version__
+from heatdrift.methods import METHODS, Method
+from heatdrift.metrics import PROBES
+from heatdrift.report.blocks import Block, Facts, Note, Section
+from heatdrift.report.caveats import selection_sentences
+from heatdrift.report.inputs import ReportInput
+from heatdrift.report.tables import text_table
+from heatdrift.report.theme import method_styles, method_title
+from heatdrift.wording import capital, percent
+
+TOWER: Final = {"all": "all of it", "last_block": "last block and final norm", "none": "frozen"}
+
+REPLICATED = (
+    "Attention Heatmap Drift in a Contrastively Pretrained Vision-Language Model: A Controlled Matched-Learning-Rate "
+    "Comparison of Full Fine-Tuning and Low-Rank Adaptation. preprints.org 202604.0317, arXiv 2604.16410."
+)
+
+
+def methods(inp: ReportInput) -> Section:
+    """Return how drift, retention and intervals are computed, and the definition of every probe."""
+    blocks: list[Block] = [Note(text=text) for text in (inp.protocol, *selection_sentences(inp)) if text]
+    formulas = (
+        (
+            "drift of a metric",
+            "100 × (mean adapted − mean base) / mean base, in %: a ratio of means, never a mean of ratios",
+        ),
+        ("retention", "100 × zero-shot accuracy of the adapted model / that of the base, on the same images, in %"),
+        ("selected epoch", "the earliest epoch of highest accuracy on the selection split; results are read there"),
+        ("interval in figures", f"mean ± t(n − 1) × SD / √n over the seeds of a cell, {percent(inp.conf_level)}"),
+        (
+            "seed-level test",
+            "per-seed contrasts tested in the term's own error stratum, degrees of freedom from the number of seeds",
+        ),
+        ("group", "data set × method (× backbone)"),
+        (
+            "adjusted p",
+            "Holm over the terms of a model, and over the rows that a column's heading counts; Benjamini–Hochberg and "
+            "–Yekutieli over the blocks or heads of one metric and data set",
+        ),
+        ("method differences", "always the first named minus the second: positive means that the first is higher"),
+    )
+    blocks.append(Facts(title="Definitions", pairs=formulas))
+    used = [METHODS[s.name] for s in method_styles(inp.grid["method"].drop_nulls().to_list()) if s.name in METHODS]
+    if used:
+        trained = [
+            (method_title(m.name), m.name, TOWER[m.tower], "yes" if m.projection else "no", _adapters(m)) for m in used
+        ]
+        heads = ("method", "name", "visual tower", "visual projection", "adapters")
+        blocks.append(text_table("What each method trains, beside the classifier", heads, trained, text_columns=5))
+    statistics = _statistics(inp)
+    if statistics:
+        blocks.append(
+            Facts(title="How the results were computed (names as in heatdrift stats … --format json)", pairs=statistics)
+        )
+    rows = [(p.title, p.name, p.unit, p.definition) for p in PROBES]
+    caption = "Probes. a is the class token's attention over the N patches, renormalised to 1."
+    blocks.append(text_table(caption, ("probe", "name", "unit", "definition"), rows, text_columns=4))
+    lead = "What was trained, what was measured, and how every number on this page was computed."
+    return Section(section_id="methods", title="Methods and formulas", lead=lead, blocks=tuple(blocks))
+
+
+def _adapters(method: Method) -> str:
+    if method.lora is None:
+        return "none"
+    lora = method.lora
+    return (
+        f"rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g} on {', '.join(lora.targets)} of every block"
+    )
+
+
+def _statistics(inp: ReportInput) -> tuple[tuple[str, str], ...]:
+    """Return what each result says about its own computation."""
+    results: tuple[tuple[str, Sequence[object]], ...] = (
+        ("interaction models", inp.interactions),
+        ("correlation", inp.correlations),
+        ("trend over learning rates", [inp.dose]),
+        ("blocks and heads", inp.layer_tests),
+        ("paired comparison", [inp.paired]),
+        ("predictors", [inp.predictors]),
+        ("frontier", [inp.frontier]),
+    )
+    said = [(name, dict.fromkeys(getattr(r, "method", "") for r in found if r is not None)) for name, found in results]
+    return tuple((name, " ".join(t for t in texts if t)) for name, texts in said if any(texts))
+
+
+def provenance(inp: ReportInput) -> Section:
+    """Return where the numbers come from: the facts that the store kept, section by section."""
+    facts: list[Block] = [
+        Facts(title=capital(name), pairs=tuple(pairs)) for name, pairs in inp.provenance.items() if pairs
+    ]
+    note = Note(text="No provenance was handed to this report.", tone="missing")
+    lead = "Code, machine, weights and data behind these runs, as the store kept them."
+    return Section(section_id="provenance", title="Provenance", lead=lead, blocks=tuple(facts) or (note,))
+
+
+def citation(inp: ReportInput) -> Section:
+    """Return how to cite the study, the tool and the study that it re-implements."""
+    return Section(
+        section_id="cite",
+        title="How to cite",
+        lead="What to name when these numbers are used.",
+        blocks=(
+            Note(
+                text=f"Study “{inp.study}”, made with heatdrift {__version__}. Give the commit named under Provenance."
+            ),
+            Note(text=f"heatdrift re-implements: {REPLICATED}"),
+        ),
+    )

@@ -1,0 +1,161 @@
+"""Rank correlations of many signals with one outcome over cell means, and their bootstrap over cells.
+
+A cell (data set x method x lr, mean over its seeds) is what a user chooses between, and seeds of a cell are replicates,
+so cells are resampled, within data set x method, and ranked anew in every resample.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from math import factorial, prod
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from heatdrift.stats.cell_correlation import CellTable, average_ranks, seed_level_p
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
+
+_TIE: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """``observed`` (K,) and ``resampled`` (B, K): mean over data sets of the oriented Spearman correlation."""
+
+    observed: Floats
+    resampled: Floats
+
+
+def cell_scores(
+    signals: Floats, outcome: Floats, dataset: Codes, group: Codes, *, draws: int, rng: np.random.Generator
+) -> Scores:
+    """Score oriented signals against an outcome.
+
+    Parameters
+    ----------
+    signals : (cells, K), already multiplied by their orientation, finite. outcome : (cells,).
+    dataset, group : (cells,) 0-based codes; groups lie within data sets.
+    draws : resamples of cells within groups.
+
+    Returns
+    -------
+    Scores; NaN where a signal or the outcome does not vary within any data set (of a resample).
+    """
+    members = [np.flatnonzero(group == g) for g in range(int(group.max()) + 1)]
+    picks = np.hstack([m[rng.integers(m.size, size=(draws, m.size))] for m in members])
+    order = np.concatenate(members)
+    return Scores(
+        observed=_score(signals, outcome, dataset[order], order[None, :])[0],
+        resampled=_score(signals, outcome, dataset[order], picks),
+    )
+
+
+def adjusted_p(
+    signals: Floats, outcome: Floats, dataset: Codes, group: Codes, *, draws: int, rng: np.random.Generator
+) -> tuple[Floats, str]:
+    """P of each signal's score when whole cells of the outcome change places within their group, and how it was found.
+
+    Adjusted for having looked at all signals: an arrangement counts against a signal when the largest score of *any*
+    signal reaches its own (Westfall and Young 1993). What only separates groups scores as much in every arrangement and
+    is no evidence. All arrangements are listed up to `draws`, else `draws` random ones with the observed one counted.
+    Parameters as in `cell_scores`; NaN where the score is, and where no cell can change places.
+    """
+    members = [np.flatnonzero(group == g) for g in range(int(group.max()) + 1)]
+    total = prod(factorial(m.size) for m in members)
+    listed = total <= draws
+    order = _all_orders(members) if listed else _random_orders(members, draws, rng)
+    found, observed, known = np.zeros((len(order), signals.shape[1])), *np.zeros((2, signals.shape[1]))
+    for d in np.unique(dataset):
+        here = dataset == d
+        if here.sum() < 3:
+            continue
+        x, y = _centred_ranks(signals[here].T), np.zeros(outcome.size)
+        y[here] = _centred_ranks(outcome[here][None, :])[0]  # groups lie within data sets: ranks move with their cells
+        size = np.sqrt(np.sum(x * x, axis=1) * (y @ y))
+        defined = size > 0
+        x = np.where(defined[:, None], x / np.where(defined, size, 1.0)[:, None], 0.0)
+        found += y[order][:, here] @ x.T
+        observed += x @ y[here]
+        known += defined
+    scored = (known > 0) & (total > 1)
+    found, observed = found / np.maximum(known, 1.0), observed / np.maximum(known, 1.0)
+    largest = found[:, known > 0].max(axis=1, initial=-np.inf)
+    reached = np.sum(largest[:, None] >= observed[None, :] - _TIE, axis=0)
+    p = reached / total if listed else (reached + 1.0) / (draws + 1.0)
+    how = f"{'all' if listed else 'random:'} {len(order)} arrangements of whole cells within data set x method"
+    return np.where(scored, p, np.nan), how
+
+
+def seed_agreement_p(signal: Floats, outcome: Floats, cell: Codes, group: Codes, seed: Codes) -> float:
+    """Two-sided p, by t over seeds, of the rank correlation within groups (data set x method) of the runs of one seed.
+
+    A signal chosen on cell means may owe its score to one wild run at a high learning rate; seeds then do not agree.
+
+    Parameters
+    ----------
+    signal, outcome : (n,) of the runs, finite. cell, seed : (n,) 0-based codes of the runs. group : (cells,).
+    """
+    table = CellTable(x=signal, y=outcome, cell=cell, seed=seed, group=group, lr=np.zeros(group.size, dtype=np.intp))
+    x, y = signal.copy(), outcome.copy()
+    for part in np.unique(group[cell] * (int(seed.max()) + 1) + seed):
+        runs = group[cell] * (int(seed.max()) + 1) + seed == part
+        x[runs], y[runs] = average_ranks(signal[runs]), average_ranks(outcome[runs])
+    return seed_level_p(replace(table, x=x, y=y), group)
+
+
+def _all_orders(members: Sequence[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+    """Every arrangement of cells within their groups, (arrangements, cells)."""
+    order = np.zeros((1, sum(m.size for m in members)), dtype=np.intp)
+    for block in members:
+        own = np.array(list(permutations(block)), dtype=np.intp)
+        before = len(order)
+        order = np.repeat(order, len(own), axis=0)
+        order[:, block] = np.tile(own, (before, 1))
+    return order
+
+
+def _random_orders(
+    members: Sequence[npt.NDArray[np.intp]], draws: int, rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    order = np.empty((draws, sum(m.size for m in members)), dtype=np.intp)
+    for block in members:
+        order[:, block] = block[np.argsort(rng.random((draws, block.size)), axis=1)]
+    return order
+
+
+def _score(signals: Floats, outcome: Floats, dataset: Codes, picks: Codes) -> Floats:
+    """Mean over data sets of Spearman's rho for each row of cell indices in `picks` (B, cells), -> (B, K)."""
+    found = []
+    for d in np.unique(dataset):
+        chosen = picks[:, dataset == d]
+        y = _centred_ranks(outcome[chosen])
+        rho = np.full((picks.shape[0], signals.shape[1]), np.nan)
+        for k in range(signals.shape[1]):
+            x = _centred_ranks(signals[chosen, k])
+            size = np.sqrt(np.sum(x * x, axis=1) * np.sum(y * y, axis=1))
+            defined = (size > 0) & (chosen.shape[1] >= 3)
+            rho[:, k] = np.where(defined, np.sum(x * y, axis=1) / np.where(defined, size, 1.0), np.nan)
+        found.append(rho)
+    stacked = np.stack(found)
+    known = ~np.isnan(stacked)
+    total = np.where(known, stacked, 0.0).sum(axis=0)
+    return np.asarray(np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan))
+
+
+def _centred_ranks(values: Floats) -> Floats:
+    """Average ranks along the last axis, minus their mean."""
+    below = (values[:, None, :] < values[:, :, None]).sum(axis=-1)
+    equal = (values[:, None, :] == values[:, :, None]).sum(axis=-1)
+    return np.asarray(below + (equal - 1) / 2.0 - (values.shape[1] - 1) / 2.0)
+
+
+def interval(values: Floats, level: float) -> tuple[float, float]:
+    """Percentile interval; NaN when fewer than half of the resamples have a value."""
+    known = values[~np.isnan(values)]
+    if known.size < values.size / 2 or known.size == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
