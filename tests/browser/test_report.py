@@ -134,6 +134,15 @@ def page_of(pages, name) -> Path:
     return pages[name]
 
 
+def until(condition, seconds: float = 60):
+    """Wait for a condition instead of a time: a busy machine is slow, not broken."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
 def opened(browser, path: Path, width: int):
     browser.get("about:blank")
     for kind in ("browser", "performance"):
@@ -143,13 +152,8 @@ def opened(browser, path: Path, width: int):
     )
     browser.get(path.as_uri())
     n_panels = browser.execute_script("return document.querySelectorAll('.panel').length")
-    deadline = time.monotonic() + 60
-    while (
-        n_panels
-        and time.monotonic() < deadline
-        and not browser.execute_script("return document.documentElement.dataset.drawn")
-    ):
-        time.sleep(0.05)
+    if n_panels:
+        until(lambda: browser.execute_script("return document.documentElement.dataset.drawn"))
     return n_panels
 
 
@@ -208,9 +212,8 @@ def test_the_tooltip_of_a_mean_shows_n(browser, pages):
         f"const r = {mark}.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
     )
     browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
-    time.sleep(0.3)
-    shown = browser.execute_script("return document.querySelector('#vg-tooltip-element.visible')?.textContent ?? ''")
-    assert "n (seeds)" in shown
+    tooltip = "return document.querySelector('#vg-tooltip-element.visible')?.textContent ?? ''"
+    assert "n (seeds)" in until(lambda: browser.execute_script(tooltip))
 
 
 def static_box(browser, tree: int) -> dict[str, float]:
@@ -312,18 +315,16 @@ def test_the_keyboard_saves_spec_data_and_drawing_and_they_stand_alone(browser, 
     opened(browser, pages["demo"], 1440)
     browser.execute_script("document.querySelector('#fig-drift > .save > summary').focus()")
     press(browser, "Enter", 13)
+    until(lambda: browser.execute_script("return document.querySelectorAll('#fig-drift > .save button').length"))
+    wanted = [downloads / f"fig-drift-1.{end}" for end in ("vl.json", "means.csv", "runs.csv", "svg")]
     names = []
-    for _ in range(4):  # of the first chart: spec, two data sets, drawing
+    for path in wanted:  # of the first chart: spec, two data sets, drawing
         press(browser, "Tab", 9)
         names.append(browser.execute_script("return document.activeElement.textContent"))
         press(browser, "Enter", 13)
-        time.sleep(0.3)
+        until(path.exists)
     assert names[0] == "Vega-Lite spec"
     assert names[-1] == "drawing (SVG)"
-    wanted = [downloads / f"fig-drift-1.{end}" for end in ("vl.json", "means.csv", "runs.csv", "svg")]
-    deadline = time.monotonic() + 20
-    while not all(path.exists() for path in wanted) and time.monotonic() < deadline:
-        time.sleep(0.1)
     spec, means, runs, drawing = (path.read_text(encoding="utf-8") for path in wanted)
     assert "var(--" not in spec + drawing
     loaded = json.loads(spec)

@@ -56,8 +56,10 @@ def test_doctor_fits_80_columns_and_says_each_advice_once(narrow, study):
     assert result.exit_code == 2
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) < 45
-    assert sum("heatdrift fetch --study" in line for line in lines) <= 1
+    # Facts, not lines, are counted: how many lines one takes depends on paths and on the lengths of versions.
+    assert sum(not line.startswith(" ") for line in lines if line) <= 30
+    words = " ".join(" ".join(lines).split())
+    assert words.count("heatdrift fetch --study") <= 1
     assert str(Path.cwd() / "hf") not in text
 
 
