@@ -1,19 +1,29 @@
-"""Numbers and names as text: the only place of the report where anything is rounded."""
+"""Numbers, units, names, p-values and lists as text: the one place that rounds.
+
+Sentences, tables and figures say the same number with the same digits: three significant ones, trailing zeros kept
+(3.00, not 3), a true minus sign, an en dash for what does not exist.
+"""
 
 import math
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
 
-from heatdrift.methods import learning_rate_text
+from heatdrift.methods import METHOD_TITLES, learning_rate_text
 
-MINUS = "\u2212"
-NOT_MEASURED = "–"
-_DIGIT = re.compile(r"\d")
-_PLAIN = re.compile(r"\(\d+ %\)")  # part of a name, as in `attention support (95 %)`
+MINUS: Final = "\u2212"
+NOT_MEASURED: Final = "–"
+_UNNAMED_UNITS: Final = ("0..1", "0..2", "<= 1", "ratio", "fraction", "count")
+_MOST_DECIMALS: Final = 4
+_SAME: Final = 1e-4
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return `value` with `digits` significant digits, with a true minus sign; an en dash for NULL or NaN."""
+    """Return `value` with `digits` significant digits, with a true minus sign; an en dash for NULL or NaN.
+
+    >>> number(3.0), number(1234.5), number(0.00004)
+    ('3.00', '1,234', '4.00e−5')
+    """
     if value is None or math.isnan(value):
         return NOT_MEASURED
     if math.isinf(value):
@@ -34,12 +44,28 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def degrees(df: float) -> str:
-    """Return degrees of freedom with one decimal, none where they are whole."""
-    return NOT_MEASURED if math.isnan(df) else f"{df:,.1f}".removesuffix(".0")
+    """Return degrees of freedom with three significant digits at most, none after the point where they are whole.
+
+    >>> degrees(4.0), degrees(5.7235), degrees(1200.4)
+    ('4', '5.72', '1,200')
+    """
+    if math.isnan(df):
+        return NOT_MEASURED
+    return f"{df:.3g}" if df < 999.5 else f"{df:,.0f}"
+
+
+def t_text(df: float, t: float) -> str:
+    """Return a t statistic as sentences print it: `t(4) = +20.3`."""
+    return f"t({degrees(df)}) = {signed(t)}"
+
+
+def f_text(df_num: float, df_den: float, f: float) -> str:
+    """Return an F statistic as sentences and tables print it: `F(1.43, 5.72) = 41.5`."""
+    return f"F({degrees(df_num)}, {degrees(df_den)}) = {number(f)}"
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value as the sentences of the statistics print it: `0.034`, more digits next to 0.05, `< 0.0001`."""
+    """Return a p-value: `0.034`, below 0.0001 only that, next to 0.05 as many digits as tell the side."""
     if p is None or math.isnan(p):
         return NOT_MEASURED
     if p < 1e-4:
@@ -48,9 +74,31 @@ def p_value(p: float | None) -> str:
     return f"{p:.{digits}g}"
 
 
+def p_text(p: float | None) -> str:
+    """Return a p-value in a sentence: `p = 0.034`, `p < 0.0001`, `p not defined`."""
+    if p is None or math.isnan(p):
+        return "p not defined"
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def p_span(values: Sequence[float]) -> str:
+    """Return `p = 0.018 to 0.39`; one value where both ends read the same; NaN do not count."""
+    known = [p for p in values if not math.isnan(p)]
+    if not known:
+        return p_text(math.nan)
+    low, high = p_text(min(known)), p_text(max(known))
+    return low if low == high else f"{low} to {high.removeprefix('p ').removeprefix('= ')}"
+
+
 def holm_head(p: Iterable[float]) -> str:
     """Return the heading of the p-values `p` adjusted over all of them that exist: `p (Holm over 8 rows)`."""
     return f"p (Holm over {counted(sum(not math.isnan(value) for value in p), 'row')})"
+
+
+def percent(level: float) -> str:
+    """Return a confidence level as `95 %`."""
+    return f"{100 * level:g} %"
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -60,33 +108,67 @@ def interval(low: float | None, high: float | None) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
+def difference_interval(level: float, low: float, high: float) -> str:
+    """Return the interval of a difference in a sentence, with signs: `95 % CI +54.6 to +59.0`."""
+    return f"{percent(level)} CI {signed(low)} to {signed(high)}"
+
+
+def at_equal_decimals(values: Sequence[float], decimals: int = 1) -> list[str]:
+    """Return numbers with equal decimals, as few (but at least `decimals`) as keep values apart that differ."""
+    known = sorted(v for v in values if not math.isnan(v))
+    different = sum(b - a > _SAME for a, b in pairwise(known)) + bool(known)
+    while decimals < _MOST_DECIMALS and len({f"{v:.{decimals}f}" for v in known}) < different:
+        decimals += 1
+    return [NOT_MEASURED if math.isnan(v) else f"{v:.{decimals}f}".replace("-", MINUS) for v in values]
+
+
 def learning_rate(lr: float | None) -> str:
     """Return a learning rate as written in a study file: 1e-05 is `1e-5`, averaged (None) is `all`."""
-    if lr is None:
-        return "all"
-    return learning_rate_text(lr)
+    return "all" if lr is None else learning_rate_text(lr)
 
 
-def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
-    """Split a sentence into its claim and its bracketed numbers: (text, whether it is such a bracket), in order.
+def method_title(name: str) -> str:
+    """Return the words for a method; its own name where there are none."""
+    return METHOD_TITLES.get(name, name)
 
-    A bracket counts where a space stands before it, so `F(3, 12)` outside of brackets stays with the claim.
-    """
-    parts: list[tuple[str, bool]] = []
-    start, depth = 0, 0
-    for i, character in enumerate(sentence):
-        if character == "(" and (depth or sentence[i - 1 : i] == " "):
-            if not depth and i > start:
-                parts.append((sentence[start:i], False))
-                start = i
-            depth += 1
-        elif character == ")" and depth:
-            depth -= 1
-            if not depth:
-                bracket = sentence[start : i + 1]
-                parts.append((bracket, _DIGIT.search(bracket) is not None and _PLAIN.fullmatch(bracket) is None))
-                start = i + 1
-    return [*parts, (sentence[start:], False)] if start < len(sentence) else parts
+
+def method_difference(method_a: str, method_b: str) -> str:
+    """Return the heading of a difference: `LoRA r=8 − Full FT`."""
+    return f"{method_title(method_a)} {MINUS} {method_title(method_b)}"
+
+
+def with_unit(text: str, unit: str) -> str:
+    """Append a unit that has a name; ranges, ratios and counts have none."""
+    return text if unit in _UNNAMED_UNITS else f"{text} {unit}"
+
+
+def difference_unit(unit: str) -> str:
+    """Return the unit of a difference: that of two percentages is percentage points."""
+    return "points" if unit in ("%", "% of base") else unit
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Return `1 run`, `2 runs`, with thousands separated."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`; `none` for an empty list."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
+
+
+def quoted(titles: Sequence[str], shown: int = 3) -> str:
+    """Return `“a”, “b” and “c”`; of a longer list the first `shown` and how many more (never `1 more`)."""
+    names = [f"“{title}”" for title in titles]
+    if len(names) > shown + 1:
+        names = [*names[:shown], f"{len(names) - shown} more"]
+    return listed(names)
+
+
+def family_text(n: int, levels: Mapping[str, Sequence[str | None]]) -> str:
+    """Return the family of an adjusted p, by what differs between its tests: `16 tests by metric and data set`."""
+    names = [name for name, values in levels.items() if len(set(values)) > 1]
+    return counted(n, "test") + (f" by {listed(names)}" if names else "")
 
 
 def capital(text: str) -> str:
@@ -97,18 +179,3 @@ def capital(text: str) -> str:
 def unbroken(text: str) -> str:
     """Return `text` with a word joiner after each hyphen, so that no line ends inside `1e-5`."""
     return text.replace("-", "-\u2060")
-
-
-def percent(level: float) -> str:
-    """Return a confidence level as `95 %`."""
-    return f"{100 * level:g} %"
-
-
-def counted(n: int, noun: str, plural: str | None = None) -> str:
-    """Return `1 run`, `2 runs`, with thousands separated."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
-def listed(items: list[str]) -> str:
-    """Return `a`, `a and b`, `a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"

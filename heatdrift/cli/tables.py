@@ -16,7 +16,7 @@ from heatdrift.questions.layers.result import LayersResult
 from heatdrift.questions.paired.result import PairedResult
 from heatdrift.questions.power.result import PowerResult
 from heatdrift.questions.predictors.result import PredictorsResult
-from heatdrift.wording_stats import family_by, percent
+from heatdrift.wording import family_text, percent
 
 
 def show_interaction(result: InteractionResult, fmt: Format) -> None:
@@ -157,7 +157,7 @@ def adjusted_by(column: str, rows: Sequence[msgspec.Struct], p: str, by: str) ->
     """Like `adjusted_over` for the tests with p-values in the field `p`, which differ in the fields `by`."""
     tested = [row for row in rows if not math.isnan(getattr(row, p))]
     levels = {name.replace("dataset", "data set"): [getattr(row, name) for row in tested] for name in by.split()}
-    family = family_by(len(tested), levels).removeprefix(f"{len(tested)} ")
+    family = family_text(len(tested), levels).removeprefix(f"{len(tested)} ")
     return adjusted_over(column, [getattr(row, p) for row in tested], family)
 
 

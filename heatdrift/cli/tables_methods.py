@@ -13,7 +13,7 @@ from heatdrift.questions.layers.result import LayerRow, LayersResult
 from heatdrift.questions.paired.result import PairedResult
 from heatdrift.questions.power.result import PowerResult
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
-from heatdrift.wording_stats import counted, percent
+from heatdrift.wording import counted, percent
 
 # Of hundreds of heads the table shows those that differ, at most this many; JSON and CSV have all.
 SHOWN_HEADS: Final = 20

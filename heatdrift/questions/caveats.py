@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from heatdrift.methods import METHODS
 from heatdrift.metrics import Column, run_column
-from heatdrift.wording_stats import method_title
+from heatdrift.wording import method_title
 
 VALIDATION: Final = "val_acc_pct"
 TEST: Final = "test_acc_pct"

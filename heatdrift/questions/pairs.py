@@ -7,7 +7,7 @@ import polars as pl
 
 from heatdrift.questions.choice import codes
 from heatdrift.stats.clustered import SeedTests, cell_indicators, seed_contrast
-from heatdrift.wording_stats import counted
+from heatdrift.wording import counted
 
 KEY: Final = ("dataset", "lr", "seed")
 

@@ -22,8 +22,8 @@ from heatdrift.errors import ReportError
 from heatdrift.report.blocks import Figure, Section
 from heatdrift.report.drawing import script_json
 from heatdrift.report.index import PageFacts, facts_text
+from heatdrift.report.sentences import evidence_parts
 from heatdrift.report.theme import COLOUR, chart_config, palette_css, themed
-from heatdrift.wording import evidence_parts
 
 ASSETS: Final = Path(__file__).parent / "assets"
 ENVIRONMENT: Final = jinja2.Environment(

@@ -12,7 +12,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.study_data import BASE, FLOOR, HEATMAP, TRAJECTORIES, StudyData, has_values
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.tables import frame_table
-from heatdrift.report.theme import PALETTE, SHAPE_PATHS, method_title
+from heatdrift.report.theme import PALETTE, SHAPE_PATHS
 
 MAX_GROUPS = 10  # panels of the layer heatmaps
 INTERVAL_HEADS = {"n": "n (seeds)", "mean": "mean", "low": "from", "high": "to"}
@@ -144,7 +144,7 @@ def layer_heatmaps(data: StudyData, figure_id: str) -> tuple[Block, ...]:
     panels = tuple(
         draw_panel(
             f"{figure_id}-{i}",
-            f"{place} · {method_title(method)}",
+            f"{place} · {wording.method_title(method)}",
             charts.layer_heatmap(place=place, method=method, n_layers=layers["layer"].n_unique(), limit=limit),
             data.datasets,
         )

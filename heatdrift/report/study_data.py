@@ -13,7 +13,7 @@ from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
 from heatdrift.report.tables import MAX_ROWS
-from heatdrift.report.theme import method_styles, method_title
+from heatdrift.report.theme import method_styles
 
 DRIFT: Final = ("delta_entropy_pct", "cka", "weight_drift")
 PERFORMANCE: Final = ("test_acc_pct", "retention_pct")
@@ -200,7 +200,7 @@ def cell_points(runs: pl.DataFrame, metrics: list[str]) -> pl.DataFrame:
 
 
 def _titled(frame: pl.DataFrame) -> pl.DataFrame:
-    titles = [method_title(m) for m in frame["method"].to_list()]
+    titles = [wording.method_title(m) for m in frame["method"].to_list()]
     return frame.with_columns(pl.Series("method_title", titles, dtype=pl.String))
 
 

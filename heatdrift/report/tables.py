@@ -6,7 +6,6 @@ import polars as pl
 
 from heatdrift import wording
 from heatdrift.report.blocks import STORE, Table
-from heatdrift.report.theme import method_title
 
 MAX_ROWS = 100
 
@@ -23,7 +22,7 @@ def frame_table(
         if value is None:
             return wording.NOT_MEASURED
         if name == "method":
-            return method_title(str(value))
+            return wording.method_title(str(value))
         if name == "lr" and isinstance(value, float):
             return wording.learning_rate(value)
         if isinstance(value, float):

@@ -8,7 +8,7 @@ marks and 4.5:1 of text on both papers (tests/unit/report/test_theme.py measures
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from heatdrift.methods import METHOD_TITLES
+from heatdrift.wording import method_title
 
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 PALETTE: Final[dict[str, tuple[str, str]]] = {  # CSS variable -> (light, dark)
@@ -78,11 +78,6 @@ class MethodStyle(NamedTuple):
     colour: str
     variable: str
     shape: str
-
-
-def method_title(name: str) -> str:
-    """Return the words for a method; an unknown one is called by its own name."""
-    return METHOD_TITLES.get(name, name)
 
 
 def method_styles(names: Iterable[str]) -> tuple[MethodStyle, ...]:

@@ -18,7 +18,7 @@ from heatdrift.questions.compare.facts import fact_caveats, study_facts
 from heatdrift.questions.compare.pairing import pairing_of_cells, pairing_rows, same_runs
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow
 from heatdrift.questions.compare.rows import adjusted, average_sentence, metric_rows
-from heatdrift.wording_stats import counted
+from heatdrift.wording import counted
 
 CELL: Final = ("dataset", "method", "lr")
 _METHOD: Final = (

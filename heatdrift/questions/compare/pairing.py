@@ -16,7 +16,7 @@ import polars as pl
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.questions.compare.facts import FACT_WORDS
 from heatdrift.questions.compare.result import StudyPairing
-from heatdrift.wording_stats import counted
+from heatdrift.wording import counted
 
 # what must be the same for a seed to draw the same -> the factor of the cell that the words name
 _DRAWN_BY: Final = {

@@ -11,7 +11,15 @@ from heatdrift.metrics import run_column
 from heatdrift.questions.compare.result import Pairing, StudyDifferenceRow
 from heatdrift.stats.distributions import holm, t_p_value, t_quantile
 from heatdrift.stats.two_sides import SideDifference, side_difference
-from heatdrift.wording_stats import counted, difference_unit, number, p_text, percent, signed, with_unit
+from heatdrift.wording import (
+    counted,
+    difference_interval,
+    difference_unit,
+    p_text,
+    signed,
+    t_text,
+    with_unit,
+)
 
 NAN: Final = float("nan")
 _NOWHERE: Final[dict[str, str | float | None]] = {"backbone": None, "dataset": None, "method": None, "lr": None}
@@ -133,8 +141,8 @@ def average_sentence(row: StudyDifferenceRow, names: tuple[str, str], level: flo
         return f"{head}, averaged over {cells}; {why} for an interval."
     holmed = f", Holm over {counted(n_metrics, 'metric')} {p_text(row.p_holm)}" if n_metrics > 1 else ""
     return (
-        f"{head}, averaged over {cells} ({percent(level)} CI {signed(row.ci_low)} to {signed(row.ci_high)}; "
-        f"{_kind(row)}, t({number(row.df)}) = {signed(row.t)}, {p_text(row.p)}{holmed})."
+        f"{head}, averaged over {cells} ({difference_interval(level, row.ci_low, row.ci_high)}; "
+        f"{_kind(row)}, {t_text(row.df, row.t)}, {p_text(row.p)}{holmed})."
     )
 
 

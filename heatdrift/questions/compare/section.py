@@ -17,7 +17,6 @@ from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData, prepare
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_title
 
 FIGURE: Final = "fig-differences"
 _KINDS: Final = {True: "paired by seed", False: "two independent means"}
@@ -48,7 +47,7 @@ def _title(row: StudyDifferenceRow) -> str:
 
 
 def _cell_label(row: StudyDifferenceRow, *, backbone: bool) -> str:
-    parts = [row.dataset or "", method_title(row.method or ""), wording.learning_rate(row.lr)]
+    parts = [row.dataset or "", wording.method_title(row.method or ""), wording.learning_rate(row.lr)]
     return " · ".join([*([row.backbone] if backbone and row.backbone else []), *parts])
 
 
@@ -109,7 +108,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
 def _difference_table(result: StudyComparison) -> Table:
     rows = [
         (
-            _title(row), row.dataset or "all", method_title(row.method) if row.method else "all",
+            _title(row), row.dataset or "all", wording.method_title(row.method) if row.method else "all",
             wording.learning_rate(row.lr), row.how, row.used, row.unused or wording.NOT_MEASURED,
             wording.number(row.mean_a, 4), wording.number(row.mean_b, 4),
             f"{wording.number(row.difference)} {row.unit}", wording.interval(row.ci_low, row.ci_high),
@@ -178,7 +177,7 @@ def _missing(result: StudyComparison) -> Section:
 
 def _cells_table(caption: str, cells: Sequence[StudyCell]) -> Table:
     rows = [
-        (cell.backbone or wording.NOT_MEASURED, cell.dataset, method_title(cell.method),
+        (cell.backbone or wording.NOT_MEASURED, cell.dataset, wording.method_title(cell.method),
          wording.learning_rate(cell.lr), str(cell.n_seeds))
         for cell in cells
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from heatdrift.metrics import Column
 from heatdrift.questions.choice import ALPHA
 from heatdrift.questions.claims import MANY
 from heatdrift.questions.correlation.result import Association
-from heatdrift.wording_stats import counted, method_title, number, p_text, percent, signed
+from heatdrift.wording import counted, method_title, number, p_text, percent, signed
 
 # A group of fewer cells has no correlation to speak of: one cell varies over its seeds alone, two have one slope.
 REVERSAL_CELLS: Final = 3

@@ -11,7 +11,6 @@ from heatdrift.report.figures import method_legend
 from heatdrift.report.study_data import FLOOR, StudyData, has_values
 from heatdrift.report.summaries import line_ends, padded_extent
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_title
 
 POOLED_WARNING = "pooled over groups"
 SPOKEN = 12  # groups that a text alternative names
@@ -140,4 +139,4 @@ def _association(name: str, what: str, a: Association) -> tuple[str, ...]:
 def group_label(name: str) -> str:
     """Return `eurosat · Full FT` for the group `eurosat/full_ft`."""
     dataset, _, method = name.rpartition("/")
-    return f"{dataset} · {method_title(method)}" if dataset else name
+    return f"{dataset} · {wording.method_title(method)}" if dataset else name

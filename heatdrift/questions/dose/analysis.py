@@ -23,14 +23,15 @@ from heatdrift.questions.selection import Selection, select_runs, study_name
 from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
 from heatdrift.stats.clustered import seed_contrast
 from heatdrift.stats.distributions import holm
-from heatdrift.wording_stats import (
+from heatdrift.wording import (
+    capital,
     counted,
+    difference_interval,
     difference_unit,
-    family_by,
+    family_text,
     method_title,
     number,
     p_text,
-    percent,
     signed,
     with_unit,
 )
@@ -204,20 +205,19 @@ def _family(tested: list[DoseRow]) -> str:
         "data set": [row.dataset for row in tested],
         "method": [row.method for row in tested],
     }
-    return f", Holm over {family_by(len(tested), levels)}" if len(tested) > 1 else ""
+    return f", Holm over {family_text(len(tested), levels)}" if len(tested) > 1 else ""
 
 
 def _sentence(row: DoseRow, column: Column, family: str, level: float) -> str:
     unit = difference_unit(row.unit)
     slope = (
-        f"; {with_unit(signed(row.slope), unit)} per tenfold, seed-level {percent(level)} CI {signed(row.ci_low)} to "
-        f"{signed(row.ci_high)}"
+        f"; {with_unit(signed(row.slope), unit)} per tenfold, seed-level "
+        f"{difference_interval(level, row.ci_low, row.ci_high)}"
         if not np.isnan(row.ci_low)
         else ""
     )
-    title = column.title[0].upper() + column.title[1:]
     return (
-        f"{title} {'rises' if row.rho > 0 else 'falls'} with the learning rate on {row.dataset} with "
+        f"{capital(column.title)} {'rises' if row.rho > 0 else 'falls'} with the learning rate on {row.dataset} with "
         f"{method_title(row.method)}: Spearman ρ = {number(row.rho)} over {counted(row.n, 'run')} "
         f"({row.n_lrs} learning rates x {counted(row.n_seeds, 'seed')}; permutation within seeds {p_text(row.p_exact)}"
         + (f"{family} {p_text(row.p_exact_holm)}" if family else "")

@@ -20,7 +20,7 @@ from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, Ma
 from heatdrift.questions.selection import FACTORS, select_runs, study_name
 from heatdrift.stats.distributions import t_quantile
 from heatdrift.stats.matched_curves import Curves, matched_difference
-from heatdrift.wording_stats import apart, method_title, number
+from heatdrift.wording import at_equal_decimals, method_title, number
 
 Floats = npt.NDArray[np.float64]
 Accuracy = Literal["test_acc_pct", "val_acc_pct"]
@@ -213,7 +213,7 @@ def _matched(
     unlog = (lambda v: float(10.0**v)) if on == DRIFT else float
     if np.isnan(found.difference):
         ends = [unlog(end) for ends in found.ranges for end in ends]
-        texts = [number(end) for end in ends] if on == DRIFT else apart(ends)
+        texts = [number(end) for end in ends] if on == DRIFT else at_equal_decimals(ends)
         shown = ", ".join(
             f"{method_title(m)} {low if low == high else f'{low} to {high}'}"
             for m, low, high in zip(methods, texts[::2], texts[1::2], strict=True)

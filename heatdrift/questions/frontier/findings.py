@@ -9,7 +9,16 @@ from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import Column, run_column
 from heatdrift.questions.claims import MANY, ranked
 from heatdrift.questions.frontier.result import FrontierCell, MatchedRow
-from heatdrift.wording_stats import apart, counted, method_title, number, percent, signed, with_unit
+from heatdrift.wording import (
+    at_equal_decimals,
+    counted,
+    difference_interval,
+    method_title,
+    number,
+    percent,
+    signed,
+    with_unit,
+)
 
 _FEW_SEEDS: Final = 5
 _NAMED: Final = (8, 3)  # cells of one front that its sentence names: usually, and where there are many data sets
@@ -70,7 +79,10 @@ def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str, n_named: 
         + ("" if np.isnan(c.front_share) else f", on the front in {_share(c)} of resamples of seeds")
         + ")"
         for c, acc, kept in zip(
-            named, apart([c.acc_pct for c in named]), apart([c.retention_pct for c in named]), strict=True
+            named,
+            at_equal_decimals([c.acc_pct for c in named]),
+            at_equal_decimals([c.retention_pct for c in named]),
+            strict=True,
         )
     )
     seeds = sorted({c.n_seeds for c in cells})
@@ -86,7 +98,7 @@ def _reach(row: MatchedRow) -> str:
     """The overlap; a method with one learning rate has a point."""
     ends = [row.overlap_low, row.overlap_high]
     unit = run_column(row.matched_on).unit
-    low, high = apart(ends) if unit == "%" else (number(end) for end in ends)
+    low, high = at_equal_decimals(ends) if unit == "%" else (number(end) for end in ends)
     return with_unit(low if low == high else f"{low} to {high}", unit)
 
 
@@ -104,7 +116,7 @@ def _matched(row: MatchedRow, dataset: str, level: float, titles: Mapping[str, s
     )
     if np.isnan(row.se):
         return f"{place} ({row.note})."
-    interval = f"{percent(level)} CI {signed(row.ci_low)} to {signed(row.ci_high)}"
+    interval = difference_interval(level, row.ci_low, row.ci_high)
     evidence = f"{interval}, jackknife over {counted(row.n_seeds, 'seed')}"
     verdict = "" if row.ci_low > 0 or row.ci_high < 0 else "; the interval includes 0"
     rough = ", rough with so few" if row.n_seeds < _FEW_SEEDS else ""

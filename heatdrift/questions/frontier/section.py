@@ -17,7 +17,7 @@ from heatdrift.report.result_notes import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData, spread
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import COLOUR, method_title
+from heatdrift.report.theme import COLOUR
 
 NAME: Final = "fig-frontier-rows"
 COMMAND: Final = "heatdrift stats frontier --format json"
@@ -86,7 +86,8 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
     rows = pl.DataFrame(
         [
             {
-                "place": c.dataset or only, "method": c.method, "method_title": method_title(c.method), "lr": c.lr,
+                "place": c.dataset or only, "method": c.method, "method_title": wording.method_title(c.method),
+                "lr": c.lr,
                 "lr_label": wording.learning_rate(c.lr), "n": c.n_seeds, "x": c.acc_pct, "x_low": c.acc_ci_low,
                 "x_high": c.acc_ci_high, "y": c.retention_pct, "y_low": c.retention_ci_low,
                 "y_high": c.retention_ci_high, "front": c.on_front, "front_share": c.front_share,
@@ -154,7 +155,7 @@ def _front_table(result: FrontierResult, titles: tuple[str, str], level: str, on
         ("data set", "method", "learning rate", "n (seeds)", titles[0], level, titles[1], level, "on front", "share",
          "beaten by"),
         [
-            (c.dataset or only, method_title(c.method), wording.learning_rate(c.lr), str(c.n_seeds),
+            (c.dataset or only, wording.method_title(c.method), wording.learning_rate(c.lr), str(c.n_seeds),
              wording.number(c.acc_pct), wording.interval(c.acc_ci_low, c.acc_ci_high),
              wording.number(c.retention_pct), wording.interval(c.retention_ci_low, c.retention_ci_high),
              "yes" if c.on_front else "no", wording.number(c.front_share, 2), c.dominated_by or wording.NOT_MEASURED)
@@ -221,7 +222,7 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
 
 
 def _pair(row: MatchedRow) -> str:
-    return f"{method_title(row.method_a)} {wording.MINUS} {method_title(row.method_b)}"
+    return f"{wording.method_title(row.method_a)} {wording.MINUS} {wording.method_title(row.method_b)}"
 
 
 def _matched_title(row: MatchedRow) -> str:

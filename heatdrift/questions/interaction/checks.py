@@ -14,7 +14,7 @@ from heatdrift.stats.design import categorical, full_factorial
 from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.homoscedasticity import cell_spread, extra_f
 from heatdrift.stats.mixed_model import SINGULAR_RATIO
-from heatdrift.wording_stats import counted, number, p_text
+from heatdrift.wording import counted, f_text, number, p_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def _seed_by_factor(model: InteractionModel, name: str) -> Check:
             if p < ALPHA
             else f"No sign that the effect of {name} differs between seeds"
         )
-        sentence = f"{verdict} (seed x {name}: F({df_num}, {df_den}) = {number(f)}, {p_text(p)})."
+        sentence = f"{verdict} (seed x {name}: {f_text(df_num, df_den, f)}, {p_text(p)})."
         if flag:
             sentence += (
                 f" The mixed model (random part: {model.random}) leaves that out, so its tests are too optimistic "
@@ -152,7 +152,7 @@ def _cell_variance(model: InteractionModel) -> Check:
     flag = bool(p_ratio < ALPHA or p < ALPHA)
     sentence = (
         f"The largest cell variance is {number(ratio)} times the smallest (normal data with equal variances give as "
-        f"much with {p_text(p_ratio)}; Brown-Forsythe F({df_num}, {df_den}) = {number(f)}, {p_text(p)}; "
+        f"much with {p_text(p_ratio)}; Brown-Forsythe {f_text(df_num, df_den, f)}, {p_text(p)}; "
         f"{spread.sizes.size} cells)."
     )
     if flag:
@@ -210,7 +210,7 @@ def _lack_of_fit(model: InteractionModel) -> Check:
     shape = "line" if factor is not None and len(factor.labels) == 1 else "curve"
     sentence = (
         f"The means of the learning rates {'do not lie' if flag else 'may lie'} on a {shape} in log10(lr) (lack of "
-        f"fit: seed-level F({test.df_num:.0f}, {number(test.df_den)}) = {number(test.f)}, corrected for unequal "
+        f"fit: seed-level {f_text(test.df_num, test.df_den, test.f)}, corrected for unequal "
         f"variances {p_text(test.p_box)}; Kenward-Roger {p_text(p_model)})."
         + (f" Values read off that {shape} mislead: use --lr-as factor." if flag else "")
     )

@@ -11,7 +11,6 @@ from heatdrift.report.blocks import Block, Note, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_title
 
 MODEL = "model"
 SEEDS = "seed level, this row's own spread"
@@ -19,7 +18,7 @@ SEEDS = "seed level, this row's own spread"
 
 def pair_label(row: Contrast) -> str:
     """Return `LoRA r=8 − Full FT`."""
-    return f"{method_title(row.method_a)} {wording.MINUS} {method_title(row.method_b)}"
+    return f"{wording.method_title(row.method_a)} {wording.MINUS} {wording.method_title(row.method_b)}"
 
 
 def contrast_label(row: Contrast) -> str:
@@ -132,7 +131,7 @@ def means_table(result: InteractionResult, name: str) -> Table:
     rows = [
         (
             m.dataset or wording.NOT_MEASURED,
-            wording.NOT_MEASURED if m.method is None else method_title(m.method),
+            wording.NOT_MEASURED if m.method is None else wording.method_title(m.method),
             wording.learning_rate(m.lr),
             wording.number(m.mean),
             wording.number(m.se),

@@ -19,13 +19,23 @@ from heatdrift.questions.interaction.sensitivity import terms_on_one_cell
 from heatdrift.stats.design import Factor, Level
 from heatdrift.stats.distributions import holm
 from heatdrift.stats.seed_test import SeedTest
-from heatdrift.wording_stats import counted, method_title, number, p_text, percent, signed, with_unit
+from heatdrift.wording import (
+    capital,
+    counted,
+    difference_interval,
+    difference_unit,
+    f_text,
+    method_title,
+    number,
+    p_text,
+    signed,
+    t_text,
+    with_unit,
+)
 
 ALPHA: Final = 0.05
 _FEW_SEEDS: Final = 3  # with one data set Box's epsilon then rests on too few runs to see a large spread
 _WORDS: Final = {"lr": "learning rate", "method": "method", "dataset": "data set"}
-# a difference of percentages is in percentage points
-_DIFFERENCE_UNITS: Final = {"%": "points", "% of base": "points"}
 
 
 def interaction_findings(
@@ -85,7 +95,7 @@ class _Writer:
     ) -> None:
         self.model = model
         self.column = column
-        self.title = column.title[0].upper() + column.title[1:]
+        self.title = capital(column.title)
         self.tests = tests
         self.adjusted = adjusted
         self.conf_level = conf_level
@@ -106,7 +116,7 @@ class _Writer:
                 f"{self._end(name)}"
             )
         ci_low, ci_high = test.interval(self.conf_level)
-        evidence = f"({percent(self.conf_level)} CI {signed(ci_low)} to {signed(ci_high)}; {self._evidence(name)})"
+        evidence = f"({difference_interval(self.conf_level, ci_low, ci_high)}; {self._evidence(name)})"
         if factor.labels == ("lr",):
             return (
                 f"{self.title} {'rises' if test.estimate > 0 else 'falls'} with the learning rate{over}: "
@@ -125,8 +135,8 @@ class _Writer:
         return [
             f"{self.title}: {method_title(c.method_a)} minus {method_title(c.method_b)}"
             f"{self._averaged_over('method')} is {self._difference(c.estimate)} "
-            f"({percent(self.conf_level)} CI {signed(c.ci_low)} to {signed(c.ci_high)}; "
-            f"seed-level t({number(c.df)}) = {signed(c.t)}, "
+            f"({difference_interval(self.conf_level, c.ci_low, c.ci_high)}; "
+            f"seed-level {t_text(c.df, c.t)}, "
             f"Holm over {family} pairs of methods {p_text(c.p_holm)})"
             f"{self._sign_turns(c.method_b, c.method_a)}."
             for c in effects
@@ -182,11 +192,9 @@ class _Writer:
     def _evidence(self, term: str) -> str:
         test = self.tests[term]
         if test.df_num == 1:
-            statistic = f"t({number(test.df_den)}) = {signed(float(np.sign(test.estimate) * np.sqrt(test.f)))}"
+            statistic = t_text(test.df_den, float(np.sign(test.estimate) * np.sqrt(test.f)))
         else:
-            epsilon = test.epsilon_box
-            df_num = f"{test.df_num:.0f}" if epsilon >= 1.0 else number(test.df_num * epsilon)
-            statistic = f"F({df_num}, {number(test.df_den * epsilon)}) = {number(test.f)}"
+            statistic = f_text(test.df_num * test.epsilon_box, test.df_den * test.epsilon_box, test.f)
         parts = [f"seed-level {statistic}", p_text(test.p_box)]
         if self.family > 1:
             parts.append(f"Holm over the {self.family} terms of this model {p_text(self.adjusted[term])}")
@@ -226,5 +234,4 @@ class _Writer:
         return with_unit(number(self._mean({name: level})), self.column.unit)
 
     def _difference(self, value: float) -> str:
-        unit = self.column.unit
-        return with_unit(signed(value), _DIFFERENCE_UNITS.get(unit, unit))
+        return with_unit(signed(value), difference_unit(self.column.unit))

@@ -10,7 +10,7 @@ from heatdrift.questions.base import Check
 from heatdrift.questions.choice import ALPHA
 from heatdrift.questions.claims import MANY
 from heatdrift.questions.interaction.result import Contrast
-from heatdrift.wording_stats import counted, method_title, number, p_text
+from heatdrift.wording import counted, method_title, number, p_text
 
 _NAMED: Final = 6  # contrasts named where many differ
 

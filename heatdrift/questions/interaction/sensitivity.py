@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from heatdrift.questions.base import Check
 from heatdrift.questions.interaction.model import InteractionModel
-from heatdrift.wording_stats import counted, p_span, p_text, signed
+from heatdrift.wording import counted, p_span, p_text, signed
 
 Floats = npt.NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from heatdrift.questions.layers.responses import LAYER_METRICS, Responses, block
 from heatdrift.questions.layers.result import LayerRow, LayersResult
 from heatdrift.questions.selection import FACTORS, largest_block, select_runs, study_name
 from heatdrift.stats.clustered import SeedContrast, cell_indicators, seed_contrast
-from heatdrift.wording_stats import difference_unit
+from heatdrift.wording import difference_unit
 
 Floats = npt.NDArray[np.float64]
 

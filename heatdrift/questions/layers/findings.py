@@ -7,7 +7,7 @@ import numpy as np
 
 from heatdrift.metrics import PROBE
 from heatdrift.questions.layers.result import LayerRow
-from heatdrift.wording_stats import counted, method_title, p_text, percent, signed, with_unit
+from heatdrift.wording import counted, method_title, p_text, percent, signed, with_unit
 
 _HUGE: Final = 1000.0  # % of base
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.metrics import PROBES
-from heatdrift.wording_stats import counted
+from heatdrift.wording import counted
 
 Floats = npt.NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS, method_title
+from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS
 
 SUPPORTED: Final = "supported at false discovery rate 5 %"
 OPEN: Final = "not supported"
@@ -49,7 +49,7 @@ def _tested(results: Sequence[LayersResult]) -> str:
 
 def _panel(result: LayersResult, row: LayerRow) -> str:
     place = row.dataset or wording.listed(list(result.datasets))
-    group = "" if row.test == "method" else f" · {method_title(str(row.method))}"
+    group = "" if row.test == "method" else f" · {wording.method_title(str(row.method))}"
     return f"{place}{group} · {_drift_of(row.metric)}"
 
 
@@ -75,7 +75,7 @@ def _frame(results: Sequence[LayersResult], test: str, *, heads: bool) -> pl.Dat
 def _question(results: Sequence[LayersResult], test: str) -> str:
     if test == "drift":
         return "mean drift"
-    return f"{method_title(results[0].method_a)} {wording.MINUS} {method_title(results[0].method_b)}"
+    return f"{wording.method_title(results[0].method_a)} {wording.MINUS} {wording.method_title(results[0].method_b)}"
 
 
 def _block_figure(results: Sequence[LayersResult], test: str, data: StudyData) -> list[Block]:

@@ -22,7 +22,7 @@ from heatdrift.questions.paired.result import PairedResult, PairedRow
 from heatdrift.questions.pairs import method_pairs, seed_level_difference, unpaired
 from heatdrift.questions.selection import select_runs, study_name
 from heatdrift.stats.distributions import holm, t_p_value
-from heatdrift.wording_stats import (
+from heatdrift.wording import (
     counted,
     difference_unit,
 )

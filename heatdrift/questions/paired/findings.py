@@ -7,7 +7,16 @@ import numpy as np
 from heatdrift.questions.choice import ALPHA
 from heatdrift.questions.claims import ranked
 from heatdrift.questions.paired.result import PairedRow
-from heatdrift.wording_stats import counted, family_by, method_title, number, p_text, percent, signed, with_unit
+from heatdrift.wording import (
+    counted,
+    difference_interval,
+    family_text,
+    method_title,
+    p_text,
+    signed,
+    t_text,
+    with_unit,
+)
 
 
 class PairedFindings:
@@ -54,7 +63,7 @@ class PairedFindings:
             "metric": [r.metric for r in tested],
             "data set": [r.dataset for r in tested],
         }
-        return f", Holm over {family_by(len(tested), levels)}"
+        return f", Holm over {family_text(len(tested), levels)}"
 
     @staticmethod
     def _differ(row: PairedRow) -> bool:
@@ -72,8 +81,8 @@ class PairedFindings:
             f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} "
             f"{self._place(row)}, "
             f"averaged over learning rates: difference {with_unit(signed(row.seed_difference), row.unit)} "
-            f"({percent(self.level)} CI {signed(row.ci_low)} to {signed(row.ci_high)}; seed-level "
-            f"t({number(row.seed_df)}) = {signed(row.seed_t)}, {p_text(row.seed_p)}"
+            f"({difference_interval(self.level, row.ci_low, row.ci_high)}; seed-level "
+            f"{t_text(row.seed_df, row.seed_t)}, {p_text(row.seed_p)}"
             + (f"{family} {p_text(row.seed_p_holm)}" if family else "")
             + f"; {counted(row.n, 'pair')}, {counted(row.n_seeds, 'seed')})."
             + ("" if row.same_sign else " Its sign is not the same everywhere: look at the single learning rates.")
@@ -82,7 +91,7 @@ class PairedFindings:
     def _disagreement(self, row: PairedRow) -> str:
         title = self.titles[row.metric]
         over_pairs = f"t({row.n - 1}) = {signed(row.t)}, {p_text(row.t_p)}"
-        over_seeds = f"t({number(row.seed_df)}) = {signed(row.seed_t)}, {p_text(row.seed_p)}"
+        over_seeds = f"{t_text(row.seed_df, row.seed_t)}, {p_text(row.seed_p)}"
         if row.t_p < ALPHA:
             reading = (
                 f"The {counted(row.n, 'pair')} are not independent evidence, they share "

@@ -11,7 +11,6 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_title
 
 ALL = "all data sets"
 PAIRED = "heatdrift stats paired --format json"
@@ -23,7 +22,7 @@ def paired_section(inp: ReportInput, data: StudyData) -> Section:
     blocks: list[Block] = []
     lead = ""
     if result is not None:
-        a, b = method_title(result.method_a), method_title(result.method_b)
+        a, b = wording.method_title(result.method_a), wording.method_title(result.method_b)
         lead = (
             f"How {a} and {b} differ when data set, learning rate and seed are the same, averaged over learning rates."
         )
@@ -33,7 +32,7 @@ def paired_section(inp: ReportInput, data: StudyData) -> Section:
 
 
 def _paired_figure(result: PairedResult, data: StudyData) -> list[Block]:
-    pair = f"{method_title(result.method_a)} {wording.MINUS} {method_title(result.method_b)}"
+    pair = f"{wording.method_title(result.method_a)} {wording.MINUS} {wording.method_title(result.method_b)}"
     level = level_words(result.conf_level)
     only = result.datasets[0] if len(result.datasets) == 1 else ALL
     rows = pl.DataFrame(
@@ -95,7 +94,7 @@ def _published_table(result: PairedResult, data: StudyData, pair: str, only: str
          wording.p_value(r.t_p_holm), wording.p_value(r.wilcoxon_p))
         for r in result.rows
     ]  # fmt: skip
-    heads = ("metric", "data set", "n (pairs)", method_title(result.method_a), method_title(result.method_b), pair,
+    heads = ("metric", "data set", "n (pairs)", *map(wording.method_title, (result.method_a, result.method_b)), pair,
              "dz", "t", "p", wording.holm_head(r.t_p for r in result.rows), "p (Wilcoxon)")  # fmt: skip
     caption = (
         "The same over pairs, as such studies publish it: every pair counts as independent, although the pairs of one "
@@ -119,7 +118,7 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
         [
             {
                 "panel": data.metric_title(r.metric),
-                "row": f"{r.dataset} · {method_title(r.method)}" if several else method_title(r.method),
+                "row": f"{r.dataset} · {wording.method_title(r.method)}" if several else wording.method_title(r.method),
                 "kind": "slope", "estimate": r.slope, "ci_low": r.ci_low, "ci_high": r.ci_high, "n": r.n,
                 "rho": r.rho, "p_holm": r.p_exact_holm,
             }
@@ -143,8 +142,8 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
          wording.holm_head(r.p_exact for r in result.rows), "smallest possible p",
          "change per tenfold", "unit", level, "monotone"),
         [
-            (data.metric_title(r.metric), f"{r.dataset or result.datasets[0]} · {method_title(r.method)}", str(r.n),
-             wording.number(r.rho), wording.p_value(r.p_exact), wording.p_value(r.p_exact_holm),
+            (data.metric_title(r.metric), f"{r.dataset or result.datasets[0]} · {wording.method_title(r.method)}",
+             str(r.n), wording.number(r.rho), wording.p_value(r.p_exact), wording.p_value(r.p_exact_holm),
              wording.p_value(r.p_smallest), wording.signed(r.slope), r.unit, wording.interval(r.ci_low, r.ci_high),
              "yes" if r.monotone else "no")
             for r in result.rows

@@ -20,7 +20,7 @@ from heatdrift.questions.pairs import method_pairs, seed_level_difference, unpai
 from heatdrift.questions.power.result import PowerResult, PowerRow
 from heatdrift.questions.selection import select_runs, study_name
 from heatdrift.stats.distributions import t_quantile
-from heatdrift.wording_stats import counted, difference_unit, method_title, number, percent, with_unit
+from heatdrift.wording import counted, degrees, difference_unit, method_title, number, percent, with_unit
 
 TARGET: Final = 0.8
 _OTHER_TAIL: Final = 5.0  # noncentrality from which on the other tail is below 3e-7
@@ -208,7 +208,7 @@ def _findings(
         )
     if asked.sd_df < 9:
         sentences.append(
-            f"The SD rests on {number(asked.sd_df)} degrees of freedom: it may be "
+            f"The SD rests on {degrees(asked.sd_df)} degrees of freedom: it may be "
             f"{number(asked.sd_ci_high / asked.sd)} times as large. Plan with the upper end."
         )
     return tuple(sentences)

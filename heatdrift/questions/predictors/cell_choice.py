@@ -13,7 +13,7 @@ from heatdrift.questions.choice import shown_dataset
 from heatdrift.questions.predictors.result import SelectionRow
 from heatdrift.questions.predictors.signals import SIGNAL
 from heatdrift.stats.distributions import t_quantile
-from heatdrift.wording_stats import counted
+from heatdrift.wording import counted
 
 OUTCOME: Final = "retention_pct"
 _ROUNDING: Final = 1e-9  # two accuracies exactly a margin apart are within it

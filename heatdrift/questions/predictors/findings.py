@@ -10,7 +10,7 @@ from heatdrift.metrics import signal_title
 from heatdrift.questions.choice import ALPHA
 from heatdrift.questions.predictors.result import PredictorRow, SelectionRow
 from heatdrift.questions.predictors.signals import SIGNAL
-from heatdrift.wording_stats import apart, counted, method_title, named, number, p_span, p_text, percent, signed
+from heatdrift.wording import at_equal_decimals, counted, method_title, number, p_span, p_text, percent, quoted, signed
 
 _TIE: Final = 1e-9
 _PLACE: Final = {"final": "At the selected epoch", "epoch1": "After epoch 1"}
@@ -148,10 +148,10 @@ def _selection(rows: Sequence[SelectionRow], dataset: str, margin: float, accura
     for row in sorted(rows, key=lambda r: -r.retention_pct):
         by_pick.setdefault((row.picked_method, row.picked_lr), []).append(row)
     kept = [found[0].retention_pct for found in by_pick.values()]
-    texts = apart([first.worst, first.oracle, first.random, *kept])
+    texts = at_equal_decimals([first.worst, first.oracle, first.random, *kept])
     shown = "; ".join(
         f"{method_title(method)} at lr {learning_rate_text(lr)} (retention {text} %) by {_counted(found)}: "
-        f"{named([signal_title(r.signal) for r in found])}"
+        f"{quoted([signal_title(r.signal) for r in found])}"
         for ((method, lr), found), text in zip(by_pick.items(), texts[3:], strict=True)
     )
     return [
@@ -178,4 +178,4 @@ def _are(rows: Sequence[PredictorRow]) -> str:
 
 
 def _titles(rows: Sequence[PredictorRow]) -> str:
-    return named([signal_title(row.signal) for row in rows])
+    return quoted([signal_title(row.signal) for row in rows])

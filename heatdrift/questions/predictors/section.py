@@ -13,7 +13,6 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import in_words, missing_notes, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_title
 
 WHEN: Final = {"final": "at the selected epoch", "epoch1": "after epoch 1"}
 COMMAND: Final = "heatdrift stats predictors --format json"
@@ -134,7 +133,7 @@ def _selection_table(rows: list[SelectionRow], result: PredictorsResult, when: s
          "worst"),
         [
             (r.dataset or only, signal_title(r.signal),
-             f"{method_title(r.picked_method)}, {wording.learning_rate(r.picked_lr)}", str(r.n_candidates),
+             f"{wording.method_title(r.picked_method)}, {wording.learning_rate(r.picked_lr)}", str(r.n_candidates),
              wording.number(r.retention_pct), wording.interval(r.ci_low, r.ci_high), wording.number(r.oracle),
              wording.number(r.random), wording.number(r.worst))
             for r in rows

@@ -10,8 +10,8 @@ from heatdrift.report.blocks import Block, Facts, Note, Section
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_styles, method_title
-from heatdrift.wording import capital, percent
+from heatdrift.report.theme import method_styles
+from heatdrift.wording import capital, method_title, percent
 
 TOWER: Final = {"all": "all of it", "last_block": "last block and final norm", "none": "frozen"}
 

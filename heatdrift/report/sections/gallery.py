@@ -14,7 +14,7 @@ from heatdrift.report.blocks import Block, Gallery, GalleryRow, LegendEntry, Not
 from heatdrift.report.gallery_choice import RULE
 from heatdrift.report.inputs import Maps, ReportInput
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_styles, method_title
+from heatdrift.report.theme import method_styles
 
 Floats = npt.NDArray[np.float64]
 Kind = Literal["class", "rollout"]
@@ -79,7 +79,7 @@ def _runs(inp: ReportInput) -> tuple[list[_Run], list[str]]:
             hashes, base, adapted = _checked(inp.gallery[cell_id])
         except (KeyError, ValueError, IndexError) as error:
             problems.append(
-                f"The maps of {method_title(method)} at {wording.learning_rate(lr)} cannot be shown: {error}."
+                f"The maps of {wording.method_title(method)} at {wording.learning_rate(lr)} cannot be shown: {error}."
             )
             continue
         found.append(_Run(place, method, lr, seed, hashes, base, adapted))
@@ -145,7 +145,7 @@ def _figure(runs: Sequence[_Run], kind: Kind, pictures: Mapping[str, bytes], fig
     lines: list[tuple[str, ...]] = []
     styles = {style.name: style for style in method_styles([run.method for run in runs])}
     for run, maps in zip(runs, after, strict=True):
-        name = f"{method_title(run.method)} at {wording.learning_rate(run.lr)}"
+        name = f"{wording.method_title(run.method)} at {wording.learning_rate(run.lr)}"
         cells = []
         for i, (row, old) in enumerate(zip(maps, before, strict=True), start=1):
             (h0, s0), (h1, s1) = measures(old), measures(row)

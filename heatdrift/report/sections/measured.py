@@ -179,7 +179,7 @@ def _tests(result: InteractionResult, name: str) -> Table:
 
 def _f_text(test: TermTest) -> str:
     """Return `F(3, 12) = 18.1`."""
-    return f"F({wording.degrees(test.df_num)}, {wording.degrees(test.df_den)}) = {wording.number(test.f)}"
+    return wording.f_text(test.df_num, test.df_den, test.f)
 
 
 def _checks(result: InteractionResult, name: str) -> list[Table]:

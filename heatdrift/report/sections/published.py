@@ -22,7 +22,6 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.summaries import t_intervals
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import method_title
 
 FOLDER: Final = Path(__file__).parent / "published_values"
 METRICS: Final = ("val_acc_pct", "delta_entropy_pct", "delta_erf95_pct", "delta_entropy_last_pct", "zero_shot_pct")
@@ -175,7 +174,7 @@ def _difference_figure(rows: pl.DataFrame, inp: ReportInput, data: StudyData, fi
     drawn = [
         {
             "panel": f"{r['dataset']} · {data.metric_title(r['metric'])}",
-            "row": f"{method_title(r['method'])}, {wording.learning_rate(r['lr'])}", "kind": "difference",
+            "row": f"{wording.method_title(r['method'])}, {wording.learning_rate(r['lr'])}", "kind": "difference",
             "estimate": r["difference"], "ci_low": None if r["low"] is None else r["low"] - r["theirs"],
             "ci_high": None if r["high"] is None else r["high"] - r["theirs"], "n": r["n"], "ours": r["mean"],
             "theirs": r["theirs"],
@@ -209,7 +208,7 @@ def _difference_figure(rows: pl.DataFrame, inp: ReportInput, data: StudyData, fi
 
 def _table(rows: pl.DataFrame, inp: ReportInput, data: StudyData, caption: str) -> Table:
     lines = [
-        (r["dataset"], method_title(r["method"]), wording.learning_rate(r["lr"]), data.axis_title(r["metric"]),
+        (r["dataset"], wording.method_title(r["method"]), wording.learning_rate(r["lr"]), data.axis_title(r["metric"]),
          wording.number(r["mean"], 4), wording.interval(r["low"], r["high"]), str(r["n"]),
          wording.number(r["theirs"], 4), wording.signed(r["difference"]))
         for r in rows.iter_rows(named=True)
@@ -223,7 +222,7 @@ def _their_table(published: Mapping[str, Any]) -> Table:
     """Return the published cells as they are, folded, for the reader who wants their order."""
     metrics = [m for m in METRICS if any(m in cell for cell in published["cells"])]
     lines = [
-        (cell["dataset"], method_title(cell["method"]), wording.learning_rate(cell["lr"]), str(cell["n_seeds"]),
+        (cell["dataset"], wording.method_title(cell["method"]), wording.learning_rate(cell["lr"]), str(cell["n_seeds"]),
          *(wording.number(cell.get(m), 4) for m in metrics))
         for cell in published["cells"]
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from heatdrift.stats.cell_correlation import (
     correlation_within,
     permutation_p,
 )
-from heatdrift.wording_stats import signed
+from heatdrift.wording import signed
 
 X, Y = "delta_entropy_pct", "retention_pct"
 

@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.layers.analysis import layers
-from heatdrift.wording_stats import signed
+from heatdrift.wording import signed
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from heatdrift.metrics import signal_title
 from heatdrift.questions.predictors.analysis import predictors
 from heatdrift.questions.predictors.signals import SIGNALS
 from heatdrift.stats.rank_scores import cell_scores
-from heatdrift.wording_stats import method_title
+from heatdrift.wording import method_title
 
 CELL = ["dataset", "method", "lr"]
 

@@ -16,8 +16,8 @@ from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
 from heatdrift.report.sections import findings as overview
 from heatdrift.report.sections import measured as evidence
+from heatdrift.report.sentences import evidence_parts
 from heatdrift.report.study_data import ON_TEST, prepare
-from heatdrift.wording import evidence_parts
 
 
 @pytest.fixture(scope="module")
