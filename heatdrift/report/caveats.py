@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from heatdrift import wording
+from heatdrift.accuracy import ACCURACIES, selection_splits
 from heatdrift.questions.interaction.result import InteractionResult
 from heatdrift.report.inputs import ReportInput
 
@@ -14,8 +15,6 @@ SELECTION: Final = {
     "of the split that selected them and are optimistic.",
     "val": "Epochs were selected on a validation split; the test split was read once, at the selected epoch.",
 }
-_BY_PROTOCOL: Final = {"preprint": "test", "leakfree": "val"}  # for records that do not say it themselves
-ACCURACIES: Final = ("val_acc_pct", "test_acc_pct")
 ON_TEST: Final = "The accuracy is that of the test split, which also selected the epoch: it is optimistic."
 SINGULAR: Final = (
     "The fit is singular: a variance component is estimated as zero. "
@@ -23,15 +22,9 @@ SINGULAR: Final = (
 )
 
 
-def selected_on(inp: ReportInput) -> set[str | None]:
-    """Return the splits that selected epochs in these runs: val, test, or None where neither run nor protocol says."""
-    rows = inp.runs.select("select_on", "protocol").unique().rows()
-    return {split or _BY_PROTOCOL.get(protocol) for split, protocol in rows}
-
-
 def selection_sentences(inp: ReportInput) -> list[str]:
     """Return on which splits the epochs were selected, one sentence each."""
-    splits = selected_on(inp)
+    splits = selection_splits(inp.runs)
     known = [sentence for split, sentence in SELECTION.items() if split in splits]
     return known + (["Not every run says on which split its epoch was selected."] if None in splits else [])
 
@@ -63,7 +56,7 @@ def accuracy_caveats(metrics: Sequence[str], *, on_test: bool) -> list[str]:
 def study_caveats(inp: ReportInput) -> list[str]:
     """Return what limits every finding of the study: selection on test, unfinished cells, one seed."""
     notes = []
-    if "test" in selected_on(inp):
+    if "test" in selection_splits(inp.runs):
         notes.append(SELECTION["test"])
     states = Counter(inp.grid["status"].to_list())
     open_cells = sum(states.values()) - states["done"]

@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.accuracy import ACCURACIES, ON_TEST_TITLE, selection_splits
 from heatdrift.metrics import RUN_COLUMN
-from heatdrift.report.caveats import ACCURACIES, selected_on
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
@@ -17,7 +17,6 @@ from heatdrift.report.theme import method_styles
 
 DRIFT: Final = ("delta_entropy_pct", "cka", "weight_drift")
 PERFORMANCE: Final = ("test_acc_pct", "retention_pct")
-ON_TEST: Final = "accuracy on the test split that also selected the epochs"
 TRAJECTORIES: Final = ("val_acc_pct", "delta_entropy_pct", "track_retention_pct")
 BASE: Final = {
     "delta_entropy_pct": 0.0,
@@ -88,7 +87,7 @@ class StudyData:
 def metric_title(metric: str, *, on_test: bool) -> str:
     """Return the words for a metric, its own name where it is no run column; `on_test`: the test split selected."""
     if on_test and metric in ACCURACIES:
-        return ON_TEST
+        return ON_TEST_TITLE
     return RUN_COLUMN[metric].title if metric in RUN_COLUMN else metric
 
 
@@ -131,7 +130,7 @@ def prepare(inp: ReportInput) -> StudyData:
     names = [s.name for s in styles]
     frame = Frame(styles=styles, lrs=lrs or (1.0,), interval=f"{wording.percent(inp.conf_level)} t-interval")
 
-    on_test = "test" in selected_on(inp)
+    on_test = "test" in selection_splits(inp.runs)
     performance = performance_metrics(runs, on_test=on_test)
     means = metric_means(runs, (*DRIFT, *performance), conf_level=inp.conf_level)
     trajectories = epoch_means(runs, inp.epochs, TRAJECTORIES, conf_level=inp.conf_level)

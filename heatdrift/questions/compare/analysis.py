@@ -10,14 +10,14 @@ from typing import Final
 
 import polars as pl
 
+from heatdrift.accuracy import TEST
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
-from heatdrift.questions.caveats import TEST
-from heatdrift.questions.choice import DEFAULT_METRICS, check_level
 from heatdrift.questions.compare.facts import fact_caveats, study_facts
 from heatdrift.questions.compare.pairing import pairing_of_cells, pairing_rows, same_runs
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow
 from heatdrift.questions.compare.rows import adjusted, average_sentence, metric_rows
+from heatdrift.questions.selection import DEFAULT_METRICS, check_level
 from heatdrift.wording import counted
 
 CELL: Final = ("dataset", "method", "lr")

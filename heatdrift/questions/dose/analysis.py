@@ -5,7 +5,8 @@ learning rate with a seed-level interval, because a rank correlation of a dozen 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,13 +14,22 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
+from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import Column, run_column
-from heatdrift.questions.caveats import run_caveats, shown_column
-from heatdrift.questions.choice import ALPHA, check_level, codes, measured_metrics, shown_dataset
+from heatdrift.questions.base import ALPHA, Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.claims import ranked
 from heatdrift.questions.dose.result import DoseResult, DoseRow
-from heatdrift.questions.selection import Selection, select_runs, study_name
+from heatdrift.questions.selection import (
+    Selection,
+    check_level,
+    codes,
+    measured_metrics,
+    select_runs,
+    shown_dataset,
+    study_name,
+)
 from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
 from heatdrift.stats.clustered import seed_contrast
 from heatdrift.stats.distributions import holm
@@ -225,3 +235,8 @@ def _sentence(row: DoseRow, column: Column, family: str, level: float) -> str:
         + f"{slope})."
         + ("" if row.monotone else " The means are not monotone: look at the curve before calling it a trend.")
     )
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the trends of the usual metrics."""
+    yield "trend over learning rates", partial(dose, study.runs, conf_level=study.conf_level)

@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 from scipy import optimize, special
 
+from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import Column
-from heatdrift.questions.caveats import run_caveats, shown_column
-from heatdrift.questions.choice import ALPHA, PAIR, check_level, check_pair, shown_dataset
-from heatdrift.questions.pairs import method_pairs, seed_level_difference, unpaired
+from heatdrift.questions.base import ALPHA
+from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.pairs import PAIR, check_pair, method_pairs, seed_level_difference, unpaired
 from heatdrift.questions.power.result import PowerResult, PowerRow
-from heatdrift.questions.selection import select_runs, study_name
+from heatdrift.questions.selection import check_level, select_runs, shown_dataset, study_name
 from heatdrift.stats.distributions import t_quantile
 from heatdrift.wording import counted, degrees, difference_unit, method_title, number, percent, with_unit
 

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from heatdrift.questions.choice import shown_dataset
 from heatdrift.questions.predictors.result import SelectionRow
 from heatdrift.questions.predictors.signals import SIGNAL
+from heatdrift.questions.selection import shown_dataset
 from heatdrift.stats.distributions import t_quantile
 from heatdrift.wording import counted
 
