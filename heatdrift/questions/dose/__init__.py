@@ -23,7 +23,7 @@ QUESTION: Final = Question(
     place=Place(
         section="dose",
         title="Dose-response",
-        lead="What each learning rate does to attention, representations, weights, accuracy and zero-shot ability.",
+        lead="",  # the section opens with figures, which say it
         order=20,
         otherwise="No trend over learning rates was computed for this study.",
     ),

@@ -24,7 +24,7 @@ QUESTION: Final = Question(
     place=Place(
         section="layers",
         title="Layers and heads",
-        lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
+        lead="",  # the section opens with figures, which say it
         order=30,
         otherwise="No tests of blocks and heads were computed for this study.",
     ),
