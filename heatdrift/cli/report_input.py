@@ -3,6 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from heatdrift.cli.method_words import name_methods
 from heatdrift.cli.output import note
 from heatdrift.config import PROTOCOLS
 from heatdrift.errors import HeatdriftError, LargeDesignError, StatsError
@@ -67,6 +68,7 @@ def gather(
     tried = _Attempts()
     runs, epochs, blocks, heads = view("runs"), view("epochs"), selected("layers"), selected("heads")
     plan = work.kept_plan(study)
+    name_methods((runs, plan))
     accuracy = _accuracy(runs)
     asked = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", accuracy)
     compared = tuple(m for m in asked if m in runs.columns and runs[m].count())

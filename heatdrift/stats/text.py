@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from heatdrift.methods import METHOD_TITLES
+from heatdrift import methods
 
 _UNNAMED_UNITS: Final = ("0..1", "0..2", "<= 1", "ratio", "fraction", "count")
 _MOST_DECIMALS: Final = 4
@@ -88,8 +88,8 @@ def with_unit(text: str, unit: str) -> str:
 
 
 def method_title(name: str) -> str:
-    """Words for a method; its own name where METHOD_TITLES has none."""
-    return METHOD_TITLES.get(name, name)
+    """Words for a method; its own name where there are none."""
+    return methods.method_title(name)
 
 
 def difference_unit(unit: str) -> str:
