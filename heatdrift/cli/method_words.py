@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def name_methods(*studies: "tuple[pl.DataFrame, KeptPlan | None]") -> None:
-    """Let sentences, charts and tables of this command call the methods of these runs (view ``runs``) by their words."""
+    """Let sentences, charts and tables of this command call the methods of these runs (view ``runs``) by words."""
     found = []
     for runs, plan in studies:
         titles = own_titles(plan.study.methods) if plan else {}

@@ -54,10 +54,12 @@ class Family(ABC):
     kind : name of the family in study files and records.
     checked : whether each run records that the method changed the tower and that it can be switched off
         (``records.AdapterChecks``); a run that fails these checks has failed.
+    imports : packages that it needs on a tower: they are loaded once, before worker processes are forked.
     """
 
     kind: ClassVar[str]
     checked: ClassVar[bool] = True
+    imports: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod

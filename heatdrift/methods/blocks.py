@@ -59,7 +59,7 @@ def check_blocks(blocks: Blocks, depth: int) -> None:
     """StudyError when `blocks` names a position that a tower of `depth` blocks does not have."""
     beyond = [] if blocks == ALL else [n for n in cast("tuple[int, ...]", blocks) if n >= depth]
     if beyond:
-        problem = f"{blocks_text(blocks)} of a backbone that has {depth} blocks"
+        problem = f"{blocks_text(tuple(beyond))} of a backbone that has {depth} blocks"
         raise StudyError(problem, hint=f"its blocks are 0 to {depth - 1}")
 
 

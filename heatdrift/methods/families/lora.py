@@ -55,6 +55,7 @@ class Lora(Family):
 
     kind: ClassVar[str] = "lora"
     label: ClassVar[str] = "LoRA"
+    imports: ClassVar[tuple[str, ...]] = ("peft",)
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.05
