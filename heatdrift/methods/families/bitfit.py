@@ -22,7 +22,7 @@ class BitFit(OwnWeights):
 
     Attributes
     ----------
-    blocks : which blocks; with a choice of them, the layer norms before and after the blocks stay frozen.
+    blocks : blocks whose biases are trained; with a choice of them, the layer norms around the blocks stay frozen.
     """
 
     kind: ClassVar[str] = "bitfit"

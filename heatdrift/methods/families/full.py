@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 class Full(OwnWeights):
     """The whole visual tower, and its projection unless that is left out.
 
-    Its runs record no checks: there is no part of the model that an evaluation could leave out by mistake.
+    Its runs record no checks, as those that were recorded before a whole tower could be switched off.
+
+    Attributes
+    ----------
+    projection : whether the visual projection is trained.
     """
 
     kind: ClassVar[str] = "full"

@@ -46,10 +46,11 @@ class Lora(Family):
 
     Attributes
     ----------
-    rank, alpha : inner width, >= 1; strength, > 0: the update is (alpha / rank) B A.
+    rank : width between A and B, >= 1.
+    alpha : strength, > 0: the update is (alpha / rank) B A.
     dropout : on the adapters' input while training, in [0, 1).
-    targets : of q, k, v, out (attention) and c_fc, c_proj (MLP); kept in this order.
-    blocks : which blocks; see ``blocks.py``.
+    targets : linear layers of a block: q, k, v, out (attention), c_fc, c_proj (MLP).
+    blocks : blocks whose layers are adapted.
     projection : whether the visual projection is trained.
     """
 

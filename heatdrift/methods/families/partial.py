@@ -20,6 +20,11 @@ class Partial(OwnWeights):
     """The last block with the final layer norm, or nothing of the tower; with the projection if asked for.
 
     Its runs record no checks: a linear probe leaves the tower as it is.
+
+    Attributes
+    ----------
+    tower : "last_block" (with the final layer norm) or "none".
+    projection : whether the visual projection is trained.
     """
 
     kind: ClassVar[str] = "partial"

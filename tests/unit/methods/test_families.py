@@ -19,6 +19,7 @@ from heatdrift.methods.families.dora import Dora
 from heatdrift.methods.families.full import Full
 from heatdrift.methods.families.lora import TARGETS, Lora
 from heatdrift.methods.families.partial import Partial
+from heatdrift.methods.page import attribute_words
 from heatdrift.methods.registry import found_families
 
 # Parameters beside the built-in ones; a family is tested with them all.
@@ -225,3 +226,4 @@ def test_families_are_known_and_described_without_torch():
 def test_parameters_are_plain_and_have_defaults(family):
     """A study file may name the kind alone."""
     assert family() == family(**{field.name: field.default for field in fields(family)})
+    assert attribute_words(family).keys() >= {field.name for field in fields(family)}, "docs/methods.md names them all"
