@@ -1,8 +1,9 @@
 """Signals that might rank zero-shot retention without any label of a transfer set, and the direction expected of each.
 
 A direction chosen after looking is worth nothing: with twenty signals half of them would "agree" by chance. So each
-has its orientation, those of probes in the list of metrics, with the reason, fixed before any data were seen: +1 = a
-higher value goes with more retention. The unsigned drifts are signals of their own, because a drift may hurt in either direction.
+has its orientation with the reason, those of probes in ``heatdrift.metrics``, fixed before any data were seen: +1 = a
+higher value goes with more retention. The unsigned drifts are signals of their own, because a drift may hurt in either
+direction.
 """
 
 from collections.abc import Iterator
