@@ -1,10 +1,19 @@
 """Base and adapted measurements -> the probe values of one epoch's record."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from torch import Tensor
 
 from heatdrift.probes.collector import Measured, finite
 from heatdrift.probes.similarity import embedding_drift, linear_cka, linear_cka_debiased
 
+# probe -> its value from the class tokens after a block, base's and adapted model's, (images, width) each
+OF_ACTIVATIONS: Final[Mapping[str, Callable[[Tensor, Tensor], float | None]]] = {
+    "cka": linear_cka,
+    "cka_debiased": linear_cka_debiased,
+}
 Layers = dict[str, tuple[float | None, ...]]
 
 
@@ -20,9 +29,8 @@ class ProbeValues:
 def probe_values(base: Measured, adapted: Measured, *, weight: float, projection: float) -> ProbeValues:
     """All probes of DESIGN 4 for one model against its base."""
     layers: Layers = {name: tuple(finite(v) for v in value.tolist()) for name, value in adapted.layers.items()}
-    pairs = list(zip(base.activations, adapted.activations, strict=True))
-    layers["cka"] = tuple(linear_cka(x, y) for x, y in pairs)
-    layers["cka_debiased"] = tuple(linear_cka_debiased(x, y) for x, y in pairs)
+    tokens = list(zip(base.activations, adapted.activations, strict=True))
+    layers |= {name: tuple(compared(x, y) for x, y in tokens) for name, compared in OF_ACTIVATIONS.items()}
     means = {name: _mean(values) for name, values in layers.items()}
     means.update({name: finite(value) for name, value in adapted.whole.items()})
     means["embedding_drift"] = finite(embedding_drift(base.embeddings, adapted.embeddings))
