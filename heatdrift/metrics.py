@@ -150,7 +150,23 @@ FIRST_PROBES: Final[tuple[Probe, ...]] = (
 )
 # Probes that came after the views were published: their columns are appended to `runs`, `epochs` and `cells` in this
 # order, so that none that was there before moves. A new probe is the last entry here.
-LATER_PROBES: Final[tuple[Probe, ...]] = ()
+LATER_PROBES: Final[tuple[Probe, ...]] = (
+    Probe(
+        name="map_js",
+        title="attention-map divergence from base",
+        unit="bits",
+        per_head=True,
+        has_base=False,
+        definition="Jensen-Shannon divergence of the base's and the adapted a of the same image and head (0 = equal, "
+        "1 = disjoint), mean over images",
+        results=("value",),
+        highest=1,
+        expected=Expected(
+            orientation=-1,
+            reason="zero-shot relies on where the base looks; a map that moved further from it keeps less",
+        ),
+    ),
+)
 PROBES: Final = (*FIRST_PROBES, *LATER_PROBES)
 PROBE: Final[dict[str, Probe]] = {p.name: p for p in PROBES}
 if len(PROBE) < len(PROBES):
