@@ -53,6 +53,7 @@ def test_a_cell_trains_and_is_measured(cells, resources, method):
     assert last.train_loss < math.log(3)
     assert last.means["weight_drift"] > 0
     assert last.means["cka"] < 1
+    assert first.means["map_js"] == 0 < last.means["map_js"] < 1
     assert len(last.layers["entropy"]) == 3
     assert len(last.heads["entropy"][0]) == 4
     assert last.track_zero_shot_pct is not None

@@ -291,4 +291,5 @@ def test_learning_rate_zero_is_the_base_exactly(lab, method):
     found = probe_values(base, adapted, weight=drift, projection=projection)
     assert found == itself
     assert found.means["cka"] == found.means["cka_debiased"] == 1
+    assert found.means["map_js"] == 0
     assert found.means["embedding_drift"] == found.means["weight_drift"] == found.means["proj_drift"] == 0
