@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from heatdrift.questions.choice import codes
-from heatdrift.stats.clustered import SeedTests, cell_indicators, seed_contrast
+from heatdrift.stats.cluster_robust import CellMeans
+from heatdrift.stats.cluster_tests import TTests, cluster_contrast
 from heatdrift.wording import counted
 
 KEY: Final = ("dataset", "lr", "seed")
@@ -35,7 +36,7 @@ def unpaired(frame: pl.DataFrame, wide: pl.DataFrame, metric: str, method_a: str
     return sentences
 
 
-def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:
+def seed_level_difference(pairs: pl.DataFrame) -> tuple[TTests | None, int]:
     """Test the mean of d at the seed level, every (dataset, lr) with equal weight.
 
     Returns
@@ -49,6 +50,5 @@ def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:
     alone = int(np.sum(~several))
     if kept["seed"].n_unique() < 2:
         return None, alone
-    x = cell_indicators(codes(kept, "dataset", "lr"))
-    contrast = seed_contrast(x, codes(kept, "seed"), np.full(x.shape[1], 1.0 / x.shape[1]), within=False)
-    return contrast.test(kept["d"].to_numpy()), alone
+    fit = CellMeans(codes(kept, "dataset", "lr"), codes(kept, "seed"))
+    return cluster_contrast(fit, fit.mean).t_tests(kept["d"].to_numpy()), alone

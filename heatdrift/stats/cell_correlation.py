@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.intervals import percentile_interval
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -138,11 +139,11 @@ def bootstrap_interval(
         members = np.flatnonzero(table.group == group)
         weights[:, members] = rng.multinomial(members.size, np.full(members.size, 1.0 / members.size), size=draws)
     values = _correlate(_moments(table), weights, parts)
-    values = values[~np.isnan(values)]
-    if values.size < draws / 2 or sizes.max() < 2:
-        return float("nan"), float("nan"), int(values.size)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), int(values.size)
+    defined = int(np.sum(~np.isnan(values)))
+    if sizes.max() < 2:
+        return float("nan"), float("nan"), defined
+    low, high = percentile_interval(values, level)
+    return float(low), float(high), defined
 
 
 def permutation_p(

@@ -22,7 +22,7 @@ from scipy import special
 
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.distributions import f_p_value
-from heatdrift.stats.strata import seed_means
+from heatdrift.stats.group_means import group_means
 
 Floats = npt.NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class Held:
         """(I + g ZZ')^-1/2 values (n, k): the mean of each group is shrunk, the rest stays."""
         counts = np.bincount(self.grouping.codes)
         shrink = 1.0 - 1.0 / np.sqrt(1.0 + self.ratio * counts)
-        return np.asarray(values - shrink[self.grouping.codes][:, None] * seed_means(values, self.grouping.codes))
+        return np.asarray(values - shrink[self.grouping.codes][:, None] * group_means(values, self.grouping.codes))
 
 
 def spectrum(y: Floats, x: Floats, grouping: Grouping, held: Held | None = None) -> Spectrum:
