@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from heatdrift.stats.distributions import t_p_value
 from heatdrift.stats.intervals import percentile_interval
+from heatdrift.stats.ranks import average_ranks
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -70,13 +71,6 @@ class CellTable:
             runs = parts[self.cell] == part
             x[runs], y[runs] = average_ranks(self.x[runs]), average_ranks(self.y[runs])
         return CellTable(x=x, y=y, cell=self.cell, seed=self.seed, group=self.group, lr=self.lr)
-
-
-def average_ranks(values: Floats) -> Floats:
-    """Ranks from 1, ties averaged."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2.0)[inverse], dtype=float)
 
 
 def correlation_within(table: CellTable, parts: Codes) -> float:

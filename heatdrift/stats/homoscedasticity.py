@@ -79,7 +79,11 @@ class CellSpread:
 
 
 def cell_spread(y: Floats, cells: Codes) -> CellSpread | None:
-    """Compare the spread of runs between cells, (n,) codes; None with fewer than two cells of three runs."""
+    """Compare the spread of runs between cells, (n,) codes; None with fewer than two cells of three runs.
+
+    The F is that of ``scipy.stats.levene(center="median")``; here many responses are done at once, and `scipy.stats`
+    need not be imported for one.
+    """
     members = [m for c in np.unique(cells) if (m := np.flatnonzero(cells == c)).size >= 3]
     if len(members) < 2:
         return None

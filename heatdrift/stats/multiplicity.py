@@ -3,8 +3,8 @@
 Every function returns adjusted p in the order given. A p that is not defined (NaN) stays NaN and is no member of the
 family. An adjusted p is the smallest level at which its test would be rejected.
 
-Own code: SciPy has no Holm, and its ``false_discovery_control`` (to which the tests hold ours) would cost every command
-that needs it 0.6 s of importing ``scipy.stats``.
+Own code: SciPy has no Holm, and its ``false_discovery_control``, to which the tests hold ours, would cost every command
+that needs it the import of ``scipy.stats``, most of a second.
 """
 
 from collections.abc import Callable

@@ -12,8 +12,9 @@ from math import factorial, prod
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.cell_correlation import CellTable, average_ranks, seed_level_p
+from heatdrift.stats.cell_correlation import CellTable, seed_level_p
 from heatdrift.stats.multiplicity import single_step_max
+from heatdrift.stats.ranks import average_ranks
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -143,6 +144,4 @@ def _score(signals: Floats, outcome: Floats, dataset: Codes, picks: Codes) -> Fl
 
 def _centred_ranks(values: Floats) -> Floats:
     """Average ranks along the last axis, minus their mean."""
-    below = (values[:, None, :] < values[:, :, None]).sum(axis=-1)
-    equal = (values[:, None, :] == values[:, :, None]).sum(axis=-1)
-    return np.asarray(below + (equal - 1) / 2.0 - (values.shape[1] - 1) / 2.0)
+    return np.asarray(average_ranks(values) - (values.shape[1] + 1) / 2.0)

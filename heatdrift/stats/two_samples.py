@@ -25,7 +25,7 @@ Codes = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class SampleDifference:
-    """Means of both samples, the standard error and df of their difference, and counts of clusters.
+    """Means of both samples, the standard error and df of their difference, and how many clusters have rows of both.
 
     Too few clusters: both NaN. No spread between clusters: the standard error is NaN, never 0.
     """
@@ -35,8 +35,6 @@ class SampleDifference:
     se: float
     df: float
     n_linked: int
-    n_only_a: int
-    n_only_b: int
 
     @property
     def difference(self) -> float:
@@ -68,7 +66,7 @@ def sample_difference(y: Floats, sample: Codes, cell: Codes, cluster: Codes) -> 
     if enough and min(_share(parts[0, sample == s], several[sample == s]) for s in (0, 1)) >= LEAST_SEEN:
         se, df = _error(fit, parts, y, kinds)
     return SampleDifference(
-        float(means[0::2].mean()), float(means[1::2].mean()), se, df, *(int(np.count_nonzero(k)) for k in kinds)
+        float(means[0::2].mean()), float(means[1::2].mean()), se, df, n_linked=int(np.count_nonzero(linked))
     )
 
 
@@ -79,15 +77,14 @@ def _error(fit: CellMeans, parts: Floats, y: Floats, kinds: tuple[npt.NDArray[np
     variances, dfs = [], []
     for kind in filter(np.any, kinds):
         share, df = found.seen(kind)
+        if math.isnan(df):
+            return float("nan"), float("nan")
         variances.append(float(np.sum(part[kind] ** 2)) / share)
         dfs.append(df)
-    variance, each = np.array(variances), np.array(dfs)
-    if np.isnan(each).any():
-        return float("nan"), float("nan")
-    se = math.sqrt(float(variance.sum()))
+    se = math.sqrt(sum(variances))
     if not se > NO_SPREAD * float(np.abs(y).max()):
-        return float("nan"), float(each.sum())
-    return se, whole(float(variance.sum() ** 2 / np.sum(variance**2 / each)))
+        return float("nan"), sum(dfs)
+    return se, whole(1.0 / sum((v / sum(variances)) ** 2 / df for v, df in zip(variances, dfs, strict=True)))
 
 
 def _share(parts: Floats, several: npt.NDArray[np.bool_]) -> float:

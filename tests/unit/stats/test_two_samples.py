@@ -25,7 +25,7 @@ def test_pairs_with_missing_runs_are_the_cluster_contrast_of_their_differences()
     fit = CellMeans(cell[: half.size][half], seed[: half.size][half])
     test = cluster_contrast(fit, fit.mean).t_tests(d)
     assert (found.difference, found.se, found.df) == pytest.approx((float(test.estimate), float(test.se), test.df))
-    assert (found.n_linked, found.n_only_a, found.n_only_b) == (5, 0, 0)
+    assert found.n_linked == 5
 
 
 def test_independent_sides_with_missing_runs_are_two_cluster_contrasts_put_together_by_welch():
@@ -73,3 +73,19 @@ def test_no_spread_is_no_standard_error():
                             np.tile(np.arange(3), 2))  # fmt: skip
     assert np.isnan(found.se)
     assert found.df == 2
+
+
+def test_linked_clusters_alone_in_their_cells_have_no_error_beside_others_that_have_one():
+    """Cell 0: one linked cluster; cell 1: three of each sample. The linked ones show no residual at all."""
+    sample, cell = np.array([0, 1] + [0] * 3 + [1] * 3), np.array([0, 0] + [1] * 6)
+    found = sample_difference(np.arange(8.0) ** 2, sample, cell, np.array([0, 0, 1, 2, 3, 4, 5, 6]))
+    assert np.isnan([found.se, found.df]).all()
+    assert found.n_linked == 1
+
+
+def test_the_unit_of_the_values_does_not_matter():
+    y = np.array([1.0, 2.5, 2.0, 4.0, 0.5, 1.0, 2.0, 2.5])
+    side, cell = np.repeat([0, 1], 4), np.zeros(8, dtype=int)
+    one, tiny = (sample_difference(y * unit, side, cell, np.arange(8)) for unit in (1.0, 1e-120))
+    assert tiny.df == pytest.approx(one.df)
+    assert tiny.se / 1e-120 == pytest.approx(one.se)
