@@ -1,4 +1,4 @@
-"""Average ranks, as ``scipy.stats.rankdata`` gives them, without the import of ``scipy.stats``, which takes most of a second."""
+"""Average ranks: those of ``scipy.stats.rankdata``, without importing ``scipy.stats``, which takes most of a second."""
 
 import numpy as np
 import numpy.typing as npt
