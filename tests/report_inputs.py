@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from heatdrift.questions.base import Check
+from heatdrift.questions import QUESTIONS
+from heatdrift.questions.base import Answer, Check
 from heatdrift.questions.correlation.result import Association, CorrelationResult
 from heatdrift.questions.dose.result import DoseResult, DoseRow
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
@@ -22,7 +23,10 @@ from heatdrift.questions.layers.result import LayerRow, LayersResult
 from heatdrift.questions.paired.result import PairedResult, PairedRow
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
 from heatdrift.report import ReportInput
+from heatdrift.report.blocks import Section
 from heatdrift.report.gallery_choice import gallery_candidates
+from heatdrift.report.page import question_section
+from heatdrift.report.study_data import StudyData
 
 RECORDS = Path(__file__).resolve().parents[2] / "shared" / "records" / "vitb16"
 N_LAYERS = 12
@@ -113,8 +117,7 @@ def simulated(
         transfer=pl.DataFrame(transfer),
         cells=cells_view(frame),
         planned=frame.select("cell_id", "backbone", "dataset", "method", "lr", "seed", "status"),
-        interactions=(interaction(frame, "delta_entropy_pct", "% of base"),) if results else (),
-        correlations=(correlation(frame, "delta_erf95_pct", "retention_pct"),) if results else (),
+        answers=main_answers(frame) if results else {},
         protocol="Class-balanced training, validation and probe sets, disjoint, carved from the training images.",
         provenance={"Code": [("heatdrift", "0.1.0"), ("commit", "0123abc")], "Data": [("textures", "sha256 9f86d081")]},
     )
@@ -206,11 +209,30 @@ def reference() -> ReportInput | None:
         layers=pl.DataFrame(layers),
         transfer=pl.DataFrame(transfer),
         cells=cells_view(frame),
-        interactions=(interaction(frame, "delta_entropy_pct", "% of base"),),
-        correlations=(correlation(frame, "delta_erf95_pct", "retention_pct"),),
+        answers=main_answers(frame),
         protocol="Imported from the reference study; class-balanced, disjoint sets carved from the training split.",
         provenance={"Records": [("format", "reference"), ("files", str(len(files)))]},
     )
+
+
+def main_answers(runs: pl.DataFrame) -> dict[str, tuple[Answer, ...]]:
+    """A model and a correlation, as every page has them."""
+    return {
+        "interaction": (interaction(runs, "delta_entropy_pct", "% of base"),),
+        "correlation": (correlation(runs, "delta_erf95_pct", "retention_pct"),),
+    }
+
+
+def without(inp: ReportInput, *questions: str, **answers: tuple[Answer, ...]) -> ReportInput:
+    """`inp` without the answers to some questions, or with others in their place."""
+    kept = {name: found for name, found in inp.answers.items() if name not in questions}
+    return replace(inp, answers={**kept, **answers})
+
+
+def section_of(question: str, inp: ReportInput, data: StudyData) -> Section:
+    """The section of one question on a page of `inp`."""
+    (found,) = (q for q in QUESTIONS if q.name == question)
+    return question_section(found, inp, data)
 
 
 def cells_view(runs: pl.DataFrame) -> pl.DataFrame:
@@ -362,11 +384,14 @@ def with_everything(inp: ReportInput, *, heads: int = 4) -> ReportInput:
     runs = inp.runs
     return replace(
         inp,
-        paired=paired(runs),
-        dose=dose(runs),
-        predictors=predictors(runs),
-        frontier=frontier(runs),
-        layer_tests=tuple(layer_tests(d, heads=heads) for d in sorted(runs["dataset"].unique())),
+        answers={
+            **inp.answers,
+            "paired": (paired(runs),),
+            "dose": (dose(runs),),
+            "predictors": (predictors(runs),),
+            "frontier": (frontier(runs),),
+            "layers": tuple(layer_tests(d, heads=heads) for d in sorted(runs["dataset"].unique())),
+        },
         gallery=gallery(runs),
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption
-from heatdrift.cli.output import note, say, show_frame, show_json, show_table
+from heatdrift.cli.output import show_answer
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import StatsError, UnknownNameError
 
@@ -54,7 +54,7 @@ def compare(
         first, second = _told_apart(sides[0][0], sides[1][0])
         names = (f"{names[0]} ({first})", f"{names[1]} ({second})")
     result = compare_studies(runs[0], runs[1], names=names, metrics=metric, conf_level=conf_level)
-    _show(result, fmt)
+    show_answer(result, fmt)
     if html:
         _write(result, out, (sides[0][1], sides[1][1]))
 
@@ -90,45 +90,6 @@ def _of_backbone(runs: "pl.DataFrame", backbone: str | None, study: str) -> "pl.
     if backbone not in known:
         raise UnknownNameError("backbone", backbone, known, where=f"study {study}")
     return runs.filter(runs["backbone"] == backbone)
-
-
-def _show(result: "StudyComparison", fmt: Format) -> None:
-    if fmt is Format.json:
-        show_json(result)
-        return
-    import msgspec
-    import polars as pl
-
-    rows = pl.DataFrame([msgspec.structs.asdict(row) for row in result.rows], infer_schema_length=None)
-    if fmt is Format.csv:
-        show_frame(rows.fill_nan(None), fmt)
-        return
-    for caveat in result.caveats:
-        say(f"Caveat: {caveat}")
-    for pairing in result.pairing:
-        say(pairing.sentence)
-    differing = [fact for fact in result.facts if fact.same is False]
-    if differing:
-        lines = [(f"{f.name} of {f.of}" if f.of else f.name, f.a, f.b) for f in differing]
-        show_table(["differs", result.study_a, result.study_b], lines)
-    for sentence in result.findings:
-        say(sentence)
-    counts = rows.with_columns(
-        n=pl.Series([row.used for row in result.rows]), unused=pl.Series([row.unused for row in result.rows])
-    )
-    columns = [
-        "metric", "dataset", "method", "lr", "how", "n", "unused", "mean_a", "mean_b", "difference", "ci_low",
-        "ci_high", "p_holm",
-    ]  # fmt: skip
-    if not any(row.unused for row in result.rows):
-        columns.remove("unused")
-    show_frame(counts.select(columns).fill_nan(None), fmt)
-    for name, cells in ((result.study_a, result.missing_a), (result.study_b, result.missing_b)):
-        if cells:
-            listed = ", ".join(f"{c.dataset}/{c.method}/{c.lr:g}" for c in cells[:6])
-            say(f"Missing in {name}: {len(cells)} cells ({listed}{', ...' if len(cells) > 6 else ''})")
-    for text in result.left_out:
-        note(f"left out: {text}")
 
 
 def _write(result: "StudyComparison", out: Path | None, studies: tuple[str, str]) -> None:

@@ -53,17 +53,3 @@ LrOption = Annotated[list[float] | None, typer.Option("--lr", help="Only this le
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this training seed (repeatable).")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Train again what is finished (a new attempt).")]
 ConfOption = Annotated[float, typer.Option("--conf-level", help="Level of intervals.", min=0.5, max=0.999)]
-MetricOption = Annotated[str, typer.Option("--metric", help="Numeric result column of runs (docs/schema.md).")]
-MetricsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--metric",
-        help="Numeric result column of runs (docs/schema.md; repeatable). Default: drift, retention and accuracy.",
-    ),
-]
-MethodAOption = Annotated[str, typer.Option("--method-a", help="Differences are method a minus method b.")]
-MethodBOption = Annotated[str, typer.Option("--method-b", help="Differences are method a minus method b.")]
-BootstrapOption = Annotated[int, typer.Option("--bootstrap", min=100, help="Number of resamples.")]
-ResamplingSeedOption = Annotated[
-    int, typer.Option("--resampling-seed", min=0, help="Seed of resampling; the same seed gives the same numbers.")
-]

@@ -17,6 +17,8 @@ from heatdrift.cli.options import Format
 if TYPE_CHECKING:
     import polars as pl
 
+    from heatdrift.questions.base import Shown
+
 _WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
 _GAP: Final = 3  # between two columns
 _ROW_NUMBER: Final = 8
@@ -70,6 +72,19 @@ def show_json(value: object) -> None:
     """Print any result as JSON; NaN becomes null."""
     encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
     sys.stdout.write(encoded.decode() + "\n")
+
+
+def show_answer(answer: "Shown", fmt: Format) -> None:
+    """Print an answer: JSON whole, CSV its main table, else lines and tables for people."""
+    if fmt is Format.json:
+        show_json(answer)
+    elif fmt is Format.csv:
+        import polars as pl
+
+        sys.stdout.write(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None).write_csv())
+    else:
+        for part in answer.shown():
+            say(part) if isinstance(part, str) else show_table(part.columns, part.rows, part.title)
 
 
 def show_frame(frame: "pl.DataFrame", fmt: Format) -> None:

@@ -42,7 +42,7 @@ def report(
 
     Example: `heatdrift report --html --study demo`
     """
-    from heatdrift.cli.report_input import METRICS, gather
+    from heatdrift.cli.report_input import gather
     from heatdrift.report.page import report_document
     from heatdrift.store.ingest import open_current
 
@@ -54,7 +54,7 @@ def report(
         chosen = work.stored_study(connection, study)
         target = target_file(out, chosen)
         page = gather(
-            connection, chosen, work, tuple(metric or METRICS), conf_level, images=not no_images, data_dir=data_dir
+            connection, chosen, work, tuple(metric or ()), conf_level, images=not no_images, data_dir=data_dir
         )
     write_formats(report_document(page), wanted, target, png=png)
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -73,23 +73,13 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     return with_choices
 
 
-def selected_runs(chosen: Selection) -> "pl.DataFrame":
-    """Rows of the view ``runs`` of one study that the options chose; every status.
+def selected_views(chosen: Selection, *views: str) -> "list[pl.DataFrame]":
+    """Rows of ``runs`` that the options chose, of every status, then those of other views (with a cell_id).
 
     Raises
     ------
     StoreError : no store, or several studies and none named.
     UnknownNameError : an option names a value that the study does not have.
-    """
-    return selected_views(chosen)[0]
-
-
-def selected_views(chosen: Selection, *views: "View") -> "list[pl.DataFrame]":
-    """Rows of ``runs`` that the options chose, then those of other views (with a cell_id) of the same runs.
-
-    Raises
-    ------
-    StoreError, UnknownNameError : as `selected_runs`.
     """
     from heatdrift.store.ingest import open_current
     from heatdrift.store.read import read_view
@@ -98,7 +88,7 @@ def selected_views(chosen: Selection, *views: "View") -> "list[pl.DataFrame]":
     with open_current(work.store) as connection:
         study = work.stored_study(connection, chosen.study)
         runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
-        others = [read_view(connection, view, study=study) for view in views]
+        others = [read_view(connection, cast("View", view), study=study) for view in views]
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
 
 

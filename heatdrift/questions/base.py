@@ -1,12 +1,32 @@
-"""What all results share."""
+"""What a question is, and what every answer to one has.
 
-from collections.abc import Mapping
+A question is a folder. Its ``__init__`` declares it (`Question`, light: the command line reads it at start-up),
+``result`` types the answer, ``analysis`` makes it from runs, ``findings`` puts it into sentences and ``section`` onto
+a page. Nobody else knows a question by name: commands and page loop over ``heatdrift.questions.QUESTIONS``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
 
+from heatdrift.questions.options import Option
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from heatdrift.questions.tables import Grid
+    from heatdrift.report.blocks import Block, Finding
+    from heatdrift.report.inputs import ReportInput
+    from heatdrift.report.study_data import StudyData
+
+ALPHA: Final = 0.05  # level of every claim
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all results."""
+    """A typed value of an answer; its fields are its JSON keys, NaN becomes null."""
 
 
 class Check(Result, frozen=True, kw_only=True):
@@ -19,3 +39,133 @@ class Check(Result, frozen=True, kw_only=True):
     flag: bool
     values: Mapping[str, float | int | str | None]
     sentence: str
+
+
+class Shown(Protocol):
+    """What can be printed on a terminal and as CSV."""
+
+    def shown(self) -> "Iterator[str | Grid]":
+        """Lines and tables for a terminal."""
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Rows of the main table, for CSV."""
+
+
+class Answer(Shown, Protocol):
+    """What all answers have, whatever was asked: a number travels with its method and with what was left out."""
+
+    @property
+    def study(self) -> str | None:
+        """Name of the study."""
+
+    @property
+    def method(self) -> str:
+        """How the numbers were computed."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Sentences that the results support."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Runs and metrics that are not in the answer, one sentence per reason."""
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader must know before believing a number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRuns:
+    """Rows of the public views of one study, from which the questions of a page are answered.
+
+    Attributes
+    ----------
+    runs, epochs, layers, heads : the views; layers and heads hold the selected epochs and the probes asked for.
+    metrics : metrics to model; empty = the usual ones.
+    conf_level : of all intervals, in (0, 1).
+    note : takes a sentence about something that was done otherwise than asked.
+    """
+
+    runs: "pl.DataFrame"
+    epochs: "pl.DataFrame"
+    layers: "pl.DataFrame"
+    heads: "pl.DataFrame"
+    metrics: tuple[str, ...] = ()
+    conf_level: float = 0.95
+    note: Callable[[str], None] = lambda text: None
+
+
+Attempt = tuple[str, Callable[[], Answer]]  # what is tried, in words, and how
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a question stands on a page.
+
+    Attributes
+    ----------
+    section : identifier of the section; several blocks of the page may share one.
+    title, lead : its heading and the sentence under it.
+    order : its place among the sections (``report/page.py`` lists those that are no question).
+    otherwise : what the section says where there is no answer and no reason is known.
+    """
+
+    section: str
+    title: str
+    lead: str
+    order: int
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One question that may be asked of the runs of a study.
+
+    Attributes
+    ----------
+    name : of the folder, of the function in its ``analysis``, and of the command ``heatdrift stats NAME``.
+    order : place among the commands and among the findings of a page.
+    help, example : what the command's help says.
+    options : of the command; their parameters are those of the analysis function.
+    views : views that are passed to the analysis after ``runs``.
+    noun : what its answers are called where a page lists methods.
+    place : where it stands on a page; None = on none.
+    page_probes : per-block probes that a page's answer needs.
+    usage : options that the command cannot do without, for advice.
+    """
+
+    name: str
+    order: int
+    help: str
+    example: str
+    options: tuple[Option, ...]
+    noun: str
+    views: tuple[str, ...] = ()
+    place: Place | None = None
+    page_probes: tuple[str, ...] = ()
+    usage: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that prints the whole answer."""
+        return f"heatdrift stats {self.name}" + (f" {self.usage}" if self.usage else "")
+
+    def _module(self, name: str) -> Any:  # noqa: ANN401 - a module of the question's folder
+        return import_module(f"{__package__}.{self.name}.{name}")
+
+    def ask(self, *frames: "pl.DataFrame", **options: object) -> Answer:
+        """Answer from rows of ``runs`` and of the question's other views."""
+        return cast("Answer", getattr(self._module("analysis"), self.name)(*frames, **options))
+
+    def for_page(self, study: StudyRuns) -> Iterable[Attempt]:
+        """Return what a page shows of this question: each answer may fail without the others."""
+        return cast("Iterable[Attempt]", self._module("analysis").for_page(study))
+
+    def blocks(self, answers: Sequence[Answer], inp: "ReportInput", data: "StudyData") -> "list[Block]":
+        """Return the blocks of the question's section."""
+        return cast("list[Block]", self._module("section").blocks(answers, inp, data))
+
+    def headlines(self, answers: Sequence[Answer], data: "StudyData") -> "list[Finding]":
+        """Return what the answers say, with their caveats, for the first section of the page."""
+        return cast("list[Finding]", self._module("section").headlines(answers, data))

@@ -5,11 +5,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from heatdrift.questions.choice import codes
+from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.questions.selection import codes
 from heatdrift.stats.cluster_robust import CellMeans
 from heatdrift.stats.cluster_tests import TTests, cluster_contrast
 from heatdrift.wording import counted
 
+PAIR: Final = ("lora_r8", "full_ft")  # method_a, method_b: every difference is a - b
 KEY: Final = ("dataset", "lr", "seed")
 
 
@@ -52,3 +54,21 @@ def seed_level_difference(pairs: pl.DataFrame) -> tuple[TTests | None, int]:
         return None, alone
     fit = CellMeans(codes(kept, "dataset", "lr"), codes(kept, "seed"))
     return cluster_contrast(fit, fit.mean).t_tests(kept["d"].to_numpy()), alone
+
+
+def check_pair(frame: pl.DataFrame, method_a: str, method_b: str) -> None:
+    """Refuse a pair of methods that the usable runs do not hold.
+
+    Raises
+    ------
+    UnknownNameError, StatsError
+        A method that no usable run has; a method against itself.
+    """
+    if method_a == method_b:
+        raise StatsError(
+            f"{method_a} cannot be compared with itself", hint="for example --method-a lora_r8 --method-b full_ft"
+        )
+    known = sorted(set(frame["method"].to_list()))
+    for name in (method_a, method_b):
+        if name not in known:
+            raise UnknownNameError("method", name, known, where="the usable runs")

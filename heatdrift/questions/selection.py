@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.methods import METHODS, learning_rate_text
 from heatdrift.metrics import run_column
@@ -19,6 +22,9 @@ FACTORS: Final = ("dataset", "method", "lr", "seed")
 _KEY: Final = (*FACTORS, "status")
 # Columns that decide a result and that no model names: runs that differ in one of them are never pooled.
 _UNNAMED: Final = ("study", "protocol", "backbone", "precision", "select_on")
+# What questions about several metrics report unless told otherwise: drift of support, forgetting, and what the
+# training was for.
+DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", "test_acc_pct")
 _TRANSFER_METRICS: Final = ("retention_pct", "zero_shot_pct", "zero_shot_base_pct")
 
 
@@ -102,6 +108,32 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
     return Selection(frame=frame, left_out=tuple(left_out), n_dropped=runs.height - frame.height)
 
 
+def measured_metrics(runs: pl.DataFrame, asked: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the metrics to report and sentences about default metrics that no run has.
+
+    Without any test accuracy (protocol ``preprint``) the validation accuracy takes its place, and is named. Metrics
+    that the user asked for are returned as they are (each once): a missing one is then an error, not a note.
+
+    Raises
+    ------
+    UnknownNameError
+        A metric is not a result column of a run.
+    """
+    if asked:
+        for name in asked:
+            run_column(name)
+        return tuple(dict.fromkeys(asked)), ()
+    accuracy, notes = accuracy_metric(runs)
+    wanted = tuple(accuracy if name == TEST else name for name in DEFAULT_METRICS)
+    kept = tuple(name for name in wanted if name in runs.columns and runs[name].drop_nulls().len())
+    missing = [name for name in wanted if name not in kept]
+    if not kept:
+        raise StatsError(
+            f"no run has any of the default metrics ({', '.join(DEFAULT_METRICS)})", hint="choose one with --metric"
+        )
+    return kept, (*notes, *(f"{name} was not measured in any run" for name in missing))
+
+
 def largest_block(selection: Selection) -> Selection:
     """Keep the largest set of lrs x methods of which every cell has a run in every data set.
 
@@ -182,3 +214,20 @@ def _refuse_duplicates(usable: pl.DataFrame) -> None:
         "they are of different recipes and not pooled",
         hint="give each recipe a study of its own and choose one with --study",
     )
+
+
+def check_level(conf_level: float) -> None:
+    """Refuse a confidence level outside (0, 1)."""
+    if not 0.0 < conf_level < 1.0:
+        raise StatsError(f"the confidence level must lie between 0 and 1, got {conf_level:g}", hint="for example 0.95")
+
+
+def codes(frame: pl.DataFrame, *columns: str) -> npt.NDArray[np.intp]:
+    """0-based code of each row's combination of `columns`, in ascending order."""
+    ranks = frame.select(pl.struct(*columns).rank("dense").alias("code"))["code"].to_numpy()
+    return np.asarray(ranks - 1, dtype=np.intp)
+
+
+def shown_dataset(name: str, datasets: Sequence[str]) -> str | None:
+    """Data set as it stands in JSON: None where there is one only."""
+    return name if len(datasets) > 1 else None

@@ -29,7 +29,7 @@ class Note:
 class Finding:
     """The sentences of one result and, beside them, the caveats that its checks raised; the first few are open.
 
-    `finding_id` is its anchor, `section_id` that of its figures and tables.
+    `finding_id` is its anchor, `section_id` that of its figures and tables; `command` prints all sentences.
     """
 
     kind: ClassVar = "finding"
@@ -40,7 +40,7 @@ class Finding:
     section_id: str = ""
     shown: int = 2
     left_out: int = 0
-    rest: str = STORE
+    command: str = ""
 
     @property
     def more(self) -> str:
@@ -48,7 +48,8 @@ class Finding:
         if not self.left_out:
             return ""
         counted = wording.counted(self.left_out, "further sentence")
-        return f"{counted} {'is' if self.left_out == 1 else 'are'} {self.rest}."
+        where = f"printed by {self.command}" if self.command else STORE
+        return f"{counted} {'is' if self.left_out == 1 else 'are'} {where}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

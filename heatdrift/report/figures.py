@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.accuracy import ACCURACIES
 from heatdrift.report import charts
 from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Panel
-from heatdrift.report.caveats import ACCURACIES
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.study_data import BASE, FLOOR, HEATMAP, TRAJECTORIES, StudyData, has_values
 from heatdrift.report.summaries import padded_domain

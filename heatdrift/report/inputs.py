@@ -13,13 +13,7 @@ import polars as pl
 
 from heatdrift.errors import ReportError
 from heatdrift.metrics import RUN_COLUMNS
-from heatdrift.questions.correlation.result import CorrelationResult
-from heatdrift.questions.dose.result import DoseResult
-from heatdrift.questions.frontier.result import FrontierResult
-from heatdrift.questions.interaction.result import InteractionResult
-from heatdrift.questions.layers.result import LayersResult
-from heatdrift.questions.paired.result import PairedResult
-from heatdrift.questions.predictors.result import PredictorsResult
+from heatdrift.questions.base import Answer
 
 Maps = Mapping[str, npt.NDArray[Any]]
 
@@ -96,10 +90,8 @@ class ReportInput:
         throughout and `heads` may be empty. Extra columns are ignored.
     planned : the study's grid, one row per planned cell: cell_id, backbone, dataset, method, lr, seed, status and, for
         a failed one, error. None when the plan is not known (imported records): then the runs stand for the plan.
-    interactions, correlations : results to show, in the order in which they are shown.
-    layer_tests : tests of blocks and heads, one result per data set.
-    paired, dose, predictors, frontier : the other results; None where these runs cannot bear them.
-    unavailable : section of the page -> sentences that say what could not be computed for it, and why.
+    answers : question -> its answers, in the order in which they are shown (``heatdrift.questions.QUESTIONS``).
+    unavailable : question -> sentences that say what could not be computed for it, and why.
     gallery : cell id -> arrays of gallery.npz (see ``gallery.py``), for the runs that the gallery may show.
     pictures : hash of a probe image's crop -> PNG of the crop; empty where no photograph may be shown.
     protocol : what the study's protocol does, in words.
@@ -116,13 +108,7 @@ class ReportInput:
     transfer: pl.DataFrame = field(default_factory=lambda: empty_view(TRANSFER))
     cells: pl.DataFrame = field(default_factory=lambda: empty_view(CELLS))
     planned: pl.DataFrame | None = None
-    interactions: Sequence[InteractionResult] = ()
-    correlations: Sequence[CorrelationResult] = ()
-    layer_tests: Sequence[LayersResult] = ()
-    paired: PairedResult | None = None
-    dose: DoseResult | None = None
-    predictors: PredictorsResult | None = None
-    frontier: FrontierResult | None = None
+    answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
     unavailable: Mapping[str, Sequence[str]] = field(default_factory=dict)
     gallery: Mapping[str, Maps] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)

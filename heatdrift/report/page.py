@@ -1,22 +1,34 @@
 """What a study's report holds, section by section, and its HTML page; ``document.py`` makes the page of it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from heatdrift.questions.frontier.section import frontier_section
-from heatdrift.questions.paired.section import paired_section
-from heatdrift.questions.predictors.section import predictors_section
+from heatdrift.questions import QUESTIONS
+from heatdrift.questions.base import Question
 from heatdrift.report.blocks import Section
 from heatdrift.report.budget import page_html, trimmed
 from heatdrift.report.document import Document
 from heatdrift.report.files import write_file
 from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.sections import appendix, glance
-from heatdrift.report.sections import findings as overview
-from heatdrift.report.sections import measured as evidence
+from heatdrift.report.result_notes import missing_notes
+from heatdrift.report.sections import appendix
+from heatdrift.report.sections.findings import findings, missing_cells
 from heatdrift.report.sections.gallery import gallery
+from heatdrift.report.sections.glance import glance
+from heatdrift.report.sections.measured import measured
 from heatdrift.report.sections.published import published_section
 from heatdrift.report.study_data import StudyData, prepare
+
+# Places of the sections that are no question; those of questions are declared with them (``Place.order``).
+GLANCE: Final = 10
+MEASURED: Final = (20, 30, 40)  # dose-response, layers, course
+GALLERY: Final = 50
+PUBLISHED: Final = 110
+MISSING: Final = 120
+APPENDIX: Final = 130
 
 
 def report_document(inp: ReportInput) -> Document:
@@ -53,19 +65,32 @@ def write_report(inp: ReportInput, path: Path) -> Path:
 
 def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     """Return the sections in reading order: what was found, what was measured, how, and what is missing."""
-    return (
-        overview.findings(inp, data),
-        glance.glance(inp, data),
-        *evidence.measured(inp, data),
-        gallery(inp),
-        evidence.models(inp, data),
-        paired_section(inp, data),
-        evidence.correlations(inp, data),
-        predictors_section(inp, data),
-        frontier_section(inp, data),
-        published_section(inp, data),
-        overview.missing_cells(inp),
-        appendix.methods(inp),
-        appendix.provenance(inp),
-        appendix.citation(inp),
-    )
+    placed = [*zip(MEASURED, measured(inp, data), strict=False)]
+    placed += [(GLANCE, glance(inp, data)), (GALLERY, gallery(inp))]
+    placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place is not None]
+    placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
+    placed += [(APPENDIX, section(inp)) for section in (appendix.methods, appendix.provenance, appendix.citation)]
+    return (findings(inp, data), *_joined([section for _, section in sorted(placed, key=lambda item: item[0])]))
+
+
+def question_section(question: Question, inp: ReportInput, data: StudyData) -> Section:
+    """Return the section of a question: its answers' blocks, or why there are none."""
+    place = question.place
+    assert place is not None  # the caller's choice: a question without a place has no section
+    answers = inp.answers.get(question.name, ())
+    blocks = question.blocks(answers, inp, data)
+    shown = bool(blocks) and bool(answers)
+    blocks += missing_notes(inp, question.name, place.otherwise, blocks if shown else ())
+    lead = place.lead if shown else ""
+    return Section(section_id=place.section, title=place.title, lead=lead, blocks=tuple(blocks))
+
+
+def _joined(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Put the blocks of sections with one identifier together: figures of what was measured, then their tests."""
+    joined: dict[str, Section] = {}
+    for section in sections:
+        first = joined.setdefault(section.section_id, section)
+        if first is not section:
+            blocks = (*first.blocks, *section.blocks)
+            joined[section.section_id] = replace(first, lead=first.lead or section.lead, blocks=blocks)
+    return tuple(joined.values())

@@ -1,10 +1,30 @@
 """Blocks of words that sections of results share: their sentences, what they left out, why there is none."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from heatdrift.report.blocks import Block, Note, Pointer
+from heatdrift.report.blocks import Block, Finding, Note, Pointer
 from heatdrift.report.inputs import ReportInput
 from heatdrift.wording import counted
+
+
+class _Told(Protocol):
+    """What a headline needs of an answer."""
+
+    @property
+    def findings(self) -> tuple[str, ...]: ...
+    @property
+    def caveats(self) -> tuple[str, ...]: ...
+
+
+def headline(title: str, section: str, answers: Sequence[_Told], command: str) -> list[Finding]:
+    """Return the sentences of each answer with its caveats, for the first section of the page."""
+    return [
+        Finding(title=title, sentences=answer.findings, caveats=answer.caveats, finding_id=f"finding-{section}",
+                section_id=section, command=command)
+        for answer in answers
+        if answer.findings
+    ]  # fmt: skip
 
 
 def in_words(found: Sequence[str], target: str) -> list[Block]:
@@ -25,7 +45,7 @@ def result_notes(left_out: Sequence[str]) -> list[Block]:
     return [Note(text=f"Left out: {'; '.join(left_out)}.", tone="plain")]
 
 
-def missing_notes(inp: ReportInput, section: str, otherwise: str, shown: Sequence[Block]) -> list[Block]:
-    """Return why something of a section could not be computed; `otherwise` where nothing is shown and no reason known."""  # noqa: E501
-    reasons = [Note(text=f"Not computed. {text}", tone="missing") for text in inp.unavailable.get(section, ())]
+def missing_notes(inp: ReportInput, question: str, otherwise: str, shown: Sequence[Block]) -> list[Block]:
+    """Return why an answer is missing; `otherwise` where nothing is shown and no reason is known."""
+    reasons = [Note(text=f"Not computed. {text}", tone="missing") for text in inp.unavailable.get(question, ())]
     return list(reasons) if reasons or shown else [Note(text=otherwise, tone="missing")]

@@ -1,14 +1,14 @@
 """The data sets that all charts of a page share, made once from the input, and what is drawn of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.metrics import RUN_COLUMN
-from heatdrift.report.caveats import ACCURACIES, selected_on
+from heatdrift.accuracy import ACCURACIES, ON_TEST_TITLE, selection_splits
+from heatdrift.metrics import RUN_COLUMN, run_title
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
@@ -17,7 +17,6 @@ from heatdrift.report.theme import method_styles
 
 DRIFT: Final = ("delta_entropy_pct", "cka", "weight_drift")
 PERFORMANCE: Final = ("test_acc_pct", "retention_pct")
-ON_TEST: Final = "accuracy on the test split that also selected the epochs"
 TRAJECTORIES: Final = ("val_acc_pct", "delta_entropy_pct", "track_retention_pct")
 BASE: Final = {
     "delta_entropy_pct": 0.0,
@@ -76,6 +75,10 @@ class StudyData:
     not_drawn: tuple[str, ...] = ()
     table_rows: int = MAX_ROWS
 
+    def points(self, metrics: Sequence[str]) -> pl.DataFrame:
+        """Return the rows behind single marks: one per run, or per cell where there are too many runs to draw."""
+        return _points(self.runs, sorted(metrics), self.frame, self.drawn, single=self.single_runs)
+
     def metric_title(self, metric: str) -> str:
         """Return the words for a metric, which say of an accuracy that the split that it is of selected the epoch."""
         return metric_title(metric, on_test=self.on_test)
@@ -88,8 +91,8 @@ class StudyData:
 def metric_title(metric: str, *, on_test: bool) -> str:
     """Return the words for a metric, its own name where it is no run column; `on_test`: the test split selected."""
     if on_test and metric in ACCURACIES:
-        return ON_TEST
-    return RUN_COLUMN[metric].title if metric in RUN_COLUMN else metric
+        return ON_TEST_TITLE
+    return run_title(metric)
 
 
 def axis_title(metric: str, *, on_test: bool) -> str:
@@ -131,7 +134,7 @@ def prepare(inp: ReportInput) -> StudyData:
     names = [s.name for s in styles]
     frame = Frame(styles=styles, lrs=lrs or (1.0,), interval=f"{wording.percent(inp.conf_level)} t-interval")
 
-    on_test = "test" in selected_on(inp)
+    on_test = "test" in selection_splits(inp.runs)
     performance = performance_metrics(runs, on_test=on_test)
     means = metric_means(runs, (*DRIFT, *performance), conf_level=inp.conf_level)
     trajectories = epoch_means(runs, inp.epochs, TRAJECTORIES, conf_level=inp.conf_level)
@@ -147,13 +150,7 @@ def prepare(inp: ReportInput) -> StudyData:
         if shown < total
     ]
 
-    def kept(frame: pl.DataFrame, some: Sequence[float] = lrs) -> pl.DataFrame:
-        inside = pl.col("place").is_in(list(drawn)) & pl.col("method").is_in(names) & pl.col("lr").is_in(list(some))
-        return frame.filter(inside).with_columns(pl.selectors.float().round_sig_figs(DIGITS))
-
     single = runs.height <= MAX_POINTS
-    metrics = sorted({*DRIFT, *performance, *(m for c in inp.correlations for m in (c.x, c.y) if m in runs.columns)})
-    points = run_points(runs, metrics) if single else cell_points(runs, metrics)
     return StudyData(
         runs=runs,
         n_zero_lr=done.height - runs.height,
@@ -164,16 +161,30 @@ def prepare(inp: ReportInput) -> StudyData:
         tables={"means": means, "layers": layers, "trajectories": trajectories},
         frame=frame,
         datasets={
-            "runs": _titled(kept(side_by_side(points, names, frame.lrs))),
-            "means": _titled(kept(side_by_side(means.drop("sd"), names, frame.lrs))),
-            "layers": _titled(kept(layers)).pipe(lambda rows: rows.with_columns(lr_label=_lr_labels(rows))),
-            "trajectories": _titled(kept(trajectories.drop("sd"), course_lrs)),
+            "runs": _points(runs, sorted({*DRIFT, *performance}), frame, drawn, single=single),
+            "means": _titled(_kept(side_by_side(means.drop("sd"), names, frame.lrs), frame, drawn)),
+            "layers": _with_lr_labels(_titled(_kept(layers, frame, drawn))),
+            "trajectories": _titled(_kept(trajectories.drop("sd"), replace(frame, lrs=tuple(course_lrs)), drawn)),
         },
         single_runs=single,
         chance=chance_accuracies(runs),
         on_test=on_test,
         performance=performance,
     )
+
+
+def _kept(rows: pl.DataFrame, frame: Frame, drawn: Sequence[str]) -> pl.DataFrame:
+    """Return the rows that are drawn, with the digits that a chart needs."""
+    names = [style.name for style in frame.styles]
+    inside = pl.col("place").is_in(list(drawn)) & pl.col("method").is_in(names) & pl.col("lr").is_in(list(frame.lrs))
+    return rows.filter(inside).with_columns(pl.selectors.float().round_sig_figs(DIGITS))
+
+
+def _points(
+    runs: pl.DataFrame, metrics: list[str], frame: Frame, drawn: Sequence[str], *, single: bool
+) -> pl.DataFrame:
+    points = run_points(runs, metrics) if single else cell_points(runs, metrics)
+    return _titled(_kept(side_by_side(points, [style.name for style in frame.styles], frame.lrs), frame, drawn))
 
 
 def spread(values: Sequence[float], limit: int) -> list[float]:
@@ -204,5 +215,6 @@ def _titled(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.Series("method_title", titles, dtype=pl.String))
 
 
-def _lr_labels(frame: pl.DataFrame) -> pl.Series:
-    return pl.Series("lr_label", [wording.learning_rate(lr) for lr in frame["lr"].to_list()], dtype=pl.String)
+def _with_lr_labels(frame: pl.DataFrame) -> pl.DataFrame:
+    labels = [wording.learning_rate(lr) for lr in frame["lr"].to_list()]
+    return frame.with_columns(pl.Series("lr_label", labels, dtype=pl.String))

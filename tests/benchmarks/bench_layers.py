@@ -22,8 +22,8 @@ import polars as pl
 import statsmodels.formula.api as smf
 
 from heatdrift.metrics import PROBES
-from heatdrift.questions.choice import codes
 from heatdrift.questions.layers.analysis import layers
+from heatdrift.questions.selection import codes
 from heatdrift.stats.cluster_robust import WithinClusters, cell_indicators
 from heatdrift.stats.cluster_tests import cluster_contrast
 

@@ -12,6 +12,7 @@ import pytest
 from simulated_study import simulated_study
 
 import heatdrift
+from heatdrift.questions import QUESTIONS
 
 FOLDER = Path(__file__).parent / "stats"
 STUDY = simulated_study()
@@ -63,9 +64,7 @@ def test_a_command_gives_the_committed_json(name):
 
 
 def test_no_file_is_left_over_and_every_command_has_one():
-    from heatdrift.cli.stats import COMMANDS as CLI
-
-    assert {p.stem for p in FOLDER.glob("*.json")} == set(COMMANDS) == {command.__name__ for command in CLI}
+    assert {p.stem for p in FOLDER.glob("*.json")} == set(COMMANDS) == {question.name for question in QUESTIONS}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,14 +10,15 @@ from typing import Final
 
 import polars as pl
 
+from heatdrift.accuracy import TEST
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
-from heatdrift.questions.caveats import TEST
-from heatdrift.questions.choice import DEFAULT_METRICS, check_level
 from heatdrift.questions.compare.facts import fact_caveats, study_facts
+from heatdrift.questions.compare.findings import average_sentence, few_sentences, same_sentences
 from heatdrift.questions.compare.pairing import pairing_of_cells, pairing_rows, same_runs
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow
-from heatdrift.questions.compare.rows import adjusted, average_sentence, metric_rows
+from heatdrift.questions.compare.rows import adjusted, metric_rows
+from heatdrift.questions.selection import DEFAULT_METRICS, check_level
 from heatdrift.wording import counted
 
 CELL: Final = ("dataset", "method", "lr")
@@ -80,7 +81,7 @@ def compare_studies(
     pairing = pairing_rows(cells, matched, key)
     n_pairs = sum(row.n_pairs for row in pairing)
     n_same = same_runs(matched, key).height
-    caveats = [*_same_sentences(n_same, n_pairs), *fact_caveats(facts, chosen), *_few_sentences(rows)]
+    caveats = [*same_sentences(n_same, n_pairs), *fact_caveats(facts, chosen), *few_sentences(rows)]
     if any(row.how in ("unpaired", "mixed") and min(row.n_seeds_a, row.n_seeds_b) == 2 for row in rows):
         caveats.append(_TWO_SEEDS)
     if not common_backbones:
@@ -143,30 +144,3 @@ def _common_metrics(
 def _only_in(side: pl.DataFrame, common: pl.DataFrame, key: Sequence[str]) -> tuple[StudyCell, ...]:
     cells = side.join(common, on=key, how="anti").group_by("backbone", *CELL).agg(n_seeds=pl.col("seed").n_unique())
     return tuple(StudyCell(**cell) for cell in cells.sort("backbone", *CELL).iter_rows(named=True))
-
-
-def _same_sentences(n_same: int, n_pairs: int) -> list[str]:
-    """Say that both studies hold the same runs: their differences are 0 because they are one run."""
-    if n_same == 0:
-        return []
-    if n_same == n_pairs:
-        return [
-            f"All {counted(n_same, 'pair')} are the same runs (same cell id, results and times), as in a copied store: "
-            "differences are 0 because the runs are one, which is no evidence that the studies agree."
-        ]
-    return [
-        f"{n_same} of {counted(n_pairs, 'pair')} are the same run in both studies (same cell id, results and times): "
-        "their differences are 0 because the runs are one, and draw averages and intervals towards 0."
-    ]
-
-
-def _few_sentences(rows: Sequence[StudyDifferenceRow]) -> list[str]:
-    """Name runs that a paired row does not use."""
-    unused = [row for row in rows if row.dataset is not None and row.unused_a + row.unused_b]
-    if not unused:
-        return []
-    cells = {(row.backbone, row.dataset, row.method, row.lr) for row in unused}
-    return [
-        f"In {counted(len(cells), 'paired cell')} some runs have no partner of their seed: means and differences leave "
-        "them out (columns unused)."
-    ]

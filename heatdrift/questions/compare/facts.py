@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.questions.caveats import TEST
+from heatdrift.accuracy import TEST
 from heatdrift.questions.compare.result import StudyFact
 
 # Columns that decide results: where they differ, a difference of the studies may come from them.

@@ -1,8 +1,11 @@
 """Results that compare two studies: differences over common cells, what the studies differ in, what one side lacks."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, csv_rows
+from heatdrift.wording import counted
 
 Pairing = Literal["paired", "unpaired", "mixed", "single"]
 
@@ -51,7 +54,7 @@ class StudyDifferenceRow(Result, frozen=True, kw_only=True):
     def used(self) -> str:
         """What the row rests on: `4 pairs`, or the runs of a and of b, `4 + 3 runs`."""
         if self.n_pairs == self.n_a == self.n_b:
-            return f"{self.n_pairs} pair{'' if self.n_pairs == 1 else 's'}"
+            return counted(self.n_pairs, "pair")
         return f"{self.n_a} + {self.n_b} runs"
 
     @property
@@ -118,3 +121,29 @@ class StudyComparison(Result, frozen=True, kw_only=True):
     missing_b: tuple[StudyCell, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the differences of cells and their averages."""
+        return csv_rows(self.rows)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield caveats, what differs, findings, the differences, and what one side lacks."""
+        yield from (f"Caveat: {caveat}" for caveat in self.caveats)
+        yield from (pairing.sentence for pairing in self.pairing)
+        differing = [fact for fact in self.facts if fact.same is False]
+        if differing:
+            lines = [(f"{f.name} of {f.of}" if f.of else f.name, f.a, f.b) for f in differing]
+            yield Grid(("differs", self.study_a, self.study_b), lines)
+        yield from self.findings
+        unused = any(row.unused for row in self.rows)
+        columns = (
+            "metric", "dataset", "method", "lr", "how", "used", *(("unused",) if unused else ()), "mean_a", "mean_b",
+            "difference", "ci_low", "ci_high", "p_holm",
+        )  # fmt: skip
+        heads = ["n" if name == "used" else name for name in columns]
+        yield Grid(heads, [[getattr(row, name) for name in columns] for row in self.rows])
+        for name, cells in ((self.study_a, self.missing_a), (self.study_b, self.missing_b)):
+            if cells:
+                named = ", ".join(f"{c.dataset}/{c.method}/{c.lr:g}" for c in cells[:6])
+                yield f"Missing in {name}: {len(cells)} cells ({named}{', ...' if len(cells) > 6 else ''})"
+        yield from (f"left out: {text}" for text in self.left_out)

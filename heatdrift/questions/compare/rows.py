@@ -13,13 +13,7 @@ from heatdrift.stats.distributions import t_p_value
 from heatdrift.stats.multiplicity import holm
 from heatdrift.stats.two_samples import SampleDifference, sample_difference
 from heatdrift.wording import (
-    counted,
-    difference_interval,
     difference_unit,
-    p_text,
-    signed,
-    t_text,
-    with_unit,
 )
 
 NAN: Final = float("nan")
@@ -128,29 +122,3 @@ def _row(
         unused_b=unused[1], mean_a=test.mean_a, mean_b=test.mean_b, difference=test.difference, se=test.se, df=test.df,
         t=t, p=t_p_value(t, test.df), p_holm=NAN, ci_low=low, ci_high=high,
     )  # fmt: skip
-
-
-def average_sentence(row: StudyDifferenceRow, names: tuple[str, str], level: float, n_metrics: int) -> str:
-    """Say the average difference with its interval, df and p; that there is none where runs are equal."""
-    title = run_column(row.metric).title
-    cells = counted(row.n_cells, "common cell")
-    if row.difference == 0 and not row.se > 0:
-        return f"{title} is the same in {names[0]} and {names[1]}, averaged over {cells}."
-    head = f"{title}: {names[0]} minus {names[1]} is {with_unit(signed(row.difference), row.unit)}"
-    if not row.se > 0:
-        why = "no spread between seeds" if row.df > 0 else "too few runs"
-        return f"{head}, averaged over {cells}; {why} for an interval."
-    holmed = f", Holm over {counted(n_metrics, 'metric')} {p_text(row.p_holm)}" if n_metrics > 1 else ""
-    return (
-        f"{head}, averaged over {cells} ({difference_interval(level, row.ci_low, row.ci_high)}; "
-        f"{_kind(row)}, {t_text(row.df, row.t)}, {p_text(row.p)}{holmed})."
-    )
-
-
-def _kind(row: StudyDifferenceRow) -> str:
-    if row.how == "paired":
-        return f"paired over {counted(row.n_seeds, 'seed')}"
-    independent = f"{counted(row.n_seeds_a, 'seed')} against {row.n_seeds_b}"
-    if row.how == "mixed":
-        return f"{independent}, paired in some cells"
-    return f"not paired, {independent}"

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.metrics import RUN_COLUMN
+from heatdrift.metrics import run_title
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow
 from heatdrift.report.blocks import Block, Finding, Note, Section, Table
 from heatdrift.report.document import Document
@@ -42,10 +42,6 @@ def compare_document(result: StudyComparison) -> Document:
     )
 
 
-def _title(row: StudyDifferenceRow) -> str:
-    return RUN_COLUMN[row.metric].title if row.metric in RUN_COLUMN else row.metric
-
-
 def _cell_label(row: StudyDifferenceRow, *, backbone: bool) -> str:
     parts = [row.dataset or "", wording.method_title(row.method or ""), wording.learning_rate(row.lr)]
     return " · ".join([*([row.backbone] if backbone and row.backbone else []), *parts])
@@ -70,7 +66,8 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
     rows = pl.DataFrame(
         [
             {
-                "panel": _title(row), "row": _cell_label(row, backbone=several), "kind": _KINDS[row.n_pairs == row.n_a],
+                "panel": run_title(row.metric), "row": _cell_label(row, backbone=several),
+                "kind": _KINDS[row.n_pairs == row.n_a],
                 "estimate": row.difference, "ci_low": row.ci_low, "ci_high": row.ci_high, "df": row.df,
                 "n": row.n_pairs if row.how == "paired" else row.n_a + row.n_b, "p_holm": row.p_holm,
             }
@@ -80,7 +77,8 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
     ).with_columns(pl.selectors.float().fill_nan(None))  # fmt: skip
     pair = f"{result.study_a} {wording.MINUS} {result.study_b}"
     axes = {
-        _title(row): (pair if len(pair) < 60 else "first minus second study", f"({row.unit}), {level}") for row in cells
+        run_title(row.metric): (pair if len(pair) < 60 else "first minus second study", f"({row.unit}), {level}")
+        for row in cells
     }
     forest = Forest(
         rows=rows,
@@ -108,7 +106,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
 def _difference_table(result: StudyComparison) -> Table:
     rows = [
         (
-            _title(row), row.dataset or "all", wording.method_title(row.method) if row.method else "all",
+            run_title(row.metric), row.dataset or "all", wording.method_title(row.method) if row.method else "all",
             wording.learning_rate(row.lr), row.how, row.used, row.unused or wording.NOT_MEASURED,
             wording.number(row.mean_a, 4), wording.number(row.mean_b, 4),
             f"{wording.number(row.difference)} {row.unit}", wording.interval(row.ci_low, row.ci_high),

@@ -4,15 +4,21 @@ A pooled correlation mixes differences between groups (dataset x method) with wh
 point in opposite directions (Simpson). So every level is given beside the pooled one, and a reversal is flagged.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
-from heatdrift.questions.caveats import run_caveats, shown_column
+from heatdrift.metrics import run_title
+from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.correlation import X, Y
 from heatdrift.questions.correlation.findings import REVERSAL_CELLS, correlation_findings
 from heatdrift.questions.correlation.result import Association, CorrelationResult
 from heatdrift.questions.selection import Selection, select_runs, study_name
@@ -200,3 +206,10 @@ def _sign_reversal(pooled: Association, within: list[Association]) -> bool:
         a.n_cells >= REVERSAL_CELLS and abs(a.pearson) >= REVERSAL_SIZE and a.pearson * pooled.pearson < 0
         for a in within
     )
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield attention support against retention."""
+    x, y = str(X.default), str(Y.default)
+    ask = partial(correlation, study.runs, x=x, y=y, conf_level=study.conf_level)
+    yield f"{run_title(y)} against {run_title(x)}", ask

@@ -1,8 +1,23 @@
 """Results of ``stats correlation``: associations of two metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, limits, said
+from heatdrift.wording import percent
+
+_SHOWN: Final = (
+    "n",
+    "n_cells",
+    "pearson",
+    "ci_low",
+    "ci_high",
+    "spearman",
+    "p_permutation",
+    "seed_level_p",
+    "permutation",
+)
 
 
 class Association(Result, frozen=True, kw_only=True):
@@ -53,3 +68,23 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
     conf_level: float = float("nan")
     method: str = ""
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return one row per level."""
+        return [dict(zip(("level", *_SHOWN), row, strict=True)) for row in self._rows()]
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings and one row per level: pooled, data sets, groups, repeated-measures, partial."""
+        yield (
+            f"{self.x} [{self.x_unit}] against {self.y} [{self.y_unit}]: {self.n_runs} runs, {self.n_dropped} left out"
+        )
+        yield from limits(self.left_out, self.caveats)
+        yield from said(self.findings)
+        title = f"{percent(self.pooled.conf_level)} interval: {self.pooled.ci_method}; p not adjusted"
+        yield Grid(("level", *_SHOWN), self._rows(), title)
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        levels: list[tuple[str, Association | None]] = [("pooled", self.pooled)]
+        levels += [(f"within {name}", value) for name, value in (*self.by_dataset.items(), *self.by_group.items())]
+        levels += [("repeated measures", self.rmcorr), ("partial, given lr", self.partial)]
+        return [(name, *(getattr(a, field) for field in _SHOWN)) for name, a in levels if a is not None]

@@ -1,19 +1,61 @@
 """A correlation drawn with its groups and its pooled line, so named, and its table."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.questions.correlation import scatter as result_charts
+from heatdrift.questions.correlation import scatter
 from heatdrift.questions.correlation.result import Association, CorrelationResult
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Table
+from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
+from heatdrift.report.inputs import ReportInput
+from heatdrift.report.result_notes import in_words
 from heatdrift.report.study_data import FLOOR, StudyData, has_values
 from heatdrift.report.summaries import line_ends, padded_extent
 from heatdrift.report.tables import text_table
 
 POOLED_WARNING = "pooled over groups"
 SPOKEN = 12  # groups that a text alternative names
+
+
+def blocks(answers: Sequence[CorrelationResult], inp: ReportInput, data: StudyData) -> list[Block]:
+    """Return every correlation: the scatter with its groups, and the table of associations."""
+    found: list[Block] = []
+    for i, result in enumerate(answers, start=1):
+        found += correlation_figure(result, data, f"fig-correlation-{i}")
+        found += in_words(result.findings, f"correlation-{i}")
+    return found
+
+
+def headlines(answers: Sequence[CorrelationResult], data: StudyData) -> list[Finding]:
+    """Return what each correlation supports, with the groups that speak against it."""
+    return [_headline(result, data, i) for i, result in enumerate(answers, start=1)]
+
+
+def _headline(result: CorrelationResult, data: StudyData, i: int) -> Finding:
+    caveats = list(result.caveats)
+    if result.sign_reversal:
+        within = ", ".join(f"{group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items())
+        if len(result.by_group) > SPOKEN:
+            below = sum(a.pearson < 0 for a in result.by_group.values())
+            within = f"below 0 in {below} of {len(result.by_group)}"
+        pooled = wording.number(result.pooled.pearson, 2)
+        caveats.append(f"The sign differs between groups: pooled r = {pooled}; within groups: {within}.")
+    if result.left_out:
+        caveats.append(f"Left out of the correlation: {wording.listed(list(result.left_out))}.")
+    title = f"{wording.capital(data.metric_title(result.y))} against {data.metric_title(result.x)}"
+    size = f"{wording.counted(result.pooled.n, 'run')} in {wording.counted(result.pooled.n_cells, 'cell')}"
+    defined = result.pooled.pearson == result.pooled.pearson  # NaN where runs are too few or do not vary
+    silent = f"No relation is supported ({size})." if defined else f"No correlation is defined for these runs ({size})."
+    texts = result.findings or (silent,)
+    return Finding(title=title, sentences=texts, caveats=tuple(caveats), finding_id=f"finding-correlation-{i}",
+                   section_id="correlation", command=_command(result))  # fmt: skip
+
+
+def _command(result: CorrelationResult) -> str:
+    return f"heatdrift stats correlation --x {result.x} --y {result.y}"
 
 
 def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
@@ -33,12 +75,13 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
     every = sorted(pairs["place"].unique().to_list())
     places = [place for place in every if place in data.drawn] or every[:1]
     left_out = f" Drawn: {len(places)} of {len(every)} data sets." if len(places) < len(every) else ""
-    name = f"{figure_id}-lines"
+    name, points = f"{figure_id}-lines", f"{figure_id}-runs"
     data.datasets[name] = _lines(result, data)
+    data.datasets[points] = data.points([result.x, result.y]).drop("lr_shown", "lr_beside")
     a = result.pooled
     panels = []
     for i, place in enumerate(places, start=1):
-        chart = result_charts.correlation(
+        chart = scatter.correlation(
             data.frame,
             place=place,
             others=[other for other in places if other != place],
@@ -52,7 +95,7 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
             pooled="pooled",
             rising=not a.pearson < 0,
             lines=name,
-            points="runs",
+            points=points,
         )
         panels.append(draw_panel(f"{figure_id}-{i}", place, chart, data.datasets))
     lines = (
@@ -127,8 +170,7 @@ def association_table(result: CorrelationResult, data: StudyData) -> Table:
         f"{wording.counted(result.n_dropped, 'run')} left out for want of a value."
     )
     heads = ("runs", "what", "n", "cells", "Pearson r", f"{level} interval", "Spearman ρ", "p (permutation)")
-    command = f"heatdrift stats correlation --x {result.x} --y {result.y} --format json"
-    return text_table(caption, heads, rows, text_columns=2, command=command)
+    return text_table(caption, heads, rows, text_columns=2, command=f"{_command(result)} --format json")
 
 
 def _association(name: str, what: str, a: Association) -> tuple[str, ...]:

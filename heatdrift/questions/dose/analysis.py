@@ -4,8 +4,8 @@ Spearman's rho over runs with an exact permutation of learning rates within seed
 learning rate with a seed-level interval, because a rank correlation of a dozen runs has no interval worth printing.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,28 +13,28 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
+from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
-from heatdrift.metrics import Column, run_column
-from heatdrift.questions.caveats import run_caveats, shown_column
-from heatdrift.questions.choice import ALPHA, check_level, codes, measured_metrics, shown_dataset
-from heatdrift.questions.claims import ranked
+from heatdrift.metrics import run_column
+from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.dose.findings import dose_findings
 from heatdrift.questions.dose.result import DoseResult, DoseRow
-from heatdrift.questions.selection import Selection, select_runs, study_name
+from heatdrift.questions.selection import (
+    Selection,
+    check_level,
+    codes,
+    measured_metrics,
+    select_runs,
+    shown_dataset,
+    study_name,
+)
 from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import (
-    capital,
     counted,
-    difference_interval,
-    difference_unit,
-    family_text,
-    method_title,
-    number,
-    p_text,
-    signed,
-    with_unit,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -92,22 +92,7 @@ def dose(
         raise StatsError("no group has runs at two learning rates, so there is no trend", hint="train more --lr values")
     adjusted = holm([r.p_exact for r in rows])
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
-    # The permutation also rejects when only the variance grows with the learning rate, and not the mean
-    # (docs/calibration_commands.md): a finding needs seeds that agree on the trend, too (NaN: cannot be asked).
-    family = _family([row for row in rows if not np.isnan(row.p_exact)])
-    supported = [row for row in rows if row.p_exact_holm < ALPHA and not row.seed_trend_p >= ALPHA]
-    titles = {metric: shown_column(metric, runs).title for metric in chosen}
-    findings = ranked(
-        [
-            (
-                (row.p_exact_holm, -abs(row.rho)),
-                _sentence(row, shown_column(row.metric, runs), family, conf_level),
-            )
-            for row in supported
-        ],
-        _summary(supported, rows, titles),
-    )
-    findings += _out_of_reach(rows)
+    columns = {metric: shown_column(metric, runs) for metric in chosen}
     known = tuple(sorted(datasets))
     return DoseResult(
         study=study_name(runs),
@@ -117,7 +102,7 @@ def dose(
         conf_level=conf_level,
         method=_METHOD,
         rows=tuple(replace(row, dataset=shown_dataset(str(row.dataset), known)) for row in rows),
-        findings=tuple(findings),
+        findings=dose_findings(rows, columns, conf_level),
         left_out=tuple(dict.fromkeys(sentences)),
         caveats=run_caveats(runs, chosen),
     )
@@ -169,60 +154,6 @@ def _slope(lr: Floats, y: Floats, seeds: npt.NDArray[np.intp], level: float) -> 
     return float(test.estimate), float(low), float(high)
 
 
-def _out_of_reach(rows: list[DoseRow]) -> list[str]:
-    """Say so when no data of this shape could be significant: silence would read as 'no trend'."""
-    smallest = min((row.p_smallest for row in rows if not np.isnan(row.p_smallest)), default=float("nan"))
-    tested = sum(not np.isnan(row.p_exact) for row in rows)
-    if not smallest * tested >= ALPHA:
-        return []
-    per_metric = min(Counter(row.metric for row in rows if not np.isnan(row.p_exact)).values())
-    one_metric_helps = smallest * per_metric < ALPHA
-    return [
-        f"No trend can be supported here, whatever the data: so few learning rates and seeds allow no exact p below "
-        f"{number(smallest)}, and Holm over {counted(tested, 'test')} makes that "
-        f"{number(min(smallest * tested, 1.0))}. "
-        + ("Ask about one metric with --metric, or train more seeds." if one_metric_helps else "Train more seeds.")
-    ]
-
-
-def _summary(supported: Sequence[DoseRow], rows: Sequence[DoseRow], titles: Mapping[str, str]) -> str:
-    """How many trends of how many groups, by metric and direction."""
-    parts = []
-    for metric in dict.fromkeys(row.metric for row in rows):
-        here = [row for row in supported if row.metric == metric]
-        up = sum(row.rho > 0 for row in here)
-        groups = counted(sum(row.metric == metric for row in rows), "group")
-        parts.append(f"{titles[metric]} rises in {up} and falls in {len(here) - up} of {groups}")
-    return (
-        f"{len(supported)} of {counted(len(rows), 'trend')} over the learning rate are supported (permutation within "
-        f"seeds, Holm over {counted(len(rows), 'row')}, and over seeds): {'; '.join(parts)}."
-    )
-
-
-def _family(tested: list[DoseRow]) -> str:
-    """Words for what Holm's adjustment runs over; none for a single test."""
-    levels: dict[str, list[str | None]] = {
-        "metric": [row.metric for row in tested],
-        "data set": [row.dataset for row in tested],
-        "method": [row.method for row in tested],
-    }
-    return f", Holm over {family_text(len(tested), levels)}" if len(tested) > 1 else ""
-
-
-def _sentence(row: DoseRow, column: Column, family: str, level: float) -> str:
-    unit = difference_unit(row.unit)
-    slope = (
-        f"; {with_unit(signed(row.slope), unit)} per tenfold, seed-level "
-        f"{difference_interval(level, row.ci_low, row.ci_high)}"
-        if not np.isnan(row.ci_low)
-        else ""
-    )
-    return (
-        f"{capital(column.title)} {'rises' if row.rho > 0 else 'falls'} with the learning rate on {row.dataset} with "
-        f"{method_title(row.method)}: Spearman ρ = {number(row.rho)} over {counted(row.n, 'run')} "
-        f"({row.n_lrs} learning rates x {counted(row.n_seeds, 'seed')}; permutation within seeds {p_text(row.p_exact)}"
-        + (f"{family} {p_text(row.p_exact_holm)}" if family else "")
-        + ("" if np.isnan(row.seed_trend_p) else f", over seeds {p_text(row.seed_trend_p)}")
-        + f"{slope})."
-        + ("" if row.monotone else " The means are not monotone: look at the curve before calling it a trend.")
-    )
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the trends of the usual metrics."""
+    yield "trend over learning rates", partial(dose, study.runs, conf_level=study.conf_level)

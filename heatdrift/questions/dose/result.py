@@ -1,6 +1,10 @@
 """Results of ``stats dose``: trends over learning rates."""
 
+from collections.abc import Iterator
+
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
+from heatdrift.wording import percent
 
 
 class DoseRow(Result, frozen=True, kw_only=True):
@@ -46,3 +50,16 @@ class DoseResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the rows."""
+        return csv_rows(self.rows)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings and one row per group and metric."""
+        yield from opening(self)
+        chosen = "dataset method metric unit n rho p p_exact p_exact_holm seed_trend_p slope ci_low ci_high monotone"
+        how = "; ".join(dict.fromkeys(row.p_method for row in self.rows))
+        family = adjusted_by("p_exact_holm", self.rows, "p_exact", "metric dataset method")
+        title = f"slope per tenfold learning rate with {percent(self.conf_level)} interval; p_exact {how}; {family}"
+        yield grid(self.rows, chosen, title=title)

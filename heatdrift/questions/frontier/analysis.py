@@ -4,6 +4,8 @@ At one learning rate two methods differ in how far they move the model; part of 
 So the methods are also compared where they reach the same test accuracy, and where their weights moved equally far.
 """
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -11,13 +13,14 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
+from heatdrift.accuracy import TEST, VALIDATION, accuracy_metric, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
-from heatdrift.questions.caveats import TEST, VALIDATION, accuracy_metric, run_caveats, shown_column
-from heatdrift.questions.choice import check_level, shown_dataset
+from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.frontier.findings import frontier_findings
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
-from heatdrift.questions.selection import FACTORS, select_runs, study_name
+from heatdrift.questions.selection import FACTORS, check_level, select_runs, shown_dataset, study_name
 from heatdrift.stats.intervals import mean_interval
 from heatdrift.stats.matched_curves import Curves, matched_difference
 from heatdrift.wording import at_equal_decimals, method_title, number
@@ -223,3 +226,8 @@ def _matched(
         ci_high=high,
         note=note,
     )
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the front of every data set."""
+    yield "frontier", partial(frontier, study.runs, conf_level=study.conf_level)

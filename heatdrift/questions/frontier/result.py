@@ -1,8 +1,11 @@
 """Results of ``stats frontier``: cells, their front, matched comparisons."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, csv_rows, grid, opening
+from heatdrift.wording import percent
 
 
 class FrontierCell(Result, frozen=True, kw_only=True):
@@ -71,3 +74,19 @@ class FrontierResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the cells."""
+        return csv_rows(self.cells)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings, cells and matched comparisons."""
+        yield from opening(self)
+        place = "dataset method lr"
+        values = "n_seeds acc_pct retention_pct weight_drift on_front front_share dominated_by"
+        yield grid(self.cells, f"{place} {values}", title=f"cells, means over seeds (acc_pct: {self.accuracy})")
+        ends = "acc_ci_low acc_ci_high retention_ci_low retention_ci_high"
+        yield grid(self.cells, f"{place} {ends}", title=f"their {percent(self.conf_level)} intervals")
+        matched = "dataset matched_on method_a method_b overlap_low overlap_high difference ci_low ci_high n_seeds"
+        title = "retention of method_a - method_b at equal accuracy or weight drift, intervals not adjusted"
+        yield grid(self.matched, matched, title=title)

@@ -1,5 +1,6 @@
 """The section of the accuracy-retention front, and of methods compared at equal accuracy or equal weight drift."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import altair as alt
@@ -7,20 +8,20 @@ import polars as pl
 
 from heatdrift import wording
 from heatdrift.questions.frontier.result import FrontierResult, MatchedRow
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Section, Table
+from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.charts import Frame, layered, rows_of, top_title
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import in_words, missing_notes, result_notes
+from heatdrift.report.result_notes import headline, in_words, result_notes
 from heatdrift.report.study_data import StudyData, spread
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR
 
 NAME: Final = "fig-frontier-rows"
-COMMAND: Final = "heatdrift stats frontier --format json"
+COMMAND: Final = "heatdrift stats frontier"
 NAMED: Final = 8  # cells of one front that carry their learning rate
 MATCHED: Final = {
     "test_acc_pct": "equal accuracy",
@@ -29,18 +30,19 @@ MATCHED: Final = {
 }
 
 
-def frontier_section(inp: ReportInput, data: StudyData) -> Section:
+def blocks(answers: Sequence[FrontierResult], inp: ReportInput, data: StudyData) -> list[Block]:
     """Return the cells in the plane of accuracy and retention, the front, and the matched comparisons."""
-    result = inp.frontier
-    blocks: list[Block] = []
-    lead = ""
-    if result is not None and result.cells:
-        lead = "Which cells give up no retention without need, and how methods compare at equal accuracy or drift."
-        figure = _front_figure(result, data)
-        blocks = [figure, *_matched_blocks(result, data)]
-        blocks += [*in_words(result.findings, "frontier"), *result_notes(result.left_out)]
-    blocks += missing_notes(inp, "frontier", "No frontier was computed for this study.", blocks)
-    return Section(section_id="frontier", title="Accuracy against retention", lead=lead, blocks=tuple(blocks))
+    found: list[Block] = []
+    for result in answers:
+        if result.cells:
+            found += [_front_figure(result, data), *_matched_blocks(result, data)]
+            found += [*in_words(result.findings, "frontier"), *result_notes(result.left_out)]
+    return found
+
+
+def headlines(answers: Sequence[FrontierResult], data: StudyData) -> list[Finding]:
+    """Return the fronts and the matched comparisons."""
+    return headline("Accuracy against retention", "frontier", answers, COMMAND)
 
 
 def front_chart(
@@ -161,7 +163,7 @@ def _front_table(result: FrontierResult, titles: tuple[str, str], level: str, on
              "yes" if c.on_front else "no", wording.number(c.front_share, 2), c.dominated_by or wording.NOT_MEASURED)
             for c in result.cells
         ],
-        text_columns=3, command=COMMAND,
+        text_columns=3, command=f"{COMMAND} --format json",
     )  # fmt: skip
 
 
@@ -208,7 +210,7 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
              wording.interval(r.ci_low, r.ci_high), wording.degrees(r.df), str(r.n_seeds))
             for r in result.matched
         ],
-        text_columns=3, command=COMMAND,
+        text_columns=3, command=f"{COMMAND} --format json",
     )  # fmt: skip
     figure = forest_figure(
         forest, data, "fig-matched",

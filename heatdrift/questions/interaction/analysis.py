@@ -1,13 +1,17 @@
 """stats interaction: the mixed model of one metric against lr x method x dataset, its headline test and checks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final, get_args
 
 import numpy as np
 import polars as pl
 
-from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.questions.caveats import run_caveats, shown_column
+from heatdrift.accuracy import TEST, accuracy_metric, shown_column
+from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
+from heatdrift.metrics import run_title
+from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.interaction.building import build_model
 from heatdrift.questions.interaction.checks import assumption_checks
 from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts, method_effects
@@ -22,6 +26,7 @@ from heatdrift.questions.selection import largest_block, select_runs, study_name
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.distributions import t_p_value
 
+PAGE_METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # the first is the study's question
 _RESIDUAL: Final = "Residual"
 _METHOD: Final = (
     "linear mixed model by REML, type III tests; headline: seed-level tests of terms (strata), findings by p_box with "
@@ -161,3 +166,23 @@ def _fixed_effects(model: InteractionModel) -> tuple[FixedEffect, ...]:
         t = estimate / se
         rows.append(FixedEffect(term=name, estimate=estimate, se=se, df=df, t=t, p=t_p_value(t, df)))
     return tuple(rows)
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the models of a page: the asked metrics, or forgetting, drift of support, and what the training was for."""
+    accuracy, _ = accuracy_metric(study.runs)
+    for metric in dict.fromkeys(accuracy if name == TEST else name for name in study.metrics or PAGE_METRICS):
+        yield run_title(metric), partial(_with_a_line, study, metric)
+
+
+def _with_a_line(study: StudyRuns, metric: str) -> InteractionResult:
+    """Fit lr as a factor; where that has too many coefficients, as a line, which the result then says."""
+    try:
+        return interaction(study.runs, metric=metric, conf_level=study.conf_level)
+    except LargeDesignError as refused:
+        try:
+            result = interaction(study.runs, metric=metric, lr_as="linear", conf_level=study.conf_level)
+        except StatsError as error:
+            raise StatsError(f"{refused.message}; with the learning rate as a line: {error.message}") from error
+        study.note(f"{run_title(metric)}: {refused.message}; the learning rate entered as a line instead")
+        return result

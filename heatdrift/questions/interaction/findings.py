@@ -12,7 +12,7 @@ import numpy as np
 
 from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import Column
-from heatdrift.questions.base import Check
+from heatdrift.questions.base import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast
 from heatdrift.questions.interaction.sensitivity import terms_on_one_cell
@@ -33,7 +33,6 @@ from heatdrift.wording import (
     with_unit,
 )
 
-ALPHA: Final = 0.05
 _FEW_SEEDS: Final = 3  # with one data set Box's epsilon then rests on too few runs to see a large spread
 _WORDS: Final = {"lr": "learning rate", "method": "method", "dataset": "data set"}
 

@@ -1,9 +1,11 @@
 """Results of the mixed model: fixed effects, variance components, tests, contrasts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from heatdrift.questions.base import Check, Result
+from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, grid, limits, said
+from heatdrift.wording import percent
 
 DdfMethod = Literal["satterthwaite", "kenward_roger", "strata"]
 
@@ -170,3 +172,36 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     selection: Mapping[str, tuple[str | float, ...]] = {}
     method: str = ""
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the contrasts."""
+        return csv_rows(self.contrasts)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings, seed-level and model tests, contrasts, coefficients, variance components and checks."""
+        level = percent(self.conf_level)
+        yield f"{self.formula}   [{self.unit}]   REML log-likelihood {self.reml_loglik:.4f}"
+        yield f"{self.n_runs} runs, {self.n_seeds} seeds, {self.n_dropped} runs left out"
+        yield from limits(self.left_out, self.caveats)
+        yield from said(self.findings)
+        family = adjusted_over("findings", [t.p_box for t in self.tests], "terms of this response (p_box of strata)")
+        yield grid(self.tests, title=f"tests of terms (headline: strata, the seed-level test), not adjusted; {family}")
+        family = adjusted_over("p_holm", [c.p for c in self.contrasts], "contrasts of this response")
+        yield grid(self.contrasts, title=f"method contrasts method_a - method_b, {level} intervals; {family}")
+        family = adjusted_over("p_holm", [c.p for c in self.robust_contrasts], "contrasts of this response")
+        title = f"the same, each against its own spread over seeds (no variance pooled); {family}"
+        yield grid(self.robust_contrasts, title=title)
+        yield grid(self.marginal_means, title=f"marginal means, {level} intervals")
+        yield grid(self.fixed, title="fixed effects (treatment coding, Satterthwaite df)")
+        title = "likelihood-ratio tests by ML and chi-square, as R's drop1: far too many rejections with few seeds"
+        yield grid(self.likelihood_ratio, title=title)
+        yield grid(self.random, title="variance components" + (", SINGULAR fit" if self.singular else ""))
+        title = "restricted likelihood-ratio tests of variances (p_mixture: the 50:50 approximation)"
+        yield grid(self.variance_tests, title=title)
+        if self.interval_method:
+            yield f"intervals: {self.interval_method}"
+        yield f"ICC {self.icc:.3f} ({self.icc_ci_low:.3f} to {self.icc_ci_high:.3f}: {self.icc_ci_method})"
+        yield f"R2 marginal {self.r2_marginal:.3f}   R2 conditional {self.r2_conditional:.3f}"
+        yield f"singular: {'yes' if self.singular else 'no'}"
+        yield "checks (! = look)"
+        yield from (f"  {'!' if check.flag else ' '} {check.name}: {check.sentence}" for check in self.checks)

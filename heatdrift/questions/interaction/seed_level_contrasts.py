@@ -6,8 +6,7 @@ from typing import Final
 import numpy as np
 
 from heatdrift.methods import learning_rate_text
-from heatdrift.questions.base import Check
-from heatdrift.questions.choice import ALPHA
+from heatdrift.questions.base import ALPHA, Check
 from heatdrift.questions.claims import MANY
 from heatdrift.questions.interaction.result import Contrast
 from heatdrift.wording import counted, method_title, number, p_text

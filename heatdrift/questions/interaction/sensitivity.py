@@ -7,13 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.questions.base import Check
+from heatdrift.questions.base import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.wording import counted, p_span, p_text, signed
 
 Floats = npt.NDArray[np.float64]
 
-ALPHA: Final = 0.05
 _LARGE_RESIDUAL: Final = 4.0
 # runs x coefficients^2 x seeds left out in turn: about eight seconds; beyond it not every seed is tried
 SEED_WORK: Final = 600_000_000

@@ -5,7 +5,8 @@ Every block, head and probe is a response on one shared design, so the whole fam
 Benjamini-Hochberg (valid under independence or positive dependence) and Benjamini-Yekutieli (under any dependence).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,22 @@ from msgspec.structs import replace
 
 from heatdrift.errors import StatsError
 from heatdrift.metrics import PROBE
+from heatdrift.questions.base import ALPHA, Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.choice import ALPHA, PAIR, check_level, check_pair, codes, shown_dataset
+from heatdrift.questions.layers import PAGE_PROBES
 from heatdrift.questions.layers.findings import layer_findings
 from heatdrift.questions.layers.responses import LAYER_METRICS, Responses, block_responses, probe_of, refuse_unmeasured
 from heatdrift.questions.layers.result import LayerRow, LayersResult
-from heatdrift.questions.selection import FACTORS, largest_block, select_runs, study_name
+from heatdrift.questions.pairs import PAIR, check_pair
+from heatdrift.questions.selection import (
+    FACTORS,
+    check_level,
+    codes,
+    largest_block,
+    select_runs,
+    shown_dataset,
+    study_name,
+)
 from heatdrift.stats.cluster_robust import CellMeans, WithinClusters, cell_indicators
 from heatdrift.stats.cluster_tests import ClusterContrast, cluster_contrast
 from heatdrift.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
@@ -191,3 +202,12 @@ def _adjusted(rows: list[LayerRow]) -> list[LayerRow]:
         for i, a, b in zip(members, benjamini_hochberg(p), benjamini_yekutieli(p), strict=True):
             adjusted[i] = replace(rows[i], p_bh=float(a), p_by=float(b), family=len(members))
     return adjusted
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield tests of blocks and heads, one answer per data set, of the probes that were measured."""
+    measured = set(study.layers["metric"].unique().to_list())
+    metrics = [name for name in PAGE_PROBES if name in measured] or list(PAGE_PROBES[:1])
+    ask = partial(layers, blocks=study.layers, heads=study.heads, metrics=metrics, conf_level=study.conf_level)
+    for name in study.runs["dataset"].drop_nulls().unique().sort().to_list():
+        yield f"tests of blocks and heads on {name}", partial(ask, study.runs.filter(pl.col("dataset") == name))

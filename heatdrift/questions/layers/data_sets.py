@@ -1,17 +1,15 @@
-"""What the tests of blocks and heads of all data sets say together."""
+"""Sentences about blocks and heads of several data sets, each tested apart, which a page sets side by side."""
 
 from collections.abc import Sequence
 from itertools import product, zip_longest
-from typing import Final
 
 from heatdrift import wording
+from heatdrift.questions.base import ALPHA
+from heatdrift.questions.claims import MANY
 from heatdrift.questions.layers.result import LayerRow, LayersResult
 
-ALPHA: Final = 0.05
-MANY: Final = 24  # sentences that stand as they are
 
-
-def told(results: Sequence[LayersResult]) -> list[str]:
+def sentences(results: Sequence[LayersResult]) -> list[str]:
     """Return the sentences of all data sets; of many, a count first and data sets in turn."""
     each = [named_findings(result) for result in results]
     if sum(map(len, each)) <= MANY:

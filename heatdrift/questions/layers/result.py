@@ -1,8 +1,12 @@
 """Results of ``stats layers``: tests of blocks and heads."""
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
-from heatdrift.questions.base import Result
+from heatdrift.questions.base import ALPHA, Result
+from heatdrift.questions.tables import Grid, csv_rows, grid, opening
+
+SHOWN_HEADS: Final = 20  # of hundreds of heads the terminal shows those that differ, at most this many
 
 
 class LayerRow(Result, frozen=True, kw_only=True):
@@ -51,3 +55,33 @@ class LayersResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return all rows."""
+        return csv_rows(self.rows)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings, all blocks, and the heads that differ most."""
+        yield from opening(self)
+        common = "unit estimate ci_low ci_high t df p p_bh p_by"
+        places = {"method": "metric layer", "drift": "dataset method metric layer"}
+        titles = {"method": f"{self.method_a} - {self.method_b}", "drift": "mean drift against 0"}
+        for test, place in places.items():
+            rows = [row for row in self.rows if row.test == test]
+            blocks = [row for row in rows if row.head is None]
+            if blocks:
+                yield grid(blocks, f"{place} {common}", title=f"blocks: {titles[test]}; {_family(blocks)}")
+            heads = [row for row in rows if row.head is not None]
+            found = sorted((row for row in heads if row.p_bh < ALPHA), key=lambda row: row.p_bh)
+            if heads:
+                title = f"heads: {titles[test]}; {len(found)} of {len(heads)} at 5 % (p_bh)"
+                title += f", first {SHOWN_HEADS}" if len(found) > SHOWN_HEADS else ""
+                title += f"; {_family(heads)}"
+                yield grid(found[:SHOWN_HEADS], f"{place} head {common}", title=title)
+
+
+def _family(rows: Sequence[LayerRow]) -> str:
+    """Return what the false discovery rate of blocks or heads is controlled over."""
+    sizes = sorted({row.family for row in rows if row.family})
+    over = " or ".join(str(size) for size in sizes) or "no"
+    return f"p_bh, p_by: Benjamini-Hochberg, -Yekutieli over the {over} tests of a metric"

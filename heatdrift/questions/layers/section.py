@@ -8,19 +8,21 @@ import polars as pl
 
 from heatdrift import wording
 from heatdrift.metrics import PROBE
-from heatdrift.questions.layers.data_sets import ALPHA, told
+from heatdrift.questions.base import ALPHA
+from heatdrift.questions.layers.data_sets import sentences
 from heatdrift.questions.layers.result import LayerRow, LayersResult
-from heatdrift.report.blocks import Block, Figure, LegendEntry, Table
+from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.charts import layered, rows_of, top_title
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import scale_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import in_words, missing_notes, result_notes
+from heatdrift.report.result_notes import in_words, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS
 
+COMMAND: Final = "heatdrift stats layers"
 SUPPORTED: Final = "supported at false discovery rate 5 %"
 OPEN: Final = "not supported"
 HEAD_ROWS: Final = "fig-heads-rows"
@@ -29,17 +31,32 @@ MAX_TILES: Final = 300  # heads of all panels of one metric; two maps of 12 x 12
 SHOWN_TABLE: Final = 60  # rows of the table of heads, smallest adjusted p first
 
 
-def layer_test_blocks(inp: ReportInput, data: StudyData) -> list[Block]:
+def blocks(answers: Sequence[LayersResult], inp: ReportInput, data: StudyData) -> list[Block]:
     """Return tests of blocks and, where they were measured, of heads, with their tables and sentences."""
-    results = [r for r in inp.layer_tests if r.rows]
-    blocks: list[Block] = []
+    results = [result for result in answers if result.rows]
+    found: list[Block] = []
     if results:
         shown = _tested(results)
-        blocks += _block_figure(results, shown, data)
-        blocks += _head_figures(results, shown, data)
-        blocks += in_words(told(results), "layers")
-        blocks += result_notes(list(dict.fromkeys(text for r in results for text in r.left_out)))
-    return blocks + missing_notes(inp, "layers", "No tests of blocks and heads were computed for this study.", blocks)
+        found += _block_figure(results, shown, data)
+        found += _head_figures(results, shown, data)
+        found += in_words(sentences(results), "layers")
+        found += result_notes(list(dict.fromkeys(text for r in results for text in r.left_out)))
+    if inp.heads.is_empty():
+        text = "No per-head values were recorded for this study; imported records keep none."
+        found.append(Note(text=text, tone="missing"))
+    return found
+
+
+def headlines(answers: Sequence[LayersResult], data: StudyData) -> list[Finding]:
+    """Return what the tests of all data sets say together."""
+    caveats = tuple(dict.fromkeys(text for result in answers for text in result.caveats))
+    texts = tuple(sentences(answers))
+    if not texts:
+        return []
+    return [
+        Finding(title="Blocks and heads", sentences=texts, caveats=caveats, finding_id="finding-layers",
+                section_id="layers", command=COMMAND)
+    ]  # fmt: skip
 
 
 def _tested(results: Sequence[LayersResult]) -> str:
@@ -233,5 +250,5 @@ def _table(frame: pl.DataFrame, caption: str, level: str, *, heads: bool) -> Tab
         )  # fmt: skip
     heads_of = ("data set and metric", "block", *(("head",) if heads else ()), "estimate", "unit", level,
                 "p (Benjamini–Hochberg)", "p (Benjamini–Yekutieli)", "n (runs)", "n (seeds)")  # fmt: skip
-    command = "heatdrift stats layers --format json"
+    command = f"{COMMAND} --format json"
     return text_table(caption + left_out, heads_of, rows, command=command, p=frame["p_bh"].fill_null(1.0).to_list())

@@ -5,7 +5,8 @@ pairs of one seed share it. At the seed level: each seed's mean difference is on
 level; where the two disagree at 5 %, a sentence says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,14 +14,15 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
+from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
-from heatdrift.questions.caveats import run_caveats, shown_column
-from heatdrift.questions.choice import PAIR, check_level, check_pair, measured_metrics
+from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.paired.findings import PairedFindings
 from heatdrift.questions.paired.result import PairedResult, PairedRow
-from heatdrift.questions.pairs import method_pairs, seed_level_difference, unpaired
-from heatdrift.questions.selection import select_runs, study_name
+from heatdrift.questions.pairs import PAIR, check_pair, method_pairs, seed_level_difference, unpaired
+from heatdrift.questions.selection import check_level, measured_metrics, select_runs, study_name
 from heatdrift.stats.distributions import t_p_value
 from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import (
@@ -175,3 +177,8 @@ def _adjusted(rows: list[PairedRow]) -> list[PairedRow]:
     return [
         replace(row, t_p_holm=float(a), seed_p_holm=float(b)) for row, a, b in zip(rows, published, seed, strict=True)
     ]
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the comparison of the usual two methods in the usual metrics."""
+    yield "paired comparison", partial(paired, study.runs, conf_level=study.conf_level)

@@ -1,6 +1,10 @@
 """Results of ``stats paired``: differences over identical conditions."""
 
+from collections.abc import Iterator
+
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
+from heatdrift.wording import percent
 
 
 class PairedRow(Result, frozen=True, kw_only=True):
@@ -54,3 +58,20 @@ class PairedResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the rows, with each mean under the name of its method."""
+        means = {"mean_a": f"mean_{self.method_a}", "mean_b": f"mean_{self.method_b}"}
+        return csv_rows(self.rows, {"mean_full_ft": "", "mean_lora_r8": "", **means})
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings and one row per data set and metric, over pairs and at the seed level."""
+        yield from opening(self)
+        title = f"{self.method_a} - {self.method_b}, over pairs as published; "
+        title += adjusted_by("t_p_holm", self.rows, "t_p", "metric dataset")
+        chosen = "dataset metric unit n mean_a mean_b difference dz t t_p t_p_holm wilcoxon_p"
+        yield grid(self.rows, chosen, title=title)
+        chosen = "dataset metric seed_difference ci_low ci_high seed_t seed_df seed_p seed_p_holm n_seeds"
+        title = f"the same at the seed level, {percent(self.conf_level)} intervals; "
+        title += adjusted_by("seed_p_holm", self.rows, "seed_p", "metric dataset")
+        yield grid(self.rows, chosen, title=title)

@@ -5,23 +5,23 @@ one-sample t on S per-seed differences, so its power is the noncentral t's with 
 SD comes from the seeds at hand; with three of them it is known to within a factor of twelve, and that is printed.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
 from scipy import optimize, special
 
+from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
-from heatdrift.metrics import Column
-from heatdrift.questions.caveats import run_caveats, shown_column
-from heatdrift.questions.choice import ALPHA, PAIR, check_level, check_pair, shown_dataset
-from heatdrift.questions.pairs import method_pairs, seed_level_difference, unpaired
+from heatdrift.questions.base import ALPHA
+from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.pairs import PAIR, check_pair, method_pairs, seed_level_difference, unpaired
+from heatdrift.questions.power.findings import power_findings
 from heatdrift.questions.power.result import PowerResult, PowerRow
-from heatdrift.questions.selection import select_runs, study_name
+from heatdrift.questions.selection import check_level, select_runs, shown_dataset, study_name
 from heatdrift.stats.distributions import t_quantile
 from heatdrift.stats.intervals import sd_interval
-from heatdrift.wording import counted, degrees, difference_unit, method_title, number, percent, with_unit
+from heatdrift.wording import counted, difference_unit
 
 TARGET: Final = 0.8
 _OTHER_TAIL: Final = 5.0  # noncentrality from which on the other tail is below 3e-7
@@ -104,7 +104,7 @@ def power(
         power=target,
         method=_METHOD.format(a=method_a, b=method_b, alpha=alpha, power=target),
         rows=tuple(rows),
-        findings=_findings(rows, column, datasets, method_a, method_b, seeds, n_seeds, conf_level, target),
+        findings=power_findings(rows, column, datasets, method_a, method_b, seeds, n_seeds, conf_level, target),
         left_out=(*selection.left_out, *unpaired(selection.frame, pairs, metric, method_a, method_b)),
         caveats=run_caveats(runs, [metric]),
     )
@@ -162,47 +162,3 @@ def _row(
         sd_ci_high=high,
         sd_df=df,
     )
-
-
-def _findings(
-    rows: list[PowerRow],
-    column: Column,
-    datasets: Sequence[str],
-    method_a: str,
-    method_b: str,
-    seeds: int,
-    observed: int,
-    level: float,
-    target: float,
-) -> tuple[str, ...]:
-    unit = difference_unit(column.unit)
-    single = [row for row in rows if row.lr is not None and row.n_seeds == seeds]
-    averaged = [*(["learning rates"] if single else []), *(["data sets"] if len(datasets) > 1 else [])]
-    overall = {row.n_seeds: row for row in rows if row.dataset is None and row.lr is None}
-    if seeds not in overall:
-        return ()
-    asked = overall[seeds]
-    over = f", averaged over {' and '.join(averaged)}," if averaged else ""
-    sentences = [
-        f"With {counted(seeds, 'seed')} a seed-level test finds a difference {method_title(method_a)} minus "
-        f"{method_title(method_b)} in {column.title}{over} with "
-        f"{percent(target)} power when it is at least {with_unit(number(asked.detectable), unit)} "
-        f"(SD between seeds {number(asked.sd)} from {counted(observed, 'seed')}; at the ends of the SD's "
-        f"{percent(level)} interval {number(asked.ci_low)} to {number(asked.ci_high)})."
-    ]
-    more = [overall[s] for s in sorted(overall) if s > seeds][:2]
-    if more:
-        shown = ", ".join(f"{row.n_seeds} seeds {with_unit(number(row.detectable), unit)}" for row in more)
-        sentences.append(f"More seeds would lower that to: {shown}, if the SD is what it seems.")
-    if single:
-        ordered = sorted(single, key=lambda row: row.detectable)
-        sentences.append(
-            f"At one learning rate it is between {number(ordered[0].detectable)} and "
-            f"{with_unit(number(ordered[-1].detectable), unit)}, before any adjustment for several learning rates."
-        )
-    if asked.sd_df < 9:
-        sentences.append(
-            f"The SD rests on {degrees(asked.sd_df)} degrees of freedom: it may be "
-            f"{number(asked.sd_ci_high / asked.sd)} times as large. Plan with the upper end."
-        )
-    return tuple(sentences)

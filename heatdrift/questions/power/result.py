@@ -1,6 +1,9 @@
 """Results of ``stats power``: detectable differences by number of seeds."""
 
+from collections.abc import Iterator
+
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 
 
 class PowerRow(Result, frozen=True, kw_only=True):
@@ -44,3 +47,13 @@ class PowerResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the rows."""
+        return csv_rows(self.rows)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings and detectable differences by number of seeds."""
+        yield from opening(self)
+        title = f"detectable {self.method_a} - {self.method_b} in {self.metric} ({self.unit})"
+        yield grid(self.rows, title=f"{title}, power {self.power:g} at {self.alpha:g}")

@@ -5,22 +5,25 @@ data set, within group) and, for the question which signal is best, over cell me
 of it: of the cells with nearly the best validation accuracy, what retention does each signal's choice keep?
 """
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from heatdrift.accuracy import VALIDATION, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column, signal_title
-from heatdrift.questions.caveats import VALIDATION, run_caveats, shown_column
-from heatdrift.questions.choice import check_level, codes
+from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.predictors.cell_choice import select_cells
 from heatdrift.questions.predictors.findings import predictor_findings
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult
 from heatdrift.questions.predictors.scores import Resampling, signal_scores
 from heatdrift.questions.predictors.signals import SIGNALS, Signal
-from heatdrift.questions.selection import FACTORS, select_runs, study_name
+from heatdrift.questions.selection import FACTORS, check_level, codes, select_runs, study_name
 from heatdrift.stats.blocked_spearman import spearman
 
 Floats = npt.NDArray[np.float64]
@@ -204,3 +207,8 @@ def _members(table: pl.DataFrame, *columns: str) -> list[npt.NDArray[np.intp]]:
 def _mean(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the comparison of all signals."""
+    yield "predictors", partial(predictors, study.runs, study.epochs, conf_level=study.conf_level)

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from heatdrift.questions.choice import shown_dataset
 from heatdrift.questions.predictors.result import SelectionRow
 from heatdrift.questions.predictors.signals import SIGNAL
+from heatdrift.questions.selection import shown_dataset
 from heatdrift.stats.intervals import t_interval
 from heatdrift.wording import counted
 

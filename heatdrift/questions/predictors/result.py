@@ -1,8 +1,15 @@
 """Results of ``stats predictors``: signals against retention, and selection by them."""
 
-from typing import Literal
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
+from heatdrift.metrics import signal_title
 from heatdrift.questions.base import Result
+from heatdrift.questions.tables import Grid, csv_rows, grid, opening
+from heatdrift.wording import counted, percent
+
+_WIDE_MARGIN: Final = 10.0  # points of validation accuracy, offered where the chosen margin leaves one candidate
 
 
 class PredictorRow(Result, frozen=True, kw_only=True):
@@ -79,3 +86,45 @@ class PredictorsResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+
+    def csv_rows(self) -> list[dict[str, object]]:
+        """Return the signals."""
+        return csv_rows(self.rows)
+
+    def shown(self) -> Iterator[str | Grid]:
+        """Yield findings, signals best first, and what selection by each keeps."""
+        yield from opening(self)
+        ranks = "signal title orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"
+        scores = "signal n_cells score ci_low ci_high p_adjusted seed_level_p gap gap_ci_low gap_ci_high best_share"
+        for when, words in (("final", "at the selected epoch"), ("epoch1", "after epoch 1")):
+            rows = [row for row in self.rows if row.when == when]
+            ranked = sorted(rows, key=lambda row: (row.score != row.score, -row.score))
+            if ranked:
+                yield _titled(ranked, ranks, f"{_counted(rows)} {words} against {self.metric}, over runs")
+                level = f"{percent(self.conf_level)} intervals from {self.bootstrap} resamples"
+                family = sum(not math.isnan(row.p_adjusted) for row in rows)
+                title = f"the same over cell means, oriented, {level}; p_adjusted: over {counted(family, 'signal')}"
+                yield grid(ranked, scores, title=title)
+        chosen = "dataset signal title picked retention_pct ci_low ci_high oracle random worst n_candidates"
+        for rows_of, words in ((self.selection, "at the selected epoch"), (self.selection_epoch1, "after epoch 1")):
+            choices = [row for row in rows_of if row.n_candidates > 1]
+            if choices:
+                yield _titled(choices, chosen, f"selection by the signal {words}: {self.metric}")
+        alone = {row.dataset or self.datasets[0] for row in self.selection if row.n_candidates == 1}
+        if alone:
+            yield (
+                f"no selection on {', '.join(sorted(alone))}: one cell lies within {self.margin:g} points of the best "
+                f"validation accuracy. A wider margin gives a choice: --margin {max(_WIDE_MARGIN, 2 * self.margin):g}"
+            )
+
+
+def _counted(rows: Sequence[PredictorRow]) -> str:
+    references = sum(row.reference for row in rows)
+    return f"{counted(len(rows) - references, 'signal')} and {counted(references, 'reference')}"
+
+
+def _titled(rows: Sequence[PredictorRow] | Sequence[SelectionRow], chosen: str, title: str) -> Grid:
+    """Return a table with the words that sentences use for a signal as the column `title`."""
+    names = chosen.split()
+    values = [[signal_title(r.signal) if name == "title" else getattr(r, name) for name in names] for r in rows]
+    return Grid(names, values, title)

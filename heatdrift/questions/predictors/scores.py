@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from heatdrift.questions.choice import codes
 from heatdrift.questions.predictors.signals import Signal
-from heatdrift.questions.selection import FACTORS
+from heatdrift.questions.selection import FACTORS, codes
 from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.rank_scores import adjusted_p, cell_scores, seed_agreement_p
 

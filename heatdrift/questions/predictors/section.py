@@ -1,35 +1,37 @@
 """The section of label-free signals that rank retention, and of what it costs to select a cell by them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.metrics import RUN_COLUMN, signal_title
+from heatdrift.metrics import run_title, signal_title
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
-from heatdrift.report.blocks import Block, Section, Table
+from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import in_words, missing_notes, result_notes
+from heatdrift.report.result_notes import headline, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
 WHEN: Final = {"final": "at the selected epoch", "epoch1": "after epoch 1"}
-COMMAND: Final = "heatdrift stats predictors --format json"
+COMMAND: Final = "heatdrift stats predictors"
 KINDS: Final = ("signal without labels", "reference")
 
 
-def predictors_section(inp: ReportInput, data: StudyData) -> Section:
+def blocks(answers: Sequence[PredictorsResult], inp: ReportInput, data: StudyData) -> list[Block]:
     """Return how well each signal ranks retention, at the selected epoch and after the first, and selection by it."""
-    result = inp.predictors
-    blocks: list[Block] = []
-    lead = ""
-    if result is not None:
-        lead = "Which signal, measured without a label of the transfer set, tells how much zero-shot ability is left."
-        blocks = [*_figure(result, data), *_selection(result), *in_words(result.findings, "predictors")]
-        blocks += result_notes(result.left_out)
-    blocks += missing_notes(inp, "predictors", "No predictors were compared for this study.", blocks)
-    return Section(section_id="predictors", title="Predictors of retention", lead=lead, blocks=tuple(blocks))
+    found: list[Block] = []
+    for result in answers:
+        found += [*_figure(result, data), *_selection(result), *in_words(result.findings, "predictors")]
+        found += result_notes(result.left_out)
+    return found
+
+
+def headlines(answers: Sequence[PredictorsResult], data: StudyData) -> list[Finding]:
+    """Return the best signals and what they cannot be told from."""
+    return headline("What predicts retention", "predictors", answers, COMMAND)
 
 
 def _ranked(rows: tuple[PredictorRow, ...], when: str) -> list[PredictorRow]:
@@ -94,13 +96,13 @@ def _score_table(rows: list[PredictorRow], level: str) -> Table:
              wording.interval(r.gap_ci_low, r.gap_ci_high), wording.number(r.best_share, 2))
             for r in rows
         ],
-        text_columns=4, command=COMMAND,
+        text_columns=4, command=f"{COMMAND} --format json",
     )  # fmt: skip
 
 
 def _run_table(rows: list[PredictorRow], result: PredictorsResult) -> Table:
     return text_table(
-        f"Spearman ρ of each signal with {RUN_COLUMN[result.metric].title} over runs, pooled and within groups "
+        f"Spearman ρ of each signal with {run_title(result.metric)} over runs, pooled and within groups "
         "(within: mean over groups; × direction: that fixed beforehand)",
         ("when", "signal", "n (runs)", "ρ pooled", "|ρ| within data set", "|ρ| within group",
          "ρ within group × direction"),
@@ -110,7 +112,7 @@ def _run_table(rows: list[PredictorRow], result: PredictorsResult) -> Table:
              wording.number(r.rho_within_group))
             for r in rows
         ],
-        text_columns=2, command=COMMAND,
+        text_columns=2, command=f"{COMMAND} --format json",
     )  # fmt: skip
 
 
@@ -138,5 +140,5 @@ def _selection_table(rows: list[SelectionRow], result: PredictorsResult, when: s
              wording.number(r.random), wording.number(r.worst))
             for r in rows
         ],
-        text_columns=3, command=COMMAND,
+        text_columns=3, command=f"{COMMAND} --format json",
     )  # fmt: skip

@@ -1,11 +1,11 @@
 """The last sections: methods with their definitions, provenance, how to cite."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from heatdrift import __version__
 from heatdrift.methods import METHODS, Method
 from heatdrift.metrics import PROBES
+from heatdrift.questions import QUESTIONS
 from heatdrift.report.blocks import Block, Facts, Note, Section
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.inputs import ReportInput
@@ -74,18 +74,10 @@ def _adapters(method: Method) -> str:
 
 
 def _statistics(inp: ReportInput) -> tuple[tuple[str, str], ...]:
-    """Return what each result says about its own computation."""
-    results: tuple[tuple[str, Sequence[object]], ...] = (
-        ("interaction models", inp.interactions),
-        ("correlation", inp.correlations),
-        ("trend over learning rates", [inp.dose]),
-        ("blocks and heads", inp.layer_tests),
-        ("paired comparison", [inp.paired]),
-        ("predictors", [inp.predictors]),
-        ("frontier", [inp.frontier]),
-    )
-    said = [(name, dict.fromkeys(getattr(r, "method", "") for r in found if r is not None)) for name, found in results]
-    return tuple((name, " ".join(t for t in texts if t)) for name, texts in said if any(texts))
+    """Return what each question's answers say about their own computation."""
+    asked = [(question.noun, inp.answers.get(question.name, ())) for question in QUESTIONS]
+    texts = [(noun, " ".join(dict.fromkeys(a.method for a in answers if a.method))) for noun, answers in asked]
+    return tuple((noun, text) for noun, text in texts if text)
 
 
 def provenance(inp: ReportInput) -> Section:

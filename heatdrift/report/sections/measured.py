@@ -1,26 +1,15 @@
-"""The middle sections: what was measured, what the model says with its checks, how drift goes with forgetting."""
-
-from dataclasses import replace
+"""The sections of what was measured, before any test: dose-response, layers, course over epochs."""
 
 from heatdrift import wording
-from heatdrift.questions.correlation.section import correlation_figure
-from heatdrift.questions.interaction.contrast_blocks import contrast_figure, contrast_table, means_table, model_command
-from heatdrift.questions.interaction.result import InteractionResult, TermTest
-from heatdrift.questions.layers.section import layer_test_blocks
-from heatdrift.questions.paired.section import dose_blocks
-from heatdrift.report.blocks import Block, Facts, Note, Section, Table
-from heatdrift.report.caveats import line_caveats, selection_sentences, singular_caveats
+from heatdrift.report.blocks import Note, Section
+from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import in_words, missing_notes
 from heatdrift.report.study_data import DRIFT, StudyData
-from heatdrift.report.tables import text_table
-
-DDF_WORDS = {"strata": "seed-level F", "satterthwaite": "Satterthwaite F", "kenward_roger": "Kenward–Roger F"}
 
 
 def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
-    """Return dose-response, layers and trajectories; one note instead where no run can be drawn."""
+    """Return dose-response, layers and course over epochs; one note instead where no run can be drawn."""
     if data.runs.is_empty():
         text = "No finished run with a learning rate above 0: there is nothing to draw."
         return (Section(section_id="dose", title="Dose-response", blocks=(Note(text=text, tone="missing"),)),)
@@ -31,196 +20,24 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, shared)
     kept = f"{shared}{on} {' '.join(selection_sentences(inp))}"
     performance = dose_response(data, "fig-performance", "Accuracy and zero-shot retention", data.performance, kept)
+    course = Section(
+        section_id="course",
+        title="Course over epochs",
+        lead="When accuracy, drift and forgetting happen during training.",
+        blocks=trajectories(data, "fig-course"),
+    )
     return (
         Section(
             section_id="dose",
             title="Dose-response",
             lead="What each learning rate does to attention, representations, weights, accuracy and zero-shot ability.",
-            blocks=(*drift, *performance, *dose_blocks(inp, data)),
+            blocks=(*drift, *performance),
         ),
         Section(
             section_id="layers",
             title="Layers and heads",
             lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
-            blocks=(*layer_heatmaps(data, "fig-layers"), *layer_test_blocks(inp, data), *_heads_note(inp)),
+            blocks=layer_heatmaps(data, "fig-layers"),
         ),
-        Section(
-            section_id="course",
-            title="Course over epochs",
-            lead="When accuracy, drift and forgetting happen during training.",
-            blocks=trajectories(data, "fig-course"),
-        ),
+        course,
     )
-
-
-def _heads_note(inp: ReportInput) -> tuple[Block, ...]:
-    if inp.heads.is_empty():
-        return (
-            Note(text="No per-head values were recorded for this study; imported records keep none.", tone="missing"),
-        )
-    return ()
-
-
-def models(inp: ReportInput, data: StudyData) -> Section:
-    """Return every interaction model: contrasts, tests with df by three methods, checks, components, coefficients."""
-    blocks: list[Block] = []
-    for i, result in enumerate(inp.interactions, start=1):
-        blocks += _model(result, data, f"fig-contrasts-{i}")
-    lead = (
-        "Mixed-effects models of one metric each against learning rate, method and data set, seed as a random effect."
-    )
-    lead = lead if blocks else ""
-    blocks += missing_notes(inp, "models", "No interaction model was computed for this study.", blocks)
-    return Section(section_id="models", title="Interaction models", lead=lead, blocks=tuple(blocks))
-
-
-def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[Block]:
-    name = data.metric_title(result.metric)
-    fit = Facts(
-        title=f"Model of {name} ({result.unit})",
-        anchor=f"model-{result.metric}",
-        pairs=(
-            (
-                "formula",
-                f"{result.formula} + {result.random_terms}"
-                if result.random_terms not in result.formula
-                else result.formula,
-            ),
-            ("n", f"{wording.counted(result.n_runs, 'run')}, {wording.counted(result.n_seeds, 'seed')}"),
-            ("learning rate as", result.lr_as),
-            ("REML log-likelihood", wording.number(result.reml_loglik, 6)),
-            ("ML log-likelihood", wording.number(result.ml_loglik, 6)),
-            ("ICC", f"{wording.number(result.icc)} {_icc_interval(result)}".strip()),
-            ("R² marginal", wording.number(result.r2_marginal)),
-            ("R² conditional", wording.number(result.r2_conditional)),
-            ("singular", "yes" if result.singular else "no"),
-        ),
-    )
-    blocks: list[Block] = [fit, *contrast_figure(result, data, figure_id), _tests(result, name), *_checks(result, name)]
-    blocks += in_words(result.findings, result.metric)
-    blocks[1:1] = [Note(text=text, tone="caveat") for text in (*line_caveats(result), *singular_caveats(result))]
-    if result.method_effects:
-        caption = f"Difference of {name} between methods, averaged over learning rates and data sets, seed-level test"
-        blocks.append(contrast_table(result, result.method_effects, caption))
-    if result.marginal_means:
-        blocks.append(means_table(result, name))
-    components = [
-        (c.group, wording.number(c.variance), wording.number(c.sd), wording.interval(c.ci_low, c.ci_high))
-        for c in result.random
-    ]
-    heads: tuple[str, ...] = ("group", f"variance ({result.unit})²", "SD", "interval of the variance")
-    blocks.append(_folded(text_table(f"Variance components of {name}", heads, components)))
-    if result.variance_tests:
-        tests = [
-            (v.group, str(v.n_groups), wording.number(v.rlrt), wording.p_value(v.p), wording.p_value(v.p_mixture))
-            for v in result.variance_tests
-        ]
-        caption = f"Is a variance of {name} zero? Restricted likelihood-ratio tests; no licence to leave the seed out"
-        heads = ("group", "n", "RLRT", "p", "p (50:50 mixture)")
-        blocks.append(_folded(text_table(caption, heads, tests)))
-    if result.likelihood_ratio:
-        caption = f"Likelihood-ratio tests of {name} (ML, χ²), for comparison"
-        ratios = [(r.term, wording.number(r.chi2), str(r.df), wording.p_value(r.p)) for r in result.likelihood_ratio]
-        blocks.append(_folded(text_table(caption, ("term", "χ²", "df", "p"), ratios)))
-    fixed = [
-        (
-            f.term,
-            wording.number(f.estimate),
-            wording.number(f.se),
-            wording.interval(f.ci_low, f.ci_high),
-            wording.degrees(f.df),
-            wording.number(f.t),
-            wording.p_value(f.p),
-        )
-        for f in result.fixed
-    ]
-    level = f"{wording.percent(result.conf_level)} interval"
-    heads = ("coefficient", f"estimate ({result.unit})", "SE", level, "df (Satterthwaite)", "t", "p")
-    caption = f"Fixed effects of {name} (treatment coding)"
-    command = model_command(result)
-    blocks.append(_folded(text_table(caption, heads, fixed, command=command, p=[f.p for f in result.fixed])))
-    return blocks
-
-
-def _icc_interval(result: InteractionResult) -> str:
-    text = wording.interval(result.icc_ci_low, result.icc_ci_high)
-    return "" if text == wording.NOT_MEASURED else text
-
-
-def _folded(table: Table) -> Table:
-    """Fold a table that most readers pass over; what the page rests on stays open."""
-    return replace(table, folded=True)
-
-
-def _tests(result: InteractionResult, name: str) -> Table:
-    """Set the tests of each term side by side, the seed-level one, which is the headline, first."""
-    heads, rows = ["term"], {test.term: [test.term] for test in result.tests}
-    for ddf, words in DDF_WORDS.items():
-        tests = {test.term: test for test in result.tests if test.method == ddf}
-        columns: dict[str, dict[str, str]] = {
-            words: {term: _f_text(test) for term, test in tests.items()},
-            "p": {term: wording.p_value(test.p) for term, test in tests.items()},
-        }
-        for head, field in (("Box p", "p_box"), ("Greenhouse–Geisser p", "p_gg")):
-            if any(getattr(test, field) is not None for test in tests.values()):
-                columns[head] = {term: wording.p_value(getattr(test, field)) for term, test in tests.items()}
-        heads += columns
-        for term, row in rows.items():
-            row += [texts.get(term, wording.NOT_MEASURED) for texts in columns.values()]
-    caption = (
-        f"Tests of {name}, type III. The seed-level test (error strata) is the headline, those of the model beside it."
-    )
-    if "Box p" in heads:
-        caption += " Box p is what a finding rests on: corrected for variances that differ between levels."
-    if "Greenhouse–Geisser p" in heads:
-        caption += " Greenhouse and Geisser correct for unequal variances of the differences."
-    return text_table(caption, heads, list(rows.values()))
-
-
-def _f_text(test: TermTest) -> str:
-    """Return `F(3, 12) = 18.1`."""
-    return wording.f_text(test.df_num, test.df_den, test.f)
-
-
-def _checks(result: InteractionResult, name: str) -> list[Table]:
-    """Return what each check says, those to look at first, and their numbers folded."""
-    ordered = sorted(result.checks, key=lambda check: not check.flag)
-    rows = [("look" if check.flag else "passed", check.name.replace("_", " "), check.sentence) for check in ordered]
-    numbers = [
-        (check.name.replace("_", " "), key.replace("_", " "), _value(key, value))
-        for check in ordered
-        for key, value in check.values.items()
-        if value != ""
-    ]
-    return [
-        text_table(f"Checks of the model of {name}", ("verdict", "check", "what it says"), rows, text_columns=3),
-        _folded(
-            text_table(
-                f"Numbers of the checks of {name}",
-                ("check", "quantity", "value"),
-                numbers,
-                text_columns=2,
-                command=f"heatdrift stats interaction --metric {result.metric} --format json",
-            )
-        ),
-    ]
-
-
-def _value(key: str, value: float | int | str | None) -> str:
-    if isinstance(value, float):
-        return wording.p_value(value) if key == "p" or key.endswith("_p") else wording.number(value)
-    return wording.NOT_MEASURED if value is None else str(value)
-
-
-def correlations(inp: ReportInput, data: StudyData) -> Section:
-    """Return every correlation: the scatter with its groups, and the table of associations."""
-    blocks: list[Block] = []
-    for i, result in enumerate(inp.correlations, start=1):
-        blocks += [
-            *correlation_figure(result, data, f"fig-correlation-{i}"),
-            *in_words(result.findings, f"correlation-{i}"),
-        ]
-    lead = "Whether drift goes with zero-shot retention, and whether that holds inside the groups."
-    lead = lead if blocks else ""
-    blocks += missing_notes(inp, "correlation", "No correlation was computed for this study.", blocks)
-    return Section(section_id="correlation", title="Drift and forgetting", lead=lead, blocks=tuple(blocks))

@@ -15,8 +15,8 @@ from typing import Any, Final
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.accuracy import selection_splits
 from heatdrift.report.blocks import Block, Note, Section, Table
-from heatdrift.report.caveats import selected_on
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData
@@ -59,7 +59,7 @@ def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
     def lrs(values: Sequence[float]) -> list[str]:
         return [wording.learning_rate(lr) for lr in values]
 
-    splits = sorted(split for split in selected_on(inp) if split is not None)
+    splits = sorted(split for split in selection_splits(inp.runs) if split is not None)
     base = [round(value, 2) for value in distinct("zero_shot_base_pct")]
     published_epochs = [f"{name} {n}" for name, n in sorted(published["epochs"].items())]
     epochs = [

@@ -7,13 +7,13 @@ import pytest
 from simulated_study import simulated_study
 from typer.testing import CliRunner
 
-from heatdrift.cli import report_input
 from heatdrift.cli.compare import _told_apart
 from heatdrift.cli.main import app
 from heatdrift.cli.report import chosen_formats, target_file
 from heatdrift.errors import ReportError, StatsError, UnknownNameError
-from heatdrift.questions.interaction.analysis import interaction
-from heatdrift.report.caveats import line_caveats
+from heatdrift.questions.base import StudyRuns
+from heatdrift.questions.interaction.analysis import for_page, interaction
+from heatdrift.questions.interaction.section import line_caveats
 
 
 def call(*arguments):
@@ -125,12 +125,17 @@ def test_a_study_is_not_compared_with_itself_or_with_none(store):
     )
 
 
-def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monkeypatch, capsys):
-    runs = simulated_study().runs
+def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monkeypatch):
+    study, notes = simulated_study(), []
+    rows = StudyRuns(
+        runs=study.runs, epochs=study.epochs, layers=study.layers, heads=study.heads, metrics=("retention_pct",),
+        note=notes.append,
+    )  # fmt: skip
+    ((_, ask),) = for_page(rows)
     monkeypatch.setattr("heatdrift.questions.interaction.building.LARGEST_DESIGN", 11)
-    result = report_input._model(runs, "retention_pct", 0.95)
+    result = ask()
     assert result.lr_as == "linear"
-    assert "12 coefficients" in capsys.readouterr().err
+    assert "12 coefficients" in notes[0]
     (said,) = line_caveats(result)
     assert "straight line" in said
     assert "12 coefficients, one per cell" in said
@@ -138,7 +143,7 @@ def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monke
 
     monkeypatch.setattr("heatdrift.questions.interaction.building.LARGEST_DESIGN", 7)
     with pytest.raises(StatsError, match=r"12 coefficients.*with the learning rate as a line: .* 8 coefficients"):
-        report_input._model(runs, "retention_pct", 0.95)
+        ask()
 
 
 def test_differences_averaged_over_learning_rates_do_not_rest_on_the_line():

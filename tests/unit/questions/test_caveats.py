@@ -5,8 +5,9 @@ import pytest
 from simulated_study import simulated_study
 
 import heatdrift
+from heatdrift.accuracy import accuracy_metric, selected_on_test, shown_column
 from heatdrift.errors import StatsError
-from heatdrift.questions.caveats import accuracy_metric, run_caveats, selected_on_test, shown_column
+from heatdrift.questions.caveats import run_caveats
 
 STUDY = simulated_study(noise=0.3)
 ACCURACY = "accuracy on the test split that also selected the epochs"

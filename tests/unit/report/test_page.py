@@ -10,6 +10,7 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 import pytest
+from report_inputs import section_of, without
 
 from heatdrift.errors import ReportError
 from heatdrift.questions.interaction.result import LikelihoodRatio, MarginalMean
@@ -18,8 +19,9 @@ from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
 from heatdrift.report.page import page_sections
-from heatdrift.report.sections import findings as overview
-from heatdrift.report.sections import measured as evidence
+from heatdrift.report.sections.findings import findings as findings_section
+from heatdrift.report.sections.findings import missing_cells
+from heatdrift.report.sections.measured import measured
 from heatdrift.report.study_data import MAX_POINTS, prepare
 
 MIB_2_5 = 2_500_000
@@ -48,7 +50,7 @@ def blocks(sections, section_id, kind):
 
 
 def findings(inp):
-    return overview.findings(inp, prepare(inp))
+    return findings_section(inp, prepare(inp))
 
 
 def texts(section):
@@ -132,13 +134,13 @@ def test_every_link_inside_the_page_has_its_place(builders, study):
 def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_beside(study, sections):
     first = sections[0]
     model, association = (b for b in first.blocks if isinstance(b, Finding))
-    result = study.interactions[0]
+    result = study.answers["interaction"][0]
     assert first.section_id == "findings"
     assert model.sentences == result.findings
     assert set(model.caveats) >= {c.sentence for c in result.checks if c.flag}
     assert not {c.sentence for c in result.checks if not c.flag} & set(model.caveats)
     assert any("singular" in text for text in model.caveats)
-    assert study.correlations[0].sign_reversal
+    assert study.answers["correlation"][0].sign_reversal
     assert any("sign differs" in text for text in association.caveats)
 
 
@@ -151,13 +153,14 @@ def test_the_page_says_on_which_split_the_epoch_was_selected(study):
 
 
 def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
-    result = study.interactions[0]
+    result = study.answers["interaction"][0]
     effect = msgspec.structs.replace(result.contrasts[0], dataset=None, lr=None, df_method="strata")
     tests = (msgspec.structs.replace(result.tests[0], epsilon=0.5, p_gg=0.07, p_box=0.004), *result.tests[1:])
     ratio = LikelihoodRatio(term="method:lr", chi2=12.5, df=3, p=0.006)
     fuller = msgspec.structs.replace(result, method_effects=(effect,), tests=tests, likelihood_ratio=(ratio,))
-    inp = replace(study, interactions=(fuller,), correlations=())
-    tables = {t.caption.split(" ")[0]: t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table)}
+    inp = without(study, "correlation", interaction=(fuller,))
+    section = section_of("interaction", inp, prepare(inp))
+    tables = {t.caption.split(" ")[0]: t for t in blocks([section], "models", Table)}
     assert "Holm" not in " ".join(tables["Difference"].head)  # one row: nothing to adjust for
     assert tables["Difference"].rows[0][1] == "LoRA r=8 − Full FT, all learning rates"
     assert tables["Likelihood-ratio"].folded
@@ -169,14 +172,14 @@ def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
 
 
 def test_seed_level_contrasts_stand_beside_those_of_the_model(study):
-    result = study.interactions[0]
+    result = study.answers["interaction"][0]
     robust = tuple(
         msgspec.structs.replace(c, df=4.0, df_method="strata", ci_low=-1.5, ci_high=2.5, p_holm=0.25)
         for c in result.contrasts[1:]
     )
     fuller = msgspec.structs.replace(result, robust_contrasts=robust)
-    inp = replace(study, interactions=(fuller,), correlations=())
-    (figure,) = blocks([evidence.models(inp, prepare(inp))], "models", Figure)
+    inp = without(study, "correlation", interaction=(fuller,))
+    (figure,) = blocks([section_of("interaction", inp, prepare(inp))], "models", Figure)
     assert figure.table.head[-3:] == ("seed-level 95 % interval", "seed-level df",
         f"seed-level p (Holm over {len(robust)} rows)")  # fmt: skip
     assert figure.table.rows[0][-3:] == ("–", "–", "–")  # no twin of this row
@@ -187,11 +190,10 @@ def test_marginal_means_are_a_folded_table(study):
     mean = MarginalMean(
         dataset="shapes", method="full_ft", lr=1e-5, mean=12.5, se=1.0, df=4.0, ci_low=9.0, ci_high=16.0
     )
-    fuller = msgspec.structs.replace(study.interactions[0], marginal_means=(mean,))
-    inp = replace(study, interactions=(fuller,), correlations=())
-    (table,) = (
-        t for t in blocks([evidence.models(inp, prepare(inp))], "models", Table) if t.caption.startswith("Marginal")
-    )
+    fuller = msgspec.structs.replace(study.answers["interaction"][0], marginal_means=(mean,))
+    inp = without(study, "correlation", interaction=(fuller,))
+    section = section_of("interaction", inp, prepare(inp))
+    (table,) = (t for t in blocks([section], "models", Table) if t.caption.startswith("Marginal"))
     assert table.folded
     assert table.rows == (("shapes", "Full FT", "1e-5", "12.5", "1.00", "[9.00, 16.0]", "4"),)
 
@@ -235,11 +237,11 @@ def test_an_empty_study_says_so_and_needs_no_script():
 
 def test_one_finished_run_renders_without_interval_and_counts_what_is_missing(small):
     planned = small.planned.with_columns(status=pl.Series(["done"] + ["planned"] * 7))
-    one = replace(small, runs=small.runs.head(1), planned=planned, interactions=(), correlations=())
+    one = replace(small, runs=small.runs.head(1), planned=planned, answers={})
     said = texts(findings(one))
     assert any("7 of 8 planned runs have no result" in text for text in said)
     assert any("same seed" in text for text in said)
-    (table,) = overview.missing_cells(one).blocks
+    (table,) = missing_cells(one).blocks
     assert len(table.rows) == 7
     (figure, _) = blocks(page_sections(one, prepare(one)), "dose", Figure)
     assert figure.table.rows[0][-2:] == ("–", "–")
@@ -263,15 +265,15 @@ def test_a_data_set_without_a_metric_has_no_empty_panel(study):
     bare = study.runs.with_columns(
         retention_pct=pl.when(pl.col("dataset") == "shapes").then(None).otherwise(pl.col("retention_pct"))
     )
-    inp = replace(study, runs=bare, interactions=())
-    (figure,) = blocks([evidence.correlations(inp, prepare(inp))], "correlation", Figure)
+    inp = replace(without(study, "interaction"), runs=bare)
+    (figure,) = blocks([section_of("correlation", inp, prepare(inp))], "correlation", Figure)
     assert [panel.title for panel in figure.panels] == ["textures"]
 
 
 def test_a_learning_rate_of_0_is_counted_and_kept_off_the_logarithmic_axis(small):
     control = small.runs.head(2).with_columns(lr=pl.lit(0.0), cell_id=pl.lit("control"))
     inp = replace(small, runs=pl.concat([small.runs, control]))
-    (first, *_) = blocks(evidence.measured(inp, prepare(inp)), "dose", Figure)
+    (first, *_) = blocks(measured(inp, prepare(inp)), "dose", Figure)
     assert "2 runs with learning rate 0" in first.caption
     assert prepare(inp).datasets["runs"]["lr"].min() > 0
 

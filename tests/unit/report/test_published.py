@@ -3,10 +3,11 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from heatdrift.accuracy import ON_TEST_TITLE
 from heatdrift.report.blocks import Figure, Note, Table
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.sections.published import METRICS, compared, facts, published_section, published_studies
-from heatdrift.report.study_data import ON_TEST, prepare
+from heatdrift.report.study_data import prepare
 
 LRS = (1e-6, 5e-6, 1e-5, 5e-5)
 
@@ -49,7 +50,7 @@ def test_a_replication_is_compared_cell_by_cell(replication):
     (figure,) = (b for b in found.blocks if isinstance(b, Figure))
     assert len(figure.panels) == 6  # 2 data sets x 3 metrics
     titles = {row[3] for row in figure.table.rows}
-    assert any(title.startswith(ON_TEST) for title in titles)
+    assert any(title.startswith(ON_TEST_TITLE) for title in titles)
     assert not any("validation" in title for title in titles)
     assert any(t.caption.startswith("Means of each method") for t in found.blocks if isinstance(t, Table))
 

@@ -6,18 +6,21 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 import pytest
+from report_inputs import section_of, without
 
-from heatdrift.questions.frontier.section import frontier_section
-from heatdrift.questions.layers.data_sets import told
-from heatdrift.questions.layers.section import SHOWN_TABLE, layer_test_blocks
-from heatdrift.questions.paired.section import dose_blocks, paired_section
-from heatdrift.questions.predictors.section import predictors_section, signal_title
+from heatdrift.accuracy import ON_TEST_TITLE
+from heatdrift.metrics import signal_title
+from heatdrift.questions import QUESTIONS
+from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.layers.data_sets import sentences
+from heatdrift.questions.layers.section import SHOWN_TABLE
 from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
-from heatdrift.report.sections import findings as overview
-from heatdrift.report.sections import measured as evidence
+from heatdrift.report.page import page_sections
+from heatdrift.report.sections.findings import findings
+from heatdrift.report.sections.measured import measured
 from heatdrift.report.sentences import evidence_parts
-from heatdrift.report.study_data import ON_TEST, prepare
+from heatdrift.report.study_data import prepare
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def of(blocks, kind):
 
 
 def test_paired_differences_have_the_seed_level_interval_and_the_published_tests_beside(full, data):
-    section = paired_section(full, data)
+    section = section_of("paired", full, data)
     (figure,) = of(section.blocks, Figure)
     assert [panel.title for panel in figure.panels] == ["Δ attention entropy", "zero-shot retention"]
     assert figure.table.head[-2] == "n (pairs)"
@@ -43,21 +46,21 @@ def test_paired_differences_have_the_seed_level_interval_and_the_published_tests
     assert "as such studies publish it" in published.caption
     (said,) = of(section.blocks, Pointer)
     assert said.target == "finding-paired"
-    shown = {f.finding_id: f for f in of(overview.findings(full, data).blocks, Finding)}
-    assert shown[said.target].sentences == full.paired.findings
+    shown = {f.finding_id: f for f in of(findings(full, data).blocks, Finding)}
+    assert shown[said.target].sentences == full.answers["paired"][0].findings
 
 
 def test_trends_are_drawn_per_metric_with_one_row_per_group(full, data):
-    (figure, said) = dose_blocks(full, data)
+    (figure, said) = section_of("dose", full, data).blocks
     assert len(figure.panels) == 2
     assert len(figure.table.rows) == 8
     assert data.datasets["fig-dose-rows"]["row"].n_unique() == 4
     assert said.target == "finding-dose"
-    assert str(len(full.dose.findings)) in said.text
+    assert str(len(full.answers["dose"][0].findings)) in said.text
 
 
 def test_signals_are_ranked_and_a_choice_is_shown_where_there_is_one(full, data):
-    section = predictors_section(full, data)
+    section = section_of("predictors", full, data)
     (figure,) = of(section.blocks, Figure)
     drawn = data.datasets["fig-predictors-rows"]
     assert drawn.filter(pl.col("panel") == "at the selected epoch")["row"].to_list() == [
@@ -70,7 +73,7 @@ def test_signals_are_ranked_and_a_choice_is_shown_where_there_is_one(full, data)
 
 
 def test_the_front_is_drawn_with_intervals_and_matches_without_overlap_have_no_mark(full, data):
-    section = frontier_section(full, data)
+    section = section_of("frontier", full, data)
     front, matched = of(section.blocks, Figure)
     assert len(front.panels) == 2
     assert [panel.title for panel in matched.panels] == [""]  # at equal accuracy only
@@ -79,7 +82,7 @@ def test_the_front_is_drawn_with_intervals_and_matches_without_overlap_have_no_m
 
 
 def test_heads_are_marked_where_the_adjusted_p_supports_them(full, data):
-    blocks, entropy, erf95 = of(layer_test_blocks(full, data), Figure)
+    blocks, entropy, erf95 = of(section_of("layers", full, data).blocks, Figure)
     assert (blocks.figure_id, entropy.figure_id, erf95.figure_id) == (
         "fig-blocks", "fig-heads-entropy", "fig-heads-erf95",
     )  # fmt: skip
@@ -92,49 +95,40 @@ def test_heads_are_marked_where_the_adjusted_p_supports_them(full, data):
 
 
 def test_without_heads_the_blocks_are_drawn_alone(full, builders):
-    bare = replace(full, layer_tests=(builders.layer_tests("shapes", heads=0),), heads=full.heads.clear())
+    bare = replace(without(full, layers=(builders.layer_tests("shapes", heads=0),)), heads=full.heads.clear())
     data = prepare(bare)
-    (figure,) = of(layer_test_blocks(bare, data), Figure)
+    (figure,) = of(section_of("layers", bare, data).blocks, Figure)
     assert figure.figure_id == "fig-blocks"
-    (_, layers, _) = evidence.measured(bare, data)
+    (layers,) = (section for section in page_sections(bare, data) if section.section_id == "layers")
     assert any("No per-head values" in b.text for b in of(layers.blocks, Note))
 
 
 def test_one_method_alone_shows_drift_of_each_group(full, builders):
     result = builders.layer_tests("shapes", heads=0)
     rows = tuple(msgspec.structs.replace(r, test="drift", method="full_ft") for r in result.rows)
-    one = replace(full, layer_tests=(msgspec.structs.replace(result, rows=rows),))
-    (figure,) = of(layer_test_blocks(one, prepare(one)), Figure)
+    one = without(full, layers=(msgspec.structs.replace(result, rows=rows),))
+    (figure,) = of(section_of("layers", one, prepare(one)).blocks, Figure)
     assert "mean drift" in figure.title
     assert figure.panels[0].title.startswith("shapes · Full FT")
 
 
-@pytest.mark.parametrize(
-    ("section", "make"),
-    [
-        ("paired", lambda inp, data: paired_section(inp, data).blocks),
-        ("dose", dose_blocks),
-        ("predictors", lambda inp, data: predictors_section(inp, data).blocks),
-        ("frontier", lambda inp, data: frontier_section(inp, data).blocks),
-        ("layers", layer_test_blocks),
-        ("models", lambda inp, data: evidence.models(inp, data).blocks),
-        ("correlation", lambda inp, data: evidence.correlations(inp, data).blocks),
-    ],
-)
-def test_a_result_that_could_not_be_computed_gives_its_reason(study, section, make):
-    bare = replace(study, interactions=(), correlations=(), unavailable={section: ("One seed <b> only.",)})
-    (note,) = make(bare, prepare(bare))
+@pytest.mark.parametrize("question", [q.name for q in QUESTIONS if q.place is not None])
+def test_a_result_that_could_not_be_computed_gives_its_reason(study, question):
+    bare = replace(study, answers={}, unavailable={question: ("One seed <b> only.",)})
+    (note,) = section_of(question, bare, prepare(bare)).blocks
     assert note.text == "Not computed. One seed <b> only."
     unexplained = replace(bare, unavailable={})
-    (note,) = make(unexplained, prepare(unexplained))
+    (note,) = section_of(question, unexplained, prepare(unexplained)).blocks
     assert note.tone == "missing"
 
 
 def test_results_without_any_number_leave_their_tables(full):
     nan = math.nan
-    rows = tuple(msgspec.structs.replace(r, seed_difference=nan, ci_low=nan, ci_high=nan) for r in full.paired.rows)
-    empty = replace(full, paired=msgspec.structs.replace(full.paired, rows=rows))
-    section = paired_section(empty, prepare(empty))
+    rows = tuple(
+        msgspec.structs.replace(r, seed_difference=nan, ci_low=nan, ci_high=nan) for r in full.answers["paired"][0].rows
+    )
+    empty = without(full, paired=(msgspec.structs.replace(full.answers["paired"][0], rows=rows),))
+    section = section_of("paired", empty, prepare(empty))
     assert of(section.blocks, Figure) == []
     assert len(of(section.blocks, Table)) == 2
 
@@ -154,47 +148,49 @@ def test_a_large_forest_says_what_it_does_not_draw(data):
 
 
 def test_findings_name_their_section_and_fold_the_rest(full, data):
-    found = of(overview.findings(full, data).blocks, Finding)
+    found = of(findings(full, data).blocks, Finding)
     assert [f.section_id for f in found] == [
-        "model-delta_entropy_pct", "correlation", "frontier", "predictors", "paired", "dose", "layers",
+        "model-delta_entropy_pct", "correlation", "dose", "paired", "layers", "predictors", "frontier",
     ]  # fmt: skip
-    assert found[4].sentences == full.paired.findings
-    assert found[4].shown < len(found[4].sentences)
-    assert found[6].sentences[0].startswith("On shapes, ")
+    assert found[3].sentences == full.answers["paired"][0].findings
+    assert found[3].shown < len(found[3].sentences)
+    assert found[4].sentences[0].startswith("On shapes, ")
 
 
 def test_a_model_without_a_finding_says_that_nothing_is_supported(study, data):
-    silent = replace(study, interactions=(msgspec.structs.replace(study.interactions[0], findings=()),))
-    first, *_ = of(overview.findings(silent, data).blocks, Finding)
+    silent = without(study, interaction=(msgspec.structs.replace(study.answers["interaction"][0], findings=()),))
+    first, *_ = of(findings(silent, data).blocks, Finding)
     assert "of 3 terms none has a seed-level p below 0.05" in first.sentences[0]
 
 
 def test_a_correlation_that_is_not_defined_is_not_called_unsupported(study, data):
-    result = study.correlations[0]
+    result = study.answers["correlation"][0]
     one = msgspec.structs.replace(result.pooled, n=1, n_cells=1, pearson=math.nan)
     for pooled, said in ((one, "No correlation is defined for these runs (1 run in 1 cell)."),
                          (result.pooled, "No relation is supported (80 runs in 16 cells).")):  # fmt: skip
-        silent = replace(study, correlations=(msgspec.structs.replace(result, findings=(), pooled=pooled),))
-        assert of(overview.findings(silent, data).blocks, Finding)[1].sentences == (said,)
+        silent = without(study, correlation=(msgspec.structs.replace(result, findings=(), pooled=pooled),))
+        assert of(findings(silent, data).blocks, Finding)[1].sentences == (said,)
 
 
 def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full):
     runs = full.runs.with_columns(protocol=pl.lit("preprint"), test_acc_pct=pl.lit(None, dtype=pl.Float64))
-    frontier = msgspec.structs.replace(full.frontier, accuracy="val_acc_pct")
-    model = msgspec.structs.replace(full.interactions[0], metric="val_acc_pct", unit="%")
-    inp = replace(full, runs=runs, frontier=frontier, interactions=(model,), correlations=())
+    frontier = msgspec.structs.replace(full.answers["frontier"][0], accuracy="val_acc_pct")
+    caveats = run_caveats(runs, ["val_acc_pct"])
+    model = full.answers["interaction"][0]
+    model = msgspec.structs.replace(model, metric="val_acc_pct", unit="%", caveats=caveats)
+    inp = replace(without(full, "correlation", frontier=(frontier,), interaction=(model,)), runs=runs)
     data = prepare(inp)
     assert data.performance == ("val_acc_pct", "retention_pct")
-    assert data.axis_title("val_acc_pct") == f"{ON_TEST} (%)"
-    dose, *_ = evidence.measured(inp, data)
+    assert data.axis_title("val_acc_pct") == f"{ON_TEST_TITLE} (%)"
+    dose, *_ = measured(inp, data)
     performance = next(b for b in of(dose.blocks, Figure) if b.figure_id == "fig-performance")
-    assert ON_TEST in performance.alternative
+    assert ON_TEST_TITLE in performance.alternative
     assert "provided test split" in performance.caption
-    (front, _) = of(frontier_section(inp, data).blocks, Figure)
-    assert ON_TEST in front.alternative
-    first, *_ = of(overview.findings(inp, data).blocks, Finding)
-    assert first.title.lower().startswith(ON_TEST)
-    assert any("also selected the epoch" in text for text in first.caveats)
+    (front, _) = of(section_of("frontier", inp, data).blocks, Figure)
+    assert ON_TEST_TITLE in front.alternative
+    first, *_ = of(findings(inp, data).blocks, Finding)
+    assert first.title.lower().startswith(ON_TEST_TITLE)
+    assert any("selected on the provided test split" in text for text in first.caveats)
 
 
 @pytest.mark.parametrize(
@@ -213,21 +209,21 @@ def test_numbers_in_brackets_are_told_from_the_claim(sentence, expected):
 
 
 def test_tests_of_many_data_sets_begin_with_their_count_and_take_turns(full):
-    one = full.layer_tests[0]
+    one = full.answers["layers"][0]
     several = [
         msgspec.structs.replace(one, datasets=(name,), findings=tuple(f"sentence {i} of {name}." for i in range(9)))
         for name in ("alpha", "beta", "gamma")
     ]
-    first, *others = told(several)
+    first, *others = sentences(several)
     n = 3 * sum(row.test == "method" and row.head is None for row in one.rows)
     assert f"of {n:,} differences of the methods in a block" in first
     assert others[:3] == [f"sentence 0 of {name}." for name in ("alpha", "beta", "gamma")]
     assert len(others) == 27
-    assert told(several[:2]) == [text for result in several[:2] for text in result.findings]
+    assert sentences(several[:2]) == [text for result in several[:2] for text in result.findings]
 
 
 def test_matches_of_several_pairs_are_named_and_a_crowded_front_has_few_labels(full, data):
-    front = full.frontier
+    front = full.answers["frontier"][0]
     cell = front.cells[0]
     crowd = tuple(
         msgspec.structs.replace(cell, lr=1e-5 * (i + 1), acc_pct=80.0 + i, retention_pct=90.0 - i, on_front=True)
@@ -235,7 +231,7 @@ def test_matches_of_several_pairs_are_named_and_a_crowded_front_has_few_labels(f
     )
     other = msgspec.structs.replace(front.matched[0], method_a="last_block", difference=1.0, ci_low=0.5, ci_high=1.5)
     result = msgspec.structs.replace(front, cells=crowd, matched=(*front.matched, other))
-    section = frontier_section(replace(full, frontier=result), data)
+    section = section_of("frontier", without(full, frontier=(result,)), data)
     figure, matched = of(section.blocks, Figure)
     labels = data.datasets["fig-frontier-rows"]["lr_label"].to_list()
     assert sum(label != "" for label in labels) == 8
@@ -247,7 +243,7 @@ def test_matches_of_several_pairs_are_named_and_a_crowded_front_has_few_labels(f
 def test_a_scatter_has_panels_of_the_drawn_data_sets_only(builders):
     inp = builders.simulated(datasets=tuple(f"set {i}" for i in range(8)), seeds=2)
     data = replace(prepare(inp), drawn=("set 0", "set 1"))
-    (figure,) = evidence.correlations(inp, data).blocks[:1]
+    (figure,) = section_of("correlation", inp, data).blocks[:1]
     assert [panel.title for panel in figure.panels] == ["set 0", "set 1"]
     assert "Drawn: 2 of 8 data sets." in figure.caption
     assert "in the table below" in figure.alternative

@@ -1,0 +1,97 @@
+"""The rules of the tree (docs/architecture.md) as functions of a package folder: each returns what breaks it."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+STAGES = ("plan", "data", "model", "train", "probes", "store", "stats", "questions", "report", "cli")
+MEETING_PLACES = ("train", "cli")
+SHARED = ("base", "options", "tables", "selection", "pairs", "caveats", "claims")  # what all questions may import
+FILES = ("result", "analysis", "findings")
+
+
+def imports(path: Path, *, typing_too: bool = True) -> set[str]:
+    """Every module that a file names in an import, wherever it stands; without `typing_too` not under TYPE_CHECKING."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not typing_too:
+        tree.body = [n for n in tree.body if not (isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test))]
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def sibling_stages(package: Path) -> Iterator[str]:
+    """A stage imports the top-level modules and itself, never a sibling; stages meet in train and cli.
+
+    A section of a question puts an answer onto a page, so it may use the page kit; the report knows the registry.
+    """
+    for path in sorted(package.rglob("*/*.py")):
+        stage, *_, name = path.relative_to(package).parts
+        if stage not in STAGES or stage in MEETING_PLACES:
+            continue
+        allowed = {"questions"} if stage == "report" else set()
+        if stage == "questions":
+            allowed = {"stats"} if name in ("result.py", "analysis.py", "findings.py") else {"stats", "report"}
+        for module in sorted(imports(path, typing_too=False)):
+            parts = module.split(".")
+            other = parts[1] if parts[0] == "heatdrift" and len(parts) > 1 and parts[1] in STAGES else stage
+            if other != stage and other not in allowed:
+                yield f"{path.relative_to(package)} imports {module}: a stage imports no sibling stage"
+
+
+def question_files(package: Path) -> Iterator[str]:
+    """A question is a folder with its files; a section where it has a place on a page."""
+    for declared in sorted((package / "questions").glob("*/__init__.py")):
+        folder, text = declared.parent, declared.read_text(encoding="utf-8")
+        wanted = [*FILES, *(["section"] if "QUESTION" not in text or "place=" in text else [])]
+        missing = [f"{name}.py" for name in wanted if not (folder / f"{name}.py").exists()]
+        if missing:
+            yield f"question {folder.name} lacks {', '.join(missing)}: a question is a folder with its files"
+
+
+def other_questions(package: Path) -> Iterator[str]:
+    """No question imports another."""
+    for declared in sorted((package / "questions").glob("*/__init__.py")):
+        name = declared.parent.name
+        for path in sorted(declared.parent.rglob("*.py")):
+            for module in sorted(imports(path)):
+                parts = module.split(".")
+                if parts[:2] == ["heatdrift", "questions"] and len(parts) > 2 and parts[2] not in (name, *SHARED):
+                    yield f"{path.relative_to(package)} imports {module}: no question imports another"
+
+
+def named_questions(package: Path) -> Iterator[str]:
+    """The report reaches questions through the registry alone."""
+    for path in sorted((package / "report").rglob("*.py")):
+        for module in sorted(imports(path)):
+            parts = module.split(".")
+            if parts[:2] == ["heatdrift", "questions"] and len(parts) > 2 and parts[2] not in ("base", "QUESTIONS"):
+                yield (
+                    f"{path.relative_to(package)} imports {module}: the report reaches questions through the registry"
+                )
+
+
+def arrays_only(package: Path) -> Iterator[str]:
+    """The statistics engine takes arrays: it imports numpy, scipy, errors and itself."""
+    for path in sorted((package / "stats").rglob("*.py")):
+        for module in sorted(imports(path)):
+            top, *rest = module.split(".")
+            ours = top == "heatdrift" and (not rest or rest[0] in ("stats", "errors"))
+            if not (ours or top in ("numpy", "scipy") or top in sys.stdlib_module_names):
+                yield f"{path.relative_to(package)} imports {module}: stats takes arrays"
+
+
+def long_modules(package: Path, most: int = 400) -> Iterator[str]:
+    """No module is longer than 400 lines."""
+    for path in sorted(package.rglob("*.py")):
+        n = len(path.read_text(encoding="utf-8").splitlines())
+        if n > most:
+            yield f"{path.relative_to(package)} has {n} lines: no module is longer than {most}"
+
+
+RULES = (sibling_stages, question_files, other_questions, named_questions, arrays_only, long_modules)
