@@ -1,4 +1,4 @@
-"""Cluster-robust (CR2) inference: hypotheses about least-squares coefficients when rows of a cluster depend on another.
+"""Cluster-robust (CR2) inference about least-squares coefficients when the rows of a cluster depend on each other.
 
 A cluster is the unit that was drawn at random (a seed with all its runs); rows of one cluster may depend on each other
 in any way. An estimate A y splits into one part A_s y_s per cluster, and its error is the spread of these parts over
