@@ -16,8 +16,8 @@ BackboneHash = Callable[[BackboneSpec], str]
 def plan_cells(study: StudySpec, *, source_hash: SourceHash, backbone_hash: BackboneHash) -> tuple[Cell, ...]:
     """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
 
-    The hash functions are passed in: they read manifests or files, and planning stays free of both. A point that stands
-    in two grids is planned once.
+    The hash functions are passed in: they read manifests or files, and planning stays free of both. A point in two
+    grids is planned once.
     """
     backbone_sha256 = backbone_hash(study.backbone)
     transfer = tuple(_transfer_plan(name, spec, source_hash) for name, spec in study.transfer.items())
