@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -98,7 +98,10 @@ class Grid(Strict, frozen=True, kw_only=True):
 
 
 class StudySpec(Strict, frozen=True, kw_only=True):
-    """One study, as its TOML file says it."""
+    """One study, as its TOML file says it.
+
+    ``methods`` are the study's own, name -> table with the keys of a family; ``heatdrift.methods.own`` checks them.
+    """
 
     name: str
     protocol: str
@@ -107,6 +110,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     datasets: Mapping[str, DatasetSpec]
     grid: Grid | tuple[Grid, ...]
     transfer: Mapping[str, TransferSpec] = {}
+    methods: Mapping[str, Mapping[str, Any]] = {}
     title: str = ""
     description: str = ""
     data_dir: str | None = None

@@ -1,45 +1,38 @@
 """The one list of what heatdrift measures: probe names, units and definitions, and the result columns of a run.
 
-Probes, store, statistics, report and the generated documentation all read this table, so a name, a unit or a definition
-stands in one place. It imports nothing heavy: the command line uses it for ``--metric``.
+Probes, store, views, statistics, report and the generated documentation all read this table, so a name, a unit or a
+definition stands in one place. It imports nothing heavy: the command line uses it for ``--metric``.
 """
 
 from typing import Final
 
-import msgspec
-
 from heatdrift.errors import UnknownNameError
+from heatdrift.metric_types import (
+    VALUE_KINDS,
+    Expected,
+    Kind,
+    Probe,
+    ProbeColumn,
+    all_kinds,
+    further_kinds,
+    probe_column,
+)
+from heatdrift.metric_types import Column as Column
 
-
-class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """One measurement of a model on the probe set.
-
-    Attributes
-    ----------
-    name : key in records and SQL.
-    title : words for axis titles.
-    unit : unit of the value.
-    definition : formula in words; ``a`` is the class token's attention over the patches, renormalised to 1.
-    per_layer, per_head : whether values are kept per block, and per block and head.
-    has_base : whether the pretrained model has a value of its own, so that a drift in % exists.
-    """
-
-    name: str
-    title: str
-    unit: str
-    definition: str
-    per_layer: bool = True
-    per_head: bool = False
-    has_base: bool = True
-
-
-PROBES: Final[tuple[Probe, ...]] = (
+_SUPPORT: Final = Expected(
+    orientation=1, reason="wider attention keeps what pretraining saw; narrowing marks task-specific features"
+)
+_SIMILAR: Final = Expected(orientation=1, reason="similar features classify similarly")
+# The probes of the first published views, which group their columns by kind. No probe is added here.
+FIRST_PROBES: Final[tuple[Probe, ...]] = (
     Probe(
         name="entropy",
         title="attention entropy",
         unit="nats",
         per_head=True,
         definition="−Σ a ln a over the patches (0 ln 0 = 0), mean over images, heads, blocks",
+        results=("value", "drift", "drift_last"),
+        expected=_SUPPORT,
     ),
     Probe(
         name="erf95",
@@ -47,6 +40,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="fraction",
         per_head=True,
         definition="smallest k whose k largest entries of a sum to ≥ 0.95 − 1e-9, divided by the number of patches",
+        results=("drift",),
+        expected=_SUPPORT,
     ),
     Probe(
         name="gini",
@@ -54,6 +49,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="0..1",
         per_head=True,
         definition="2 Σ j a(j) / (N Σ a) − (N + 1) / N with a(1) ≤ ... ≤ a(N)",
+        results=("drift",),
+        expected=Expected(orientation=-1, reason="concentration is the opposite of support"),
     ),
     Probe(
         name="cls_self_mass",
@@ -67,6 +64,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         title="head diversity",
         unit="0..1",
         definition="1 − mean over head pairs of the cosine of their maps, each averaged over the whole probe set",
+        results=("drift",),
+        expected=Expected(orientation=1, reason="heads that collapse onto one map lose information"),
     ),
     Probe(
         name="rollout_entropy",
@@ -74,6 +73,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="bits",
         per_layer=False,
         definition="entropy of the class row of the attention rollout (Abnar and Zuidema 2020), class key dropped",
+        results=("drift",),
+        expected=_SUPPORT,
     ),
     Probe(
         name="rollout_erf95",
@@ -94,6 +95,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         title="patch-to-patch attention entropy",
         unit="bits",
         definition="entropy of patch-to-patch attention rows (class key dropped, renormalised), mean over queries",
+        results=("drift",),
+        expected=_SUPPORT,
     ),
     Probe(
         name="cka",
@@ -101,6 +104,9 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="0..1",
         has_base=False,
         definition="linear CKA of base and adapted class activations after the block (biased estimator, as published)",
+        results=("value", "value_last"),
+        highest=1,
+        expected=_SIMILAR,
     ),
     Probe(
         name="cka_debiased",
@@ -108,6 +114,9 @@ PROBES: Final[tuple[Probe, ...]] = (
         unit="<= 1",
         has_base=False,
         definition="the same with the unbiased HSIC estimator (Song et al. 2012)",
+        results=("value",),
+        highest=1,
+        expected=_SIMILAR,
     ),
     Probe(
         name="embedding_drift",
@@ -116,6 +125,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         per_layer=False,
         has_base=False,
         definition="1 − mean cosine of base and adapted image embedding",
+        results=("value",),
+        expected=Expected(orientation=-1, reason="embeddings that moved no longer match the frozen text tower"),
     ),
     Probe(
         name="weight_drift",
@@ -124,6 +135,8 @@ PROBES: Final[tuple[Probe, ...]] = (
         per_layer=False,
         has_base=False,
         definition="Frobenius norm of the update of the visual tower without projection / norm of its base weights",
+        results=("value",),
+        expected=Expected(orientation=-1, reason="weights that moved further forgot more"),
     ),
     Probe(
         name="proj_drift",
@@ -132,73 +145,73 @@ PROBES: Final[tuple[Probe, ...]] = (
         per_layer=False,
         has_base=False,
         definition="Frobenius norm of the update of the visual projection / norm of its base weights",
+        results=("value",),
     ),
 )
-PROBE: Final[dict[str, Probe]] = {p.name: p for p in PROBES}
-
-
-class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One numeric result column of the view ``runs``: what statistics and charts can be asked about."""
-
-    name: str
-    title: str
-    unit: str
-
-
-def _drift(probe: str, *, last: bool = False) -> Column:
-    where = ", last block" if last else ""
-    name = f"delta_{probe}{'_last' if last else ''}_pct"
-    return Column(name=name, title=f"Δ {PROBE[probe].title}{where}", unit="% of base")
-
-
-def _plain(probe: str, *, last: bool = False) -> Column:
-    where = ", last block" if last else ""
-    name = f"{probe}{'_last' if last else ''}"
-    return Column(name=name, title=f"{PROBE[probe].title}{where}", unit=PROBE[probe].unit)
-
-
-def _columns() -> tuple[Column, ...]:
-    return (
-        Column(name="trainable_params", title="trainable parameters", unit="count"),
-        Column(name="train_loss", title="training loss", unit="nats"),
-        Column(name="val_acc_pct", title="validation accuracy", unit="%"),
-        Column(name="test_acc_pct", title="test accuracy", unit="%"),
-        _plain("entropy"),
-        _drift("entropy"),
-        _drift("entropy", last=True),
-        _drift("erf95"),
-        _drift("gini"),
-        _drift("head_diversity"),
-        _drift("rollout_entropy"),
-        _drift("patch_entropy"),
-        _plain("cka"),
-        _plain("cka", last=True),
-        _plain("cka_debiased"),
-        _plain("embedding_drift"),
-        _plain("weight_drift"),
-        _plain("proj_drift"),
-        Column(name="zero_shot_base_pct", title="zero-shot accuracy of the base", unit="%"),
-        Column(name="zero_shot_pct", title="zero-shot accuracy", unit="%"),
-        Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
-        Column(name="wall_s", title="wall time", unit="s"),
-    )
-
-
-# the columns that `cells` averages and the report shows
-RUN_COLUMNS: Final[tuple[Column, ...]] = _columns()
-# what `runs` was given later; statistics can be asked about these too
-DETAIL_COLUMNS: Final[tuple[Column, ...]] = (
-    _drift("cls_self_mass"),
-    _drift("rollout_erf95"),
-    _drift("rollout_gini"),
-    _drift("erf95", last=True),
-    _drift("gini", last=True),
-    _drift("cls_self_mass", last=True),
-    _drift("head_diversity", last=True),
-    _drift("patch_entropy", last=True),
-    _plain("cka_debiased", last=True),
+# Probes that came after the views were published: their columns are appended to `runs`, `epochs` and `cells` in this
+# order, so that none that was there before moves. A new probe is the last entry here.
+LATER_PROBES: Final[tuple[Probe, ...]] = (
+    Probe(
+        name="map_js",
+        title="attention-map divergence from base",
+        unit="bits",
+        per_head=True,
+        has_base=False,
+        definition="Jensen-Shannon divergence of the base's and the adapted a of the same image and head (0 = equal, "
+        "1 = disjoint), mean over images",
+        results=("value",),
+        highest=1,
+        expected=Expected(
+            orientation=-1,
+            reason="zero-shot relies on where the base looks; a map that moved further from it keeps less",
+        ),
+    ),
 )
-RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*RUN_COLUMNS, *DETAIL_COLUMNS)}
+PROBES: Final = (*FIRST_PROBES, *LATER_PROBES)
+PROBE: Final[dict[str, Probe]] = {p.name: p for p in PROBES}
+if len(PROBE) < len(PROBES):
+    raise ValueError("a probe is in the list twice")
+
+
+def columns_of(*probes: Probe, kind: Kind) -> tuple[ProbeColumn, ...]:
+    """Return the columns of one kind, of those of `probes` that have it."""
+    return tuple(probe_column(p, kind) for p in probes if kind in all_kinds(p))
+
+
+def _results(*probes: Probe) -> tuple[ProbeColumn, ...]:
+    return tuple(probe_column(p, kind) for p in probes for kind in p.results)
+
+
+def _further(*probes: Probe) -> tuple[ProbeColumn, ...]:
+    """What `runs` has of `probes` beside their results: of the model first, then of the last block."""
+    found = (probe_column(p, kind) for p in probes for kind in further_kinds(p))
+    return tuple(sorted(found, key=lambda column: column.kind.endswith("_last")))
+
+
+# every column that a probe can have in a view
+PROBE_COLUMN: Final = {c.name: c for p in PROBES for kind in all_kinds(p) for c in (probe_column(p, kind),)}
+# names of the measured values that the store keeps of an epoch
+STORED: Final = tuple(c.name for kind in VALUE_KINDS for c in columns_of(*PROBES, kind=kind))
+# what the first published `cells` averages, in the order of `runs`
+PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
+    Column(name="trainable_params", title="trainable parameters", unit="count"),
+    Column(name="train_loss", title="training loss", unit="nats"),
+    Column(name="val_acc_pct", title="validation accuracy", unit="%"),
+    Column(name="test_acc_pct", title="test accuracy", unit="%"),
+    *_results(*FIRST_PROBES),
+    Column(name="zero_shot_base_pct", title="zero-shot accuracy of the base", unit="%"),
+    Column(name="zero_shot_pct", title="zero-shot accuracy", unit="%"),
+    Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
+    Column(name="wall_s", title="wall time", unit="s"),
+)
+LATER_RESULTS: Final = _results(*LATER_PROBES)
+# the columns that `cells` averages and the report shows
+RUN_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
+# what `runs` has beside them; statistics can be asked about these too
+FURTHER: Final = _further(*FIRST_PROBES)
+RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*RUN_COLUMNS, *FURTHER, *_further(*LATER_PROBES))}
+# appended to `runs`, probe by probe
+APPENDED: Final = tuple(column for p in LATER_PROBES for column in (*_results(p), *_further(p)))
 
 
 def run_column(name: str) -> Column:

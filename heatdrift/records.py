@@ -89,7 +89,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     backbone : open_clip name and tag ("ViT-B-32-quickgelu/openai"), or the name of a backbone given by paths.
     backbone_sha256 : hash of architecture and weights; None when the record's source did not keep one.
     dataset, data_sha256 : target data set and the hash over its train and test sources.
-    method, method_spec : name and parameters (``methods.py``).
+    method, method_spec : name and parameters (``methods/stored.py``).
     lr : peak learning rate, >= 0 (0 is the negative control).
     seed : seeds classifier initialisation, data order, flips and dropout, each with its own generator.
     """
@@ -180,11 +180,11 @@ class Preprocess(Strict, frozen=True, kw_only=True):
 
 
 class AdapterChecks(Strict, frozen=True, kw_only=True):
-    """Proof that adapters took part in the measurement.
+    """Proof that adapters, or whatever else a method trains, took part in the measurement.
 
     ``live_max_diff``: largest absolute difference of the tower's output before the projection between adapted and base
-    on the probe set (must be > 0 after training at lr > 0). ``off_max_diff``: the same with adapters disabled (must be
-    <= 1e-5).
+    on the probe set (must be > 0 after training at lr > 0). ``off_max_diff``: the same with the method switched off
+    (must be <= 1e-5). Which families are checked, ``methods/`` says.
     """
 
     live_max_diff: float
@@ -192,12 +192,12 @@ class AdapterChecks(Strict, frozen=True, kw_only=True):
 
     @property
     def live(self) -> bool:
-        """Whether the adapters change the tower's output."""
+        """Whether the method changes the tower's output."""
         return self.live_max_diff > 0
 
     @property
     def off_equals_base(self) -> bool:
-        """Whether the tower without adapters is the base to 1e-5."""
+        """Whether the tower with the method switched off is the base to 1e-5."""
         return self.off_max_diff <= 1e-5
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from heatdrift.methods import METHOD_TITLES, learning_rate_text
+from heatdrift import methods
+from heatdrift.methods import learning_rate_text
 
 MINUS: Final = "\u2212"
 NOT_MEASURED: Final = "–"
@@ -129,7 +130,7 @@ def learning_rate(lr: float | None) -> str:
 
 def method_title(name: str) -> str:
     """Return the words for a method; its own name where there are none."""
-    return METHOD_TITLES.get(name, name)
+    return methods.method_title(name)
 
 
 def method_difference(method_a: str, method_b: str) -> str:

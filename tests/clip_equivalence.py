@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from heatdrift.methods import METHODS
+from heatdrift.methods.families.lora import adapters
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.attention import observed, split_attention
 from heatdrift.model.backbone import Backbone
 from heatdrift.model.export import merged_state_dict
-from heatdrift.model.lora import adapters, adapters_disabled
 from heatdrift.records import Preprocess, SourceRecord
 
 LIMIT = 1e-5
@@ -228,7 +228,7 @@ def lora(clip, config, pixels):
     backbone = as_backbone(clip, config)
     model = lora_model(backbone)
     base, live = (before_projection(tower, pixels) for tower in (backbone.visual, model.visual))
-    with adapters_disabled(model.visual):
+    with model.family.switched_off(model.visual, backbone.visual):
         off = before_projection(model.visual, pixels)
     merged = open_clip.CLIP(**config).eval()
     merged.load_state_dict(merged_state_dict(backbone, model), strict=True)

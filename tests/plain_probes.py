@@ -75,6 +75,26 @@ def rollout_row(blocks, image):
     return class_row(product[0])[0]
 
 
+def jensen_shannon(p, q):
+    """In bits: half the Kullback-Leibler divergence of each row from the mean of both."""
+
+    def divergence(row, mean):
+        return sum(a * math.log2(a / b) for a, b in zip(row, mean, strict=True) if a > 0)
+
+    mean = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
+    return divergence(p, mean) / 2 + divergence(q, mean) / 2
+
+
+def map_js(base, adapted):
+    """Mean over images of the divergence of the same image's and head's maps: (heads,)."""
+    images, heads = base.shape[:2]
+    values = np.empty((images, heads))
+    for i in range(images):
+        for h in range(heads):
+            values[i, h] = jensen_shannon(class_row(base[i, h, 0])[0], class_row(adapted[i, h, 0])[0])
+    return values.mean(0)
+
+
 def cka(x, y):
     """Linear CKA by its feature-space formula: ||Y'X||^2 / (||X'X|| ||Y'Y||) with centred columns."""
     x, y = (np.asarray(a, dtype=np.float64) - np.asarray(a, dtype=np.float64).mean(0) for a in (x, y))

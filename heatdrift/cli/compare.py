@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heatdrift.cli.method_words import name_methods
 from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption
 from heatdrift.cli.output import show_answer
 from heatdrift.cli.workspace import Workspace
@@ -49,6 +50,7 @@ def compare(
     if sides[0][:2] == sides[1][:2]:
         raise StatsError(f"{first} and {second} are the same study", hint="heatdrift compare STUDY OTHER.duckdb:STUDY")
     runs = [_of_backbone(side[2], backbone, side[1]) for side in sides]
+    name_methods(*((side[2], Workspace.of(side[0]).kept_plan(side[1])) for side in sides))
     names = (sides[0][1], sides[1][1])
     if names[0] == names[1]:
         first, second = _distinct_ends(sides[0][0], sides[1][0])

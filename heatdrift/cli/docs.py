@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 from typer.cli import get_docs_for_click
 
+from heatdrift.methods.page import methods_page
 from heatdrift.metrics import PROBES
 
 
@@ -13,7 +14,12 @@ def pages() -> dict[str, str]:
     """File name -> text of every generated page."""
     from heatdrift.store.schema_doc import schema_markdown
 
-    return {"cli.md": cli_page(), "probes.md": probes_page(), "schema.md": schema_markdown()}
+    return {
+        "cli.md": cli_page(),
+        "methods.md": methods_page(),
+        "probes.md": probes_page(),
+        "schema.md": schema_markdown(),
+    }
 
 
 def cli_page() -> str:

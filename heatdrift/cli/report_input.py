@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from heatdrift.cli.method_words import name_methods
 from heatdrift.cli.output import note
 from heatdrift.config import PROTOCOLS
 from heatdrift.errors import HeatdriftError
@@ -67,8 +68,9 @@ def gather(
         conf_level=conf_level,
         note=note,
     )
-    answers, unavailable = _answers(rows)
     plan = work.kept_plan(study)
+    name_methods((rows.runs, plan))
+    answers, unavailable = _answers(rows)
     maps = gallery_maps(rows.runs, work.store_folder / study)
     return ReportInput(
         study=study,

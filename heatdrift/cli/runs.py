@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
+from heatdrift.cli.method_words import name_methods
 from heatdrift.cli.options import (
     BackboneOption,
     DatasetOption,
@@ -88,6 +89,7 @@ def selected_views(chosen: Selection, *views: str) -> "list[pl.DataFrame]":
     with open_current(work.store) as connection:
         study = work.stored_study(connection, chosen.study)
         runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
+        name_methods((runs, work.kept_plan(study)))
         others = [read_view(connection, cast("View", view), study=study) for view in views]
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
 

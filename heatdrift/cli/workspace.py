@@ -174,7 +174,7 @@ def study_name(option: str | None, known: Collection[str]) -> str | None:
 def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
     """All cells of a study; hashes come from the study file where it pins them, else from the files in `folder`."""
     from heatdrift.data.sources import source_sha256
-    from heatdrift.model.identity import backbone_sha256
+    from heatdrift.model.identity import backbone_depth, backbone_sha256
 
     known: dict[SourceSpec, str] = {}
 
@@ -186,7 +186,12 @@ def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
     def backbone_hash(spec: BackboneSpec) -> str:
         return backbone_sha256(spec, folder)
 
-    return plan_cells(study, source_hash=source_hash, backbone_hash=backbone_hash)
+    return plan_cells(
+        study,
+        source_hash=source_hash,
+        backbone_hash=backbone_hash,
+        backbone_depth=lambda spec: backbone_depth(spec, folder),
+    )
 
 
 def missing_inputs(study: StudySpec, folder: Path) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from heatdrift.methods import Method
-from heatdrift.model import lora
+from heatdrift.methods import Family, Method, family_of
 from heatdrift.model.backbone import Backbone
 
 CLASSIFIER_STD = 0.01
@@ -15,10 +14,14 @@ CLASSIFIER_STD = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptedModel:
-    """The model of one cell: visual tower (with adapters, if any) and classifier on the un-normalised embedding."""
+    """The model of one cell: visual tower (with adapters, if any) and classifier on the un-normalised embedding.
+
+    ``family`` knows what of the tower is trained, and how it is switched off, merged and exported.
+    """
 
     visual: nn.Module
     classifier: nn.Linear
+    family: Family
 
     def logits(self, pixels: Tensor) -> Tensor:
         """(batch, 3, size, size) normalised pixels -> (batch, classes)."""
@@ -58,21 +61,13 @@ def adapt(
     The model comes in evaluation mode; adapters start at an update of 0, so it embeds exactly as the base does.
     """
     visual = copy.deepcopy(backbone.visual)
-    if method.lora is not None:
-        lora.add_adapters(visual, method.lora, adapter_seed)
-    elif method.tower == "all":
-        visual.requires_grad_(requires_grad=True)
-    elif method.tower == "last_block":
-        last = list(visual.get_submodule("transformer.resblocks").children())[-1]
-        for part in (last, visual.get_submodule("ln_post")):
-            part.requires_grad_(requires_grad=True)
-    projection = visual.get_parameter("proj")
-    projection.requires_grad = method.projection
+    family = family_of(method)
+    family.put_on(visual, adapter_seed)
     classifier = nn.Linear(backbone.embed_dim, n_classes)
     generator = torch.Generator().manual_seed(classifier_seed)
     with torch.no_grad():
         classifier.weight.copy_(torch.randn(classifier.weight.shape, generator=generator) * CLASSIFIER_STD)
         classifier.bias.zero_()
-    model = AdaptedModel(visual=visual, classifier=classifier.to(projection.device))
+    model = AdaptedModel(visual=visual, classifier=classifier.to(visual.get_parameter("proj").device), family=family)
     model.train_mode(on=False)  # peft adds its dropout in training mode
     return model

@@ -4,6 +4,8 @@ import hashlib
 from importlib import resources
 from pathlib import Path
 
+import msgspec
+
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
 from heatdrift.model.tags import pretrained
@@ -67,3 +69,30 @@ def backbone_sha256(spec: BackboneSpec, folder: Path) -> str:
         name = pretrained(spec.name).name
         return spec.sha256 or hashlib.sha256(f"open_clip:{name}".encode()).hexdigest()
     return spec.sha256 if spec.sha256 is not None else files_sha256(*backbone_files(spec, folder))
+
+
+class _Vision(msgspec.Struct):
+    layers: int
+
+
+class _Architecture(msgspec.Struct):
+    """The one thing that planning asks of an architecture, at the top or under ``model_cfg``."""
+
+    vision_cfg: _Vision | None = None
+    model_cfg: "_Architecture | None" = None
+
+
+def backbone_depth(spec: BackboneSpec, folder: Path) -> int | None:
+    """Blocks of the visual tower, without torch; None where the architecture is not at hand or does not say.
+
+    ModelError when open_clip has no such model or tag, or the backbone is not given at all.
+    """
+    if is_tag(spec):
+        layers = pretrained(spec.name).architecture["vision_cfg"]["layers"]
+        return int(layers)
+    try:
+        found = msgspec.json.decode(backbone_paths(spec, folder)[0].read_bytes(), type=_Architecture)
+    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):  # loading the backbone says what is wrong with it
+        return None
+    vision = (found.model_cfg or found).vision_cfg
+    return None if vision is None else vision.layers

@@ -6,19 +6,35 @@ from itertools import product
 
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
 from heatdrift.errors import StudyError, UnknownNameError, nearest_lr
-from heatdrift.methods import method
+from heatdrift.methods import Method, family_of, study_methods
 from heatdrift.records import Cell, Recipe, TransferPlan
 
 SourceHash = Callable[[SourceSpec], str]
 BackboneHash = Callable[[BackboneSpec], str]
+BackboneDepth = Callable[[BackboneSpec], int | None]
 
 
-def plan_cells(study: StudySpec, *, source_hash: SourceHash, backbone_hash: BackboneHash) -> tuple[Cell, ...]:
+def plan_cells(
+    study: StudySpec,
+    *,
+    source_hash: SourceHash,
+    backbone_hash: BackboneHash,
+    backbone_depth: BackboneDepth = lambda _spec: None,
+) -> tuple[Cell, ...]:
     """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
 
     The hash functions are passed in: they read manifests or files, and planning stays free of both. A point in two
-    grids is planned once.
+    grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand.
+
+    Raises
+    ------
+    StudyError : a method names blocks that the backbone does not have.
     """
+    methods = study_methods(study.methods)
+    depth = backbone_depth(study.backbone)
+    for name in dict.fromkeys(name for grid in study.grids for name in grid.method):
+        if depth is not None:
+            _check_depth(methods[name], depth)
     backbone_sha256 = backbone_hash(study.backbone)
     transfer = tuple(_transfer_plan(name, spec, source_hash) for name, spec in study.transfer.items())
     hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
@@ -33,7 +49,7 @@ def plan_cells(study: StudySpec, *, source_hash: SourceHash, backbone_hash: Back
                 data_sha256=hashes[dataset],
                 protocol=study.protocol,
                 method=method_name,
-                method_spec=method(method_name),
+                method_spec=methods[method_name],
                 lr=lr,
                 seed=seed,
                 recipe=_recipe(study, spec),
@@ -46,6 +62,13 @@ def plan_cells(study: StudySpec, *, source_hash: SourceHash, backbone_hash: Back
 def as_source(spec: SourceSpec | str) -> SourceSpec:
     """Return `spec` with the short form (a bare string) spelled out."""
     return SourceSpec(source=spec) if isinstance(spec, str) else spec
+
+
+def _check_depth(method: Method, depth: int) -> None:
+    try:
+        family_of(method).check_depth(depth)
+    except StudyError as error:
+        raise StudyError(f"method {method.name}: {error.message}", hint=error.hint) from None
 
 
 def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:

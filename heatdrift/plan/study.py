@@ -5,7 +5,7 @@ from pathlib import Path
 
 from heatdrift.config import PROTOCOLS, StudySpec, decode_toml
 from heatdrift.errors import StudyError, UnknownNameError
-from heatdrift.methods import method
+from heatdrift.methods import study_methods
 from heatdrift.plan.cells import as_source
 from heatdrift.records import SplitSizes
 
@@ -49,6 +49,7 @@ def check_study(study: StudySpec, where: str) -> None:
             problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"
             raise StudyError(problem, hint="give two splits of the data set: testing on training images is a leak")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
+    methods = study_methods(study.methods, where)
     for grid in study.grids:
         for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):
             if not values:
@@ -59,7 +60,8 @@ def check_study(study: StudySpec, where: str) -> None:
             if name not in study.datasets:
                 raise UnknownNameError("data set", name, study.datasets, where=f"[grid] of {where}")
         for name in grid.method:
-            method(name)
+            if name not in methods:
+                raise UnknownNameError("method", name, methods)
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")

@@ -1,10 +1,25 @@
 """Base and adapted measurements -> the probe values of one epoch's record."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
 
 from heatdrift.probes.collector import Measured, finite
+from heatdrift.probes.divergence import map_js
 from heatdrift.probes.similarity import embedding_drift, linear_cka, linear_cka_debiased
 
+# probe -> its value from the class tokens after a block, base's and adapted model's, (images, width) each
+OF_ACTIVATIONS: Final[Mapping[str, Callable[[Tensor, Tensor], float | None]]] = {
+    "cka": linear_cka,
+    "cka_debiased": linear_cka_debiased,
+}
+# probe -> its value from the class rows of a block, likewise, (images, heads, patches) each -> (heads,)
+OF_CLASS_ROWS: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "map_js": map_js,
+}
 Layers = dict[str, tuple[float | None, ...]]
 
 
@@ -19,16 +34,19 @@ class ProbeValues:
 
 def probe_values(base: Measured, adapted: Measured, *, weight: float, projection: float) -> ProbeValues:
     """All probes of DESIGN 4 for one model against its base."""
-    layers: Layers = {name: tuple(finite(v) for v in value.tolist()) for name, value in adapted.layers.items()}
-    pairs = list(zip(base.activations, adapted.activations, strict=True))
-    layers["cka"] = tuple(linear_cka(x, y) for x, y in pairs)
-    layers["cka_debiased"] = tuple(linear_cka_debiased(x, y) for x, y in pairs)
+    rows = list(zip(base.class_rows, adapted.class_rows, strict=True))
+    moved = {name: torch.stack([compared(x, y) for x, y in rows]) for name, compared in OF_CLASS_ROWS.items()}
+    per_layer = adapted.layers | {name: value.mean(-1) for name, value in moved.items()}
+    layers: Layers = {name: tuple(finite(v) for v in value.tolist()) for name, value in per_layer.items()}
+    tokens = list(zip(base.activations, adapted.activations, strict=True))
+    layers |= {name: tuple(compared(x, y) for x, y in tokens) for name, compared in OF_ACTIVATIONS.items()}
     means = {name: _mean(values) for name, values in layers.items()}
     means.update({name: finite(value) for name, value in adapted.whole.items()})
     means["embedding_drift"] = finite(embedding_drift(base.embeddings, adapted.embeddings))
     means["weight_drift"] = finite(weight)
     means["proj_drift"] = finite(projection)
-    heads = {name: tuple(tuple(map(finite, row)) for row in value.tolist()) for name, value in adapted.heads.items()}
+    per_head = adapted.heads | moved
+    heads = {name: tuple(tuple(map(finite, row)) for row in value.tolist()) for name, value in per_head.items()}
     return ProbeValues(means=means, layers=layers, heads=heads)
 
 

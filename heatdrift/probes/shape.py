@@ -38,10 +38,11 @@ def patch_rows(attention: Tensor) -> tuple[Tensor, Tensor]:
         raise ProbeError(
             f"attention rows must sum to 1, one is off by {worst:.3g}", hint="check the model for NaN weights"
         )
-    return _renormalised(row[..., 1:]), row[..., 0]
+    return renormalised(row[..., 1:]), row[..., 0]
 
 
-def _renormalised(row: Tensor) -> Tensor:
+def renormalised(row: Tensor) -> Tensor:
+    """Divide rows by their sums, in their dtype: (..., N); NaN where a row has no mass."""
     return row / row.sum(-1, keepdim=True)
 
 
@@ -87,7 +88,7 @@ def patch_to_patch_entropy(attention: Tensor) -> Tensor:
 
     Kept in the dtype of `attention`: it is a mean over thousands of rows and costs most of a probe pass.
     """
-    return entropy(_renormalised(attention[..., 1:, 1:]), base=2).mean(-1)
+    return entropy(renormalised(attention[..., 1:, 1:]), base=2).mean(-1)
 
 
 def rollout_step(rollout: Tensor | None, attention: Tensor) -> Tensor:
@@ -106,4 +107,4 @@ def rollout_step(rollout: Tensor | None, attention: Tensor) -> Tensor:
 
 def rollout_rows(rollout: Tensor) -> Tensor:
     """Class row of the rollout without the class key, renormalised: (batch, T, T) -> (batch, N)."""
-    return _renormalised(rollout[:, 0, 1:])
+    return renormalised(rollout[:, 0, 1:])

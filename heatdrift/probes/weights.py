@@ -14,22 +14,22 @@ def tower_norm(base: nn.Module) -> float:
     return _norm(p for name, p in base.named_parameters() if name != "proj")
 
 
-def weight_drift(base: nn.Module, adapted: nn.Module, updates: Mapping[str, Tensor]) -> float:
+def weight_drift(base: nn.Module, updates: Mapping[str, Tensor]) -> float:
     """Norm of the visual tower's update over the norm of its base weights, both without the projection; a ratio >= 0.
 
     Parameters
     ----------
-    base, adapted : towers; the adapted one may hold adapters, whose base weights carry ``.base_layer`` in their name.
-    updates : update of each adapted weight, keyed by its name in the base tower ((alpha / rank) B A); ProbeError if
-        the base has no such weight, because its update would be missing from the norm.
+    base : the tower before training.
+    updates : update of each weight that a method changed, by its name in the base tower, such as (alpha / rank) B A;
+        what is not named has not moved. ProbeError if the base has no such weight, because its update would be missing
+        from the norm.
     """
-    moved = {name.replace(".base_layer", ""): p for name, p in adapted.named_parameters() if ".lora_" not in name}
-    before = {name: p for name, p in base.named_parameters() if name != "proj"}
+    before = dict(base.named_parameters())
     if unknown := sorted(updates.keys() - before.keys()):
-        problem = f"an adapter updates {unknown[0]!r}, which the base tower does not have"
+        problem = f"a method updates {unknown[0]!r}, which the base tower does not have"
         raise ProbeError(problem, hint="compare an adapted model with the base that it was made from")
-    differences = (moved[name].detach() - p.detach() + updates.get(name, 0.0) for name, p in before.items())
-    return _norm(differences) / tower_norm(base)
+    moved = (updates.get(name, p.new_zeros(())) for name, p in before.items() if name != "proj")
+    return _norm(moved) / tower_norm(base)
 
 
 def projection_drift(base: nn.Module, adapted: nn.Module) -> float:

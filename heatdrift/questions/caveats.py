@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift.accuracy import VALIDATION, selected_on_test
-from heatdrift.methods import METHODS
+from heatdrift.methods import METHODS, known_family, stored_method
 from heatdrift.wording import method_title
 
 SELECTED_ON_TEST: Final = (
@@ -25,12 +25,16 @@ def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence
     found = []
     if selected_on_test(runs):
         found.append(SELECTED_ON_TEST + (f"; {_OPTIMISTIC}." if VALIDATION in metrics else "."))
-    still = [name for name in methods if _leaves_encoder(name)]
+    still = [name for name in methods if _leaves_encoder(name, runs)]
     if still:
         found.append(_NO_DRIFT.format(methods=", ".join(method_title(name) for name in still)))
     return tuple(found)
 
 
-def _leaves_encoder(name: str) -> bool:
-    method = METHODS.get(name)
-    return method is not None and method.tower == "none" and method.lora is None and not method.projection
+def _leaves_encoder(name: str, runs: pl.DataFrame) -> bool:
+    """Whether a method cannot change the image embedding, as its runs carry it, else as built in."""
+    texts: list[str] = []
+    if "method_spec" in runs.columns:
+        texts = runs.filter(pl.col("method") == name)["method_spec"].drop_nulls().unique().to_list()
+    families = [known_family(m) for m in (map(stored_method, texts) if texts else [METHODS.get(name)])]
+    return bool(families) and all(f is not None and not f.changes_encoder for f in families)

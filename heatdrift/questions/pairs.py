@@ -7,7 +7,8 @@ import polars as pl
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.selection import codes
-from heatdrift.stats.clustered import SeedTests, cell_indicators, seed_contrast
+from heatdrift.stats.cluster_robust import CellMeans
+from heatdrift.stats.cluster_tests import TTests, cluster_contrast
 from heatdrift.wording import counted
 
 PAIR: Final = ("lora_r8", "full_ft")  # method_a, method_b: every difference is a - b
@@ -37,7 +38,7 @@ def unpaired(frame: pl.DataFrame, wide: pl.DataFrame, metric: str, method_a: str
     return sentences
 
 
-def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:
+def seed_level_difference(pairs: pl.DataFrame) -> tuple[TTests | None, int]:
     """Test the mean of d at the seed level, every (dataset, lr) with equal weight.
 
     Returns
@@ -51,9 +52,8 @@ def seed_level_difference(pairs: pl.DataFrame) -> tuple[SeedTests | None, int]:
     alone = int(np.sum(~several))
     if kept["seed"].n_unique() < 2:
         return None, alone
-    x = cell_indicators(codes(kept, "dataset", "lr"))
-    contrast = seed_contrast(x, codes(kept, "seed"), np.full(x.shape[1], 1.0 / x.shape[1]), within=False)
-    return contrast.test(kept["d"].to_numpy()), alone
+    fit = CellMeans(codes(kept, "dataset", "lr"), codes(kept, "seed"))
+    return cluster_contrast(fit, fit.mean).t_tests(kept["d"].to_numpy()), alone
 
 
 def check_pair(frame: pl.DataFrame, method_a: str, method_b: str) -> None:

@@ -8,6 +8,7 @@ marks and 4.5:1 of text on both papers (tests/unit/report/test_theme.py measures
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from heatdrift import methods
 from heatdrift.wording import method_title
 
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -45,18 +46,13 @@ COLOUR: Final[dict[str, str]] = {name: light for name, (light, _) in PALETTE.ite
 DIVERGING: Final[tuple[str, ...]] = tuple(COLOUR[f"div-{i}"] for i in range(1, 10))
 _VARIABLE: Final[dict[str, str]] = {light: f"var(--{name})" for name, (light, _) in PALETTE.items()}
 
-# The five built-in methods keep these for ever; a method met in imported records takes one of the rest.
-_BUILT_IN: Final[dict[str, tuple[str, str]]] = {
-    "full_ft": ("series-1", "circle"),
-    "lora_r8": ("series-2", "diamond"),
-    "lora_r8_frozen_proj": ("series-3", "triangle-up"),
-    "last_block": ("series-4", "square"),
-    "linear_probe": ("series-5", "cross"),
-}
-_SPARE: Final = (
-    ("series-6", "triangle-down"),
-    ("series-7", "triangle-right"),
-    ("series-8", "triangle-left"),
+_COLOURS: Final = tuple(f"series-{i}" for i in range(1, 9))
+_SHAPES: Final = (
+    "circle", "diamond", "triangle-up", "square", "cross", "triangle-down", "triangle-right", "triangle-left",
+)  # fmt: skip
+# All pairs of colour and shape: the first eight share neither, the next eight have the shapes shifted by one ...
+_LOOKS: Final = tuple(
+    (colour, _SHAPES[(i + shift) % len(_SHAPES)]) for shift in range(len(_SHAPES)) for i, colour in enumerate(_COLOURS)
 )
 SHAPE_PATHS: Final[dict[str, str]] = {  # for legends in HTML; drawn in a box from -5 to 5
     "circle": "M4,0A4,4,0,1,1,-4,0A4,4,0,1,1,4,0Z",
@@ -81,15 +77,27 @@ class MethodStyle(NamedTuple):
 
 
 def method_styles(names: Iterable[str]) -> tuple[MethodStyle, ...]:
-    """Return the styles of the methods `names` in the product's order, unknown ones after, by name."""
+    """Return the styles of the methods `names` in the product's order, others after, by name.
+
+    A built-in method has the look of its place for ever. Others (a study's own, imported ones) take in turn what looks
+    least like the methods beside them: neither colour nor shape shared, from series-6 on, then another pair.
+    """
     present = set(names)
-    unknown = sorted(present - set(_BUILT_IN))
-    chosen = {name: look for name, look in _BUILT_IN.items() if name in present}
-    chosen |= {name: _SPARE[i % len(_SPARE)] for i, name in enumerate(unknown)}
+    chosen = {name: _LOOKS[b.place - 1] for name, b in methods.BUILT_IN.items() if name in present}
+    for name in sorted(present - set(chosen)):
+        chosen[name] = _free_look(list(chosen.values()))
     return tuple(
         MethodStyle(name, method_title(name), COLOUR[slot], f"var(--{slot})", shape)
         for name, (slot, shape) in chosen.items()
     )
+
+
+def _free_look(taken: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return the look of which least is seen in `taken`; of several the first from series-6 on: there the rarer are."""
+    colours, shapes = ([look[i] for look in taken] for i in (0, 1))
+    first = 5  # the looks of the methods that most studies have come last
+    order = (*_LOOKS[first : len(_COLOURS)], *_LOOKS[:first], *_LOOKS[len(_COLOURS) :])
+    return min(order, key=lambda look: (taken.count(look), colours.count(look[0]) + shapes.count(look[1])))
 
 
 def chart_config() -> dict[str, Any]:

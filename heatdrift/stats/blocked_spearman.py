@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from heatdrift.stats.cell_correlation import CellTable, average_ranks, seed_level_p
+from heatdrift.stats.cell_correlation import CellTable, seed_level_p
+from heatdrift.stats.ranks import average_ranks
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.intervals import percentile_interval
+from heatdrift.stats.ranks import average_ranks
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -69,13 +71,6 @@ class CellTable:
             runs = parts[self.cell] == part
             x[runs], y[runs] = average_ranks(self.x[runs]), average_ranks(self.y[runs])
         return CellTable(x=x, y=y, cell=self.cell, seed=self.seed, group=self.group, lr=self.lr)
-
-
-def average_ranks(values: Floats) -> Floats:
-    """Ranks from 1, ties averaged."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2.0)[inverse], dtype=float)
 
 
 def correlation_within(table: CellTable, parts: Codes) -> float:
@@ -138,11 +133,11 @@ def bootstrap_interval(
         members = np.flatnonzero(table.group == group)
         weights[:, members] = rng.multinomial(members.size, np.full(members.size, 1.0 / members.size), size=draws)
     values = _correlate(_moments(table), weights, parts)
-    values = values[~np.isnan(values)]
-    if values.size < draws / 2 or sizes.max() < 2:
-        return float("nan"), float("nan"), int(values.size)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), int(values.size)
+    defined = int(np.sum(~np.isnan(values)))
+    if sizes.max() < 2:
+        return float("nan"), float("nan"), defined
+    low, high = percentile_interval(values, level)
+    return float(low), float(high), defined
 
 
 def permutation_p(

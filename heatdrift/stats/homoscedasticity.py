@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.strata import seed_means
+from heatdrift.stats.group_means import group_means
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -32,9 +32,9 @@ def extra_f(y: Floats, x: Floats, small: Codes, large: Codes) -> tuple[Floats, i
     """
     rss, rank = [], []
     for codes in (small, large):
-        left, sizes, _ = np.linalg.svd(x - seed_means(x, codes), full_matrices=False)
+        left, sizes, _ = np.linalg.svd(x - group_means(x, codes), full_matrices=False)
         basis = left[:, sizes > 1e-10 * np.linalg.norm(x)]
-        free = y - seed_means(y.T, codes).T
+        free = y - group_means(y.T, codes).T
         rss.append(np.sum((free - (free @ basis) @ basis.T) ** 2, axis=1))
         rank.append(basis.shape[1] + np.unique(codes).size)
     df_num, df_den = rank[1] - rank[0], y.shape[1] - rank[1]
@@ -79,7 +79,11 @@ class CellSpread:
 
 
 def cell_spread(y: Floats, cells: Codes) -> CellSpread | None:
-    """Compare the spread of runs between cells, (n,) codes; None with fewer than two cells of three runs."""
+    """Compare the spread of runs between cells, (n,) codes; None with fewer than two cells of three runs.
+
+    The F is that of ``scipy.stats.levene(center="median")``; here many responses are done at once, and `scipy.stats`
+    need not be imported for one.
+    """
     members = [m for c in np.unique(cells) if (m := np.flatnonzero(cells == c)).size >= 3]
     if len(members) < 2:
         return None

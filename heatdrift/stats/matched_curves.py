@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.distributions import t_quantile
+from heatdrift.stats.intervals import t_interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,8 +51,7 @@ class Matched:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Student's t with one df less than seeds."""
-        half = t_quantile(level, self.df) * self.se
-        return self.difference - half, self.difference + half
+        return t_interval(self.difference, self.se, self.df, level)
 
 
 def matched_difference(a: Curves, b: Curves) -> Matched:

@@ -49,9 +49,3 @@ def parametric_bootstrap(fit: MixedFit, *, draws: int, seed: int) -> Refits:
         beta=beta,
         variances=np.column_stack([fits.ratios * fits.residual_variance[:, None], fits.residual_variance]),
     )
-
-
-def percentile(values: Floats, level: float) -> tuple[Floats, Floats]:
-    """Percentile interval over the first axis."""
-    low, high = np.quantile(values, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
-    return low, high

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import factorial, prod
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.cell_correlation import CellTable, average_ranks, seed_level_p
+from heatdrift.stats.cell_correlation import CellTable, seed_level_p
+from heatdrift.stats.multiplicity import single_step_max
+from heatdrift.stats.ranks import average_ranks
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
-
-_TIE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +81,9 @@ def adjusted_p(
         known += defined
     scored = (known > 0) & (total > 1)
     found, observed = found / np.maximum(known, 1.0), observed / np.maximum(known, 1.0)
-    largest = found[:, known > 0].max(axis=1, initial=-np.inf)
-    reached = np.sum(largest[:, None] >= observed[None, :] - _TIE, axis=0)
-    p = reached / total if listed else (reached + 1.0) / (draws + 1.0)
+    p = single_step_max(np.where(scored, observed, np.nan), found, all_arrangements=listed)
     how = f"{'all' if listed else 'random:'} {len(order)} arrangements of whole cells within data set x method"
-    return np.where(scored, p, np.nan), how
+    return p, how
 
 
 def seed_agreement_p(signal: Floats, outcome: Floats, cell: Codes, group: Codes, seed: Codes) -> float:
@@ -147,15 +144,4 @@ def _score(signals: Floats, outcome: Floats, dataset: Codes, picks: Codes) -> Fl
 
 def _centred_ranks(values: Floats) -> Floats:
     """Average ranks along the last axis, minus their mean."""
-    below = (values[:, None, :] < values[:, :, None]).sum(axis=-1)
-    equal = (values[:, None, :] == values[:, :, None]).sum(axis=-1)
-    return np.asarray(below + (equal - 1) / 2.0 - (values.shape[1] - 1) / 2.0)
-
-
-def interval(values: Floats, level: float) -> tuple[float, float]:
-    """Percentile interval; NaN when fewer than half of the resamples have a value."""
-    known = values[~np.isnan(values)]
-    if known.size < values.size / 2 or known.size == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return np.asarray(average_ranks(values) - (values.shape[1] + 1) / 2.0)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.strata import seed_means
+from heatdrift.stats.group_means import group_means
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -38,7 +38,7 @@ class LevelVariances:
 
     def estimate(self, y: Floats) -> Floats:
         """Variances (B, levels), >= 0, of responses (B, n)."""
-        free = y - seed_means(y.T, self.crossed).T
+        free = y - group_means(y.T, self.crossed).T
         squares = (free - (free @ self.basis) @ self.basis.T) ** 2 @ self.membership
         return np.asarray(np.maximum(squares @ self.inverse, 0.0))
 
@@ -69,7 +69,7 @@ def level_variances(x: Floats, seeds: Codes, levels: Codes, others: Codes) -> Le
         combination of the remaining factors (a constant where there is none).
     """
     crossed = np.unique(np.column_stack([seeds, others]), axis=0, return_inverse=True)[1].ravel()
-    free = x - seed_means(x, crossed)
+    free = x - group_means(x, crossed)
     left, sizes, _ = np.linalg.svd(free, full_matrices=False)
     basis = left[:, sizes > 1e-9 * np.linalg.norm(x, ord="fro")]
     if basis.shape[1] + int(crossed.max()) + 1 >= x.shape[0]:

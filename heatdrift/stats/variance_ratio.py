@@ -13,6 +13,7 @@ With a second random intercept the first step is repeated on the data whitened a
 estimate under the null: an approximation in the spirit of Greven et al. (2008, J. Comput. Graph. Stat. 17, 870-891).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,7 @@ from scipy import special
 
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.distributions import f_p_value
-from heatdrift.stats.strata import seed_means
+from heatdrift.stats.group_means import group_means
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,19 +66,7 @@ class Spectrum:
             between = float(np.sum(self.squares / (1.0 + ratio * self.sizes))) / float(self.counts.sum())
             return between / (self.rss / self.df)
 
-        if pivot(0.0) <= quantile:
-            return 0.0
-        low, high = 0.0, 1.0
-        while pivot(high) > quantile:
-            low, high = high, 4.0 * high
-            if high > _LARGEST_RATIO:
-                return float("inf")
-        for _ in range(200):
-            middle = (low + high) / 2.0
-            low, high = (middle, high) if pivot(middle) > quantile else (low, middle)
-            if high - low <= 1e-13 * high:
-                break
-        return (low + high) / 2.0
+        return 0.0 if pivot(0.0) <= quantile else _crossing(lambda ratio: pivot(ratio) <= quantile, _LARGEST_RATIO)
 
     def _f_of(self, rlrt: float) -> float:
         """F whose restricted likelihood ratio is `rlrt`, for one distinct eigenvalue; it grows with F above 1."""
@@ -88,13 +77,7 @@ class Spectrum:
             spread = np.logaddexp(np.log(count) + log_f, np.log(self.df)) - np.log(count + self.df)
             return float((count + self.df) * spread - count * log_f)
 
-        low, high = 0.0, 1.0
-        while ratio(high) < rlrt:
-            low, high = high, 2.0 * high
-        for _ in range(100):
-            middle = (low + high) / 2.0
-            low, high = (low, middle) if ratio(middle) >= rlrt else (middle, high)
-        return float(np.exp(high))
+        return float(np.exp(_crossing(lambda log_f: ratio(log_f) >= rlrt)))
 
     def null_p(self, rlrt: float, *, draws: int = NULL_DRAWS, seed: int = NULL_SEED) -> tuple[float, int]:
         """P of a restricted likelihood ratio at least as large when g = 0, and how many draws it took (0: closed form).
@@ -121,6 +104,22 @@ class Spectrum:
         return (1.0 + float(beyond.sum())) / (draws + 1.0), draws
 
 
+def _crossing(beyond: Callable[[float], bool], largest: float = float("inf")) -> float:
+    """Smallest value above 0 from which on `beyond` holds, by bisection to 1e-13; infinity where it is above `largest`.
+
+    Own code: importing ``scipy.optimize`` for ``brentq`` takes longer than the whole analysis of one response.
+    """
+    low, high = 0.0, 1.0
+    while not beyond(high):
+        low, high = high, 4.0 * high
+        if high > largest:
+            return float("inf")
+    while high - low > 1e-13 * high:
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if beyond(middle) else (middle, high)
+    return (low + high) / 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A random intercept held at a ratio of its variance to s2."""
@@ -132,7 +131,7 @@ class Held:
         """(I + g ZZ')^-1/2 values (n, k): the mean of each group is shrunk, the rest stays."""
         counts = np.bincount(self.grouping.codes)
         shrink = 1.0 - 1.0 / np.sqrt(1.0 + self.ratio * counts)
-        return np.asarray(values - shrink[self.grouping.codes][:, None] * seed_means(values, self.grouping.codes))
+        return np.asarray(values - shrink[self.grouping.codes][:, None] * group_means(values, self.grouping.codes))
 
 
 def spectrum(y: Floats, x: Floats, grouping: Grouping, held: Held | None = None) -> Spectrum:

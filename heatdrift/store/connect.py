@@ -12,9 +12,11 @@ from typing import Final
 import duckdb
 
 from heatdrift.errors import NotAStoreError, StoreError
-from heatdrift.store.migrate import latest_version, migrate, schema_version
+from heatdrift.store.layout import columns, is_current
+from heatdrift.store.migrate import is_outdated, latest_version, migrate, schema_version
 
 STORAGE_VERSION: Final = "v1.4.0"  # read by every DuckDB >= 1.4, the oldest one that heatdrift installs with
+_UPGRADE: Final = "python -m pip install --upgrade heatdrift"
 _HOLDER: Final = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
@@ -29,17 +31,14 @@ def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnecti
     NotAStoreError
         The file is damaged, not DuckDB, or another program's database.
     StoreError
-        It is missing (read-only), locked by a writer, of a newer or (read-only) of an older schema.
+        It is missing (read-only), locked by a writer, of a newer or (read-only) of an older schema or list of metrics.
     """
     connection = attach(path, read_only=read_only)
     try:
         version = checked_version(connection, path)
-        if version < latest_version():
+        if is_outdated(connection, version):
             if read_only:
-                raise StoreError(
-                    f"{path} has schema {version}, this heatdrift reads schema {latest_version()}",
-                    hint=f"heatdrift store rebuild --store {path}",
-                )
+                raise _outdated(path, version)
             migrate(connection)
     except BaseException:
         connection.close()
@@ -48,7 +47,7 @@ def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnecti
 
 
 def checked_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """Return the schema version of an attached store; refuse another program's database and a newer schema."""
+    """Return the schema version of an attached store; refuse another program's database and a newer heatdrift's."""
     try:
         version = schema_version(connection)
     except duckdb.Error as cause:
@@ -61,9 +60,26 @@ def checked_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     if version > latest_version():
         raise StoreError(
             f"{path} has schema {version}, newer than {latest_version()}, the newest that this heatdrift reads",
-            hint="python -m pip install --upgrade heatdrift",
+            hint=_UPGRADE,
         )
+    if version == latest_version() and not is_current(connection) and (later := columns(connection) - _own_columns()):
+        names = ", ".join(sorted({column for _, column in later})[:3])
+        raise StoreError(f"{path} has columns of a newer heatdrift than this one ({names})", hint=_UPGRADE)
     return version
+
+
+def _own_columns() -> frozenset[tuple[str, str]]:
+    """Return the columns of a new store."""
+    with duckdb.connect(":memory:") as connection:
+        migrate(connection)
+        return columns(connection)
+
+
+def _outdated(path: Path, version: int) -> StoreError:
+    text = f"{path} has schema {version}, this heatdrift reads schema {latest_version()}"
+    if version == latest_version():
+        text = f"{path} was made with an earlier list of metrics than this heatdrift has"
+    return StoreError(text, hint=f"heatdrift store rebuild --store {path}")
 
 
 def attach(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -21,7 +21,7 @@ from heatdrift.errors import NotAStoreError, StoreError
 from heatdrift.store.connect import attach, checked_version, open_store
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
-from heatdrift.store.migrate import latest_version, migrate
+from heatdrift.store.migrate import is_outdated, migrate
 from heatdrift.store.parts import find_parts, load_part
 from heatdrift.store.reap import reap
 from heatdrift.store.rows import Rows
@@ -100,7 +100,7 @@ def open_current(store: Path) -> duckdb.DuckDBPyConnection:
     """
     if store.exists():
         with attach(store, read_only=True) as connection:
-            outdated = checked_version(connection, store) < latest_version()
+            outdated = is_outdated(connection, checked_version(connection, store))
         if outdated:
             ingest(store)
     elif has_runs(store.parent):
@@ -142,9 +142,10 @@ def _held(store: Path) -> _Held:
         return _Held()
     with attach(store, read_only=True) as connection:
         version = checked_version(connection, store)
+        outdated = version > 0 and is_outdated(connection, version)
     if version == 0:
         return _Held()
-    if version < latest_version():
+    if outdated:
         with rewriting(store):
             pass  # migrated in a copy that replaces it
     with attach(store, read_only=True) as connection:

@@ -1,6 +1,7 @@
 """The schema: numbered SQL steps in migrations/, each applied in one transaction and noted in ``raw.migration``.
 
-The steps are the only CREATE statements of heatdrift. A released step is never edited; the next one is added.
+A released step is never edited; the next one is added. What follows the list of metrics is made after the steps
+(`layout.py`). There are no other CREATE statements in heatdrift.
 """
 
 import re
@@ -12,6 +13,7 @@ import duckdb
 import msgspec
 
 from heatdrift import __version__
+from heatdrift.store.layout import apply_layout, is_current
 
 FOLDER: Final = Path(__file__).parent / "migrations"
 _NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -51,12 +53,17 @@ def schema_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     return None if objects else 0
 
 
+def is_outdated(connection: duckdb.DuckDBPyConnection, version: int) -> bool:
+    """Whether an open store of schema `version` must be brought up to date before this heatdrift reads it."""
+    return version < latest_version() or not is_current(connection)
+
+
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(connection.sql(query).fetchall()[0][0])
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[Migration, ...]:
-    """Bring the open, writable database to the latest schema; return the steps that were applied.
+    """Bring the open, writable database to the latest schema and layout; return the steps that were applied.
 
     A step that fails is rolled back as a whole and its error is raised; earlier steps stay applied.
     """
@@ -76,4 +83,5 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[Migration, ...]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+    apply_layout(connection)
     return pending

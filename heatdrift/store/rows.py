@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from heatdrift.metrics import PROBES
+from heatdrift.metrics import STORED
 from heatdrift.records import RunRecord, SplitSizes
 from heatdrift.store.validate import utc_time
 
@@ -35,13 +35,11 @@ RUN_SCHEMA: Final[dict[str, Any]] = {
     "dirty": pl.Boolean,
     **dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us")),
 }
-_LAST: Final = tuple(p.name for p in PROBES if p.per_layer)
 EPOCH_SCHEMA: Final[dict[str, Any]] = {
     "run_id": _LONG,
     "epoch": _INT,
     **dict.fromkeys(("train_loss", "train_acc_pct", "val_acc_pct", "track_zero_shot_pct"), _REAL),
-    **dict.fromkeys((p.name for p in PROBES), _REAL),
-    **dict.fromkeys((f"{name}_last" for name in _LAST), _REAL),
+    **dict.fromkeys(STORED, _REAL),
 }
 TRANSFER_SCHEMA: Final[dict[str, Any]] = {
     "run_id": _LONG,

@@ -7,7 +7,7 @@ from typing import Final
 
 import duckdb
 
-from heatdrift.metrics import PROBE, PROBES, RUN_COLUMNS
+from heatdrift.metrics import PROBE_COLUMN, PROBES, RUN_COLUMNS
 from heatdrift.store.connect import STORAGE_VERSION
 from heatdrift.store.migrate import latest_version, migrate
 from heatdrift.store.queries import list_queries
@@ -66,18 +66,13 @@ def describe(view: View, column: str) -> Words:
 
 def _probe(view: View, column: str) -> Words:
     """Describe a probe's mean, its value in the last block, or the drift of either."""
-    drift = column.startswith("delta_")
-    name = column.removeprefix("delta_").removesuffix("_pct") if drift else column
-    last = name.endswith("_last")
-    probe = PROBE[name.removesuffix("_last")]
-    where = ", last block" if last else ""
+    found = PROBE_COLUMN[column]
     moment = AT_SELECTED if view == "runs" else ""
-    if drift:
-        return Words(
-            "% of base", f"drift of {probe.title}{where}{moment}", "it or its base was not measured, or base is 0"
-        )
-    meaning = probe.title if last else f"{probe.title}: {probe.definition}"
-    return Words(probe.unit, f"{meaning}{where}{moment}".replace("|", "\\|"), "not measured")
+    if found.drift:
+        title = found.title.removeprefix("Δ ")
+        return Words(found.unit, f"drift of {title}{moment}", "it or its base was not measured, or base is 0")
+    meaning = f"{found.title}: {found.probe.definition}" if found.kind == "value" else found.title
+    return Words(found.unit, f"{meaning}{moment}".replace("|", "\\|"), "not measured")
 
 
 def _average(column: str) -> Words:

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from heatdrift.metrics import PROBES
 from heatdrift.store.read import View
 
 
@@ -16,6 +17,7 @@ class Words(NamedTuple):
 AT_SELECTED: Final = ", at the selected epoch"
 _NO_SELECTION: Final = "not measured, or the run has no selected epoch"
 _UNKNOWN: Final = "imported from a source that did not keep it"
+_WITHOUT_BASE: Final = ", ".join(p.name for p in PROBES if p.per_layer and not p.has_base)
 
 VIEW_TEXT: Final[dict[View, str]] = {
     "runs": "One row per study and cell: its current attempt. Result columns are taken at the selected epoch.",
@@ -137,7 +139,7 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "metric"): Words("", "name of the probe (listed at the end)", "never"),
     ("", "value"): Words("the metric's", "value of the metric", "not defined there (CKA without variance)"),
     ("", "base"): Words(
-        "the metric's", "value at epoch 0 of the same run", "the metric has no base value (cka, cka_debiased)"
+        "the metric's", "value at epoch 0 of the same run", f"the metric has no base value ({_WITHOUT_BASE})"
     ),
     ("", "delta_pct"): Words("% of base", "100 x (value - base) / base", "base is NULL or 0"),
     # transfer, robustness, cells

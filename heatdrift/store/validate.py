@@ -7,13 +7,15 @@ reason instead of becoming a wrong row.
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final
 
-from heatdrift.metrics import PROBE
+from heatdrift.metrics import PROBE, PROBES
 from heatdrift.records import EpochRecord, RunRecord
 
-CKA_ROUNDING: Final = 1e-5  # float32 feature sums may lift a CKA of 1 by this much
+ROUNDING: Final = 1e-5  # float32 feature sums may lift a CKA of 1 by this much
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # safe as a folder name everywhere
+_HIGHEST: Final = {p.name: p.highest for p in PROBES if p.highest is not None}
 _INT32: Final = 2**31
 _INT64: Final = 2**63
 
@@ -94,11 +96,11 @@ def _epoch(epoch: EpochRecord, at: str) -> Iterator[str]:
     for name in ("train_acc_pct", "val_acc_pct", "track_zero_shot_pct"):
         yield from _percent(getattr(epoch, name), f"{at}.{name}")
     yield from _known(epoch, at)
-    for name in ("cka", "cka_debiased"):
-        values = (epoch.means.get(name), *epoch.layers.get(name, ()))
-        over = [v for v in values if v is not None and v > 1 + CKA_ROUNDING]
+    for name, highest in _HIGHEST.items():
+        values = (epoch.means.get(name), *epoch.layers.get(name, ()), *chain.from_iterable(epoch.heads.get(name, ())))
+        over = [v for v in values if v is not None and v > highest + ROUNDING]
         if over:
-            yield f"{name} {over[0]!r} is above 1 - at `{at}`"
+            yield f"{name} {over[0]!r} is above {highest:g} - at `{at}`"
     blocks = {len(values) for values in epoch.layers.values()} | {len(rows) for rows in epoch.heads.values()}
     if len(blocks) > 1:
         yield f"probes disagree on the number of blocks: {sorted(blocks)} - at `{at}`"

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from heatdrift.errors import TrainError
-from heatdrift.model import lora
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
 from heatdrift.probes.collector import Measured
@@ -64,7 +63,7 @@ def run_cell(
     """Train and measure one cell.
 
     A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
-    it; adapters that had no part in the result end it as ``failed``. Nothing is written but the `checkpoint`, from
+    it; a method that had no part in the result ends it as ``failed``. Nothing is written but the `checkpoint`, from
     which a killed run goes on to the same numbers: the caller stores the outcome. `on_epoch` hears of each epoch
     (1-based); `on_selected` is given the backbone and the model of the selected epoch.
 
@@ -146,9 +145,9 @@ def run_cell(
 def _adapter_checks(
     model: AdaptedModel, data: TargetData, measured: Measured, resources: Resources
 ) -> AdapterChecks | None:
-    if not lora.adapters(model.visual):
+    if not model.family.checked:
         return None
-    with lora.adapters_disabled(model.visual):
+    with model.family.switched_off(model.visual, resources.backbone.visual):
         off = resources.measure(model.visual, data.probe, keep=0).pooled
     return AdapterChecks(
         live_max_diff=float((measured.pooled - data.base.pooled).abs().max()),
@@ -157,12 +156,15 @@ def _adapter_checks(
 
 
 def _judge(cell: Cell, checks: AdapterChecks | None) -> tuple[Status, str | None]:
-    """A run whose adapters had no part in its measurements must not count as done; at lr 0 they cannot have."""
+    """A run whose method had no part in its measurements must not count as done; at lr 0 it cannot have."""
     if checks is None or (checks.off_equals_base and (checks.live or cell.lr == 0)):
         return "done", None
     if not checks.off_equals_base:
-        return "failed", f"tower without adapters differs from base by {checks.off_max_diff:.3g} (limit 1e-5)"
-    return "failed", "adapters do not change the tower's output: they were not trained or not used"
+        return (
+            "failed",
+            f"the tower without its method differs from base by {checks.off_max_diff:.3g} (limit 1e-5)",
+        )
+    return "failed", "the method does not change the tower's output: what it trains was not trained or not used"
 
 
 def _hits(model: AdaptedModel, pixels: PixelSet, transfer: TransferData, resources: Resources) -> NDArray[np.bool_]:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from heatdrift.errors import ProbeError
-from heatdrift.model import lora
 from heatdrift.model.adapt import AdaptedModel
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.compare import probe_values
@@ -176,7 +175,7 @@ def _epoch_record(
     values = probe_values(
         base,
         measured,
-        weight=weight_drift(reference, model.visual, lora.adapter_updates(model.visual)),
+        weight=weight_drift(reference, model.family.updates(model.visual, reference)),
         projection=projection_drift(reference, model.visual),
     )
     return EpochRecord(

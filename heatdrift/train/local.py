@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from heatdrift.errors import StoreError, TrainError
+from heatdrift.methods import FAMILIES
 from heatdrift.records import Cell
 from heatdrift.store.claims import take_stale
 from heatdrift.store.folder import cell_folder, count_attempts, write_record
@@ -104,7 +105,8 @@ def _processes() -> ForkServerContext | SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["heatdrift.train.cell"])  # read when the first process starts
+    packages = dict.fromkeys(package for family in FAMILIES.values() for package in family.imports)
+    context.set_forkserver_preload(["heatdrift.train.cell", *packages])  # read when the first process starts
     return context
 
 

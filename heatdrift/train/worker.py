@@ -152,9 +152,8 @@ def train_task(
         def keep_weights(backbone: "Backbone", model: "AdaptedModel") -> None:
             from heatdrift.model.export import export_weights
 
-            adapter = cell.method_spec.lora if cell.method_spec else None
             said = {"study": study, "cell_id": cell.cell_id}
-            export_weights(folder / WEIGHTS, backbone, model, adapter=adapter, metadata=said)
+            export_weights(folder / WEIGHTS, backbone, model, metadata=said)
 
         try:
             outcome = run_cell(

@@ -1,4 +1,4 @@
-"""Wrote the archive of schema 1: two data sets x two methods x two learning rates x three seeds, values by formula.
+"""Wrote the archives of all schemas: two data sets x two methods x two learning rates x three seeds, values by formula.
 
 Run once with the heatdrift whose schema is to be kept: ``python tests/archives/make_archive.py FOLDER``. An archive
 that is committed is never made again: it must still open.

@@ -24,7 +24,8 @@ import statsmodels.formula.api as smf
 from heatdrift.metrics import PROBES
 from heatdrift.questions.layers.analysis import layers
 from heatdrift.questions.selection import codes
-from heatdrift.stats.clustered import cell_indicators, seed_contrast
+from heatdrift.stats.cluster_robust import WithinClusters, cell_indicators
+from heatdrift.stats.cluster_tests import cluster_contrast
 
 BLOCKS, HEADS, PER_HEAD = 12, 12, 12
 GRID = (("eurosat", "pets"), ("full_ft", "lora_r8"), (1e-6, 5e-6, 1e-5, 5e-5), (7, 11, 19, 42, 123))
@@ -73,7 +74,8 @@ def main() -> None:
     row = np.where(runs["method"].to_numpy()[np.unique(cell, return_index=True)[1]] == "lora_r8", 0.125, -0.125)
 
     def fit() -> None:
-        seed_contrast(cell_indicators(cell), codes(runs, "seed"), row, within=True).test(values)
+        fit = WithinClusters(cell_indicators(cell), codes(runs, "seed"))
+        cluster_contrast(fit, row[None, :]).t_tests(values)
 
     frame = runs.select("dataset", "method", "lr", "seed").to_pandas()
     formula = "y ~ C(lr) * method * dataset"

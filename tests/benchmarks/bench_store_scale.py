@@ -181,7 +181,7 @@ def records(folder: Path, count: int) -> dict[str, object]:
                 heads={
                     p.name: tuple(tuple(value / (1 + e + i / 7 + h / 11) for h in range(12)) for i in range(12))
                     for p in PROBES
-                    if p.per_head
+                    if p.per_head and (e or p.has_base)
                 },
             )
             for e in range(7)

@@ -18,10 +18,13 @@ from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats import cell_correlation as cells_module
 from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
 from heatdrift.stats.cell_correlation import CellTable, bootstrap_interval, permutation_p, seed_level_p
-from heatdrift.stats.clustered import cell_indicators, seed_contrast
+from heatdrift.stats.cluster_robust import CellMeans, WithinClusters, cell_indicators
+from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.matched_curves import Curves, matched_difference
-from heatdrift.stats.rank_scores import adjusted_p, cell_scores, interval, seed_agreement_p
+from heatdrift.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
+from heatdrift.stats.rank_scores import adjusted_p, cell_scores, seed_agreement_p
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -56,12 +59,11 @@ def paired_p(model: InteractionModel, y: Floats, dataset: int | None) -> dict[st
     t = d.mean(axis=1) / d.std(axis=1, ddof=1) * np.sqrt(n)
     place = common // n_seeds
     several = np.bincount(place)[place] > 1  # a pair alone at its (data set, lr) has no spread
-    x = cell_indicators(_codes(place[several]))
-    contrast = seed_contrast(x, _codes(common[several] % n_seeds), np.full(x.shape[1], 1.0 / x.shape[1]), within=False)
+    fit = CellMeans(_codes(place[several]), _codes(common[several] % n_seeds))
     return {
         "t_p": 2.0 * special.stdtr(n - 1, -np.abs(t)),
         "wilcoxon_p": np.asarray(stats.wilcoxon(d, axis=1).pvalue),
-        "seed_p": contrast.test(d[:, several]).p,
+        "seed_p": cluster_contrast(fit, fit.mean).t_tests(d[:, several]).p,
     }
 
 
@@ -82,11 +84,11 @@ def dose_p(model: InteractionModel, y: Floats) -> dict[str, Floats]:
     seeds, y = _codes(model.seeds[here]), y[:, here]
     exact = [within_seed_test(lr, row, seeds, draws=ARRANGEMENTS, seed=0).p for row in y]
     x = np.column_stack([np.ones_like(lr), np.log10(lr)])
-    slope = seed_contrast(x, seeds, np.array([0.0, 1.0]), within=True)
+    slope = cluster_contrast(WithinClusters(x, seeds), np.array([[0.0, 1.0]]))
     return {
         "p": np.array([spearman_p(spearman(lr, row), lr.size) for row in y]),
         "p_exact": np.array(exact),
-        "slope": slope.test(y).p,
+        "slope": slope.t_tests(y).p,
         "seeds": np.array([seed_trend_p(lr, row, seeds) for row in y]),
     }
 
@@ -109,12 +111,12 @@ def layers_p(model: InteractionModel, y: Floats) -> dict[str, Floats]:
     cell = _codes(model.cells)
     method = METHOD[np.unique(model.cells)]
     row = np.where(method == 1, 1.0 / np.sum(method == 1), -1.0 / np.sum(method == 0))
-    found = {"method": seed_contrast(cell_indicators(cell), model.seeds, row, within=True).test(y).p}
+    within = WithinClusters(cell_indicators(cell), model.seeds)
+    found = {"method": cluster_contrast(within, row[None, :]).t_tests(y).p}
     for group in range(int(GROUP.max()) + 1):
         here = GROUP[model.cells] == group
-        x = cell_indicators(_codes(LR[model.cells[here]]))
-        mean = np.full(x.shape[1], 1.0 / x.shape[1])
-        found[f"drift {group}"] = seed_contrast(x, _codes(model.seeds[here]), mean, within=False).test(y[:, here]).p
+        fit = CellMeans(_codes(LR[model.cells[here]]), _codes(model.seeds[here]))
+        found[f"drift {group}"] = cluster_contrast(fit, fit.mean).t_tests(y[:, here]).p
     return found
 
 
@@ -129,10 +131,8 @@ def layers_sizes(model: InteractionModel, y: Floats) -> Sizes:
 
 def _any_rejected(p: Floats, *, any_dependence: bool) -> Floats:
     """Whether Benjamini-Hochberg (or -Yekutieli) at 5 % rejects anything in each family, `p` (families, tests)."""
-    m = p.shape[1]
-    penalty = float(np.sum(1.0 / np.arange(1, m + 1))) if any_dependence else 1.0
-    adjusted = np.sort(p, axis=1) * m * penalty / np.arange(1, m + 1)
-    return np.asarray((adjusted < ALPHA).any(axis=1), dtype=float)
+    adjust = benjamini_yekutieli if any_dependence else benjamini_hochberg
+    return np.array([float((adjust(family) < ALPHA).any()) for family in p])
 
 
 def layers_family_sizes(model: InteractionModel, y: Floats) -> Sizes:
@@ -224,7 +224,7 @@ def predictor_sizes(model: InteractionModel, y: Floats) -> Sizes:
             scores = cell_scores(signals, outcome, *codes, draws=REFITS, rng=rng)
             p, _ = adjusted_p(signals, outcome, *codes, draws=ARRANGEMENTS, rng=rng)
             best = int(np.argmax(scores.observed))
-            misses = float(interval(scores.resampled[:, best], 1.0 - ALPHA)[0] > 0)
+            misses = float(percentile_interval(scores.resampled[:, best], 1.0 - ALPHA)[0] > 0)
             moved = slope * LR[model.cells] + gap * METHOD[model.cells], gap * METHOD[model.cells]
             agreed = seed_agreement_p(
                 rows[1 + best] + moved[1], rows[0] + moved[0], model.cells, GROUP.astype(np.intp), model.seeds
@@ -232,7 +232,7 @@ def predictor_sizes(model: InteractionModel, y: Floats) -> Sizes:
             tests = {
                 "predictors: bootstrap interval of the best is above 0": misses,
                 "predictors: bootstrap interval of one signal misses 0": float(
-                    np.prod(interval(scores.resampled[:, 0], 1.0 - ALPHA)) > 0
+                    np.prod(percentile_interval(scores.resampled[:, 0], 1.0 - ALPHA)) > 0
                 ),
                 "predictors: adjusted permutation p of the best": float(p[best] < ALPHA),
                 "predictors: seed-level t of the best": float(agreed < ALPHA),

@@ -4,8 +4,9 @@ import numpy as np
 from conditions import RESIDUAL_SD, Condition, patterns
 from sizes import AT_HIGHEST, CONTRAST, fits_of
 
+from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.mixed_model import MixedFit, fit_mixed
-from heatdrift.stats.parametric_bootstrap import parametric_bootstrap, percentile
+from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
 from heatdrift.stats.profile_likelihood import icc_interval, variance_interval
 from heatdrift.stats.variance_ratio import spectrum
 
@@ -40,7 +41,7 @@ def coverage(condition: Condition, seed: int) -> dict[str, list[float]]:
                 note(f"seed variance, {kind} profile", variance_interval(again, 0, LEVEL, reml=reml), seed_variance)
                 note(f"residual variance, {kind} profile", variance_interval(again, 1, LEVEL, reml=reml), residual)
             refits = parametric_bootstrap(again, draws=REFITS, seed=int(rng.integers(2**32)))
-            ends = percentile(np.column_stack([refits.variances, refits.icc, refits.beta @ CONTRAST]), LEVEL)
+            ends = percentile_interval(np.column_stack([refits.variances, refits.icc, refits.beta @ CONTRAST]), LEVEL)
             truths = ("seed variance", seed_variance), ("residual variance", residual), ("ICC", icc), (AT_HIGHEST, 0.0)
             for i, (name, truth) in enumerate(truths):
                 note(f"{name}, parametric bootstrap", (float(ends[0][i]), float(ends[1][i])), truth)

@@ -9,6 +9,7 @@ from conditions import DESIGN, LRS, with_slopes
 from scipy import special
 
 from heatdrift.questions.interaction.model import InteractionModel
+from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.criterion import criterion
 from heatdrift.stats.design import categorical, full_factorial, log_linear
 from heatdrift.stats.homoscedasticity import cell_spread, extra_f
@@ -51,22 +52,22 @@ def seed_level(model: InteractionModel, y: Floats) -> Sizes:
     """Seed-level tests: F, with Box's correction (the headline), with Greenhouse and Geisser's; one contrast."""
     found: Sizes = {}
     for term in TERMS:
-        hypothesis = model.strata.hypothesis(DESIGN.hypotheses[term])
+        hypothesis = cluster_contrast(model.within_seeds, DESIGN.hypotheses[term])
         q = DESIGN.hypotheses[term].shape[0]
-        if hypothesis is None:
+        if not hypothesis.testable:
             found[("headline", term)] = np.full(y.shape[0], np.nan)
             continue
         f, epsilon = hypothesis.statistics(y)
-        df = hypothesis.df_den
+        df = hypothesis.df
         estimator = model.level_variances(term)
         box = estimator.epsilon(y, hypothesis.white) if q > 1 and estimator is not None else np.ones_like(f)
         found[("headline", term)] = rejects(f_tail(f, q * box, df * box))
         if q > 1:
             found[("seed-level F, uncorrected", term)] = rejects(f_tail(f, q, df))
             found[("seed-level F, Greenhouse-Geisser", term)] = rejects(f_tail(f, q * epsilon, df * epsilon))
-    single = model.strata.hypothesis(CONTRAST[None, :])
-    if single is not None:
-        found[("seed-level t", AT_HIGHEST)] = rejects(f_tail(single.statistics(y)[0], 1.0, single.df_den))
+    single = cluster_contrast(model.within_seeds, CONTRAST[None, :])
+    if single.testable:
+        found[("seed-level t", AT_HIGHEST)] = rejects(f_tail(single.statistics(y)[0], 1.0, single.df))
     return found
 
 
@@ -158,12 +159,12 @@ def variance_checks(model: InteractionModel, y: Floats) -> Sizes:
 
 def lack_of_fit(model: InteractionModel, y: Floats) -> Sizes:
     """Lack of fit of a line in log10(lr) at the seed level, with Box's correction."""
-    hypothesis, estimator = model.strata.hypothesis(LACK_OF_FIT), model.level_variances("lr")
-    if hypothesis is None or estimator is None:
+    hypothesis, estimator = cluster_contrast(model.within_seeds, LACK_OF_FIT), model.level_variances("lr")
+    if not hypothesis.testable or estimator is None:
         return {}
     f, _ = hypothesis.statistics(y)
     box = estimator.epsilon(y, hypothesis.white)
-    p = f_tail(f, LACK_OF_FIT.shape[0] * box, hypothesis.df_den * box)
+    p = f_tail(f, LACK_OF_FIT.shape[0] * box, hypothesis.df * box)
     return {("lack of fit, seed-level", "lr as a line"): rejects(p)}
 
 

@@ -12,6 +12,7 @@ from conditions import LR, LRS, PATTERNS, Condition, kept_runs, patterns
 from sizes import f_tail, rejects
 
 from heatdrift.questions.interaction.model import InteractionModel
+from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
 
@@ -32,12 +33,13 @@ def headline(model: InteractionModel, y: Floats) -> dict[tuple[str, str], Floats
     found = {}
     for term in ("method", "lr", "lr:method"):
         rows = model.design.hypotheses[term]
-        hypothesis, estimator, q = model.strata.hypothesis(rows), model.level_variances(term), rows.shape[0]
-        if hypothesis is None:
+        hypothesis = cluster_contrast(model.within_seeds, rows)
+        estimator, q = model.level_variances(term), rows.shape[0]
+        if not hypothesis.testable:
             continue
         f, epsilon = hypothesis.statistics(y)
         box = estimator.epsilon(y, hypothesis.white) if q > 1 and estimator is not None else np.ones_like(f)
-        df = hypothesis.df_den
+        df = hypothesis.df
         found["headline", term] = rejects(f_tail(f, q * box, df * box))
         if q > 1:
             found["seed-level F, Greenhouse-Geisser", term] = rejects(f_tail(f, q * epsilon, df * epsilon))

@@ -22,6 +22,7 @@ COMMANDS = {
     "correlation": lambda: heatdrift.correlation(RUNS, x="delta_erf95_pct", y="retention_pct", bootstrap=200),
     "dose": lambda: heatdrift.dose(RUNS, metrics=["retention_pct", "delta_entropy_pct"]),
     "paired": lambda: heatdrift.paired(RUNS, metrics=["retention_pct", "test_acc_pct"]),
+    "best": lambda: heatdrift.best(RUNS, metrics=["retention_pct", "test_acc_pct"]),
     "layers": lambda: heatdrift.layers(RUNS, STUDY.layers, STUDY.heads, metrics=["entropy"]),
     "predictors": lambda: heatdrift.predictors(RUNS, STUDY.epochs, bootstrap=200),
     "frontier": lambda: heatdrift.frontier(RUNS, bootstrap=200),

@@ -5,7 +5,7 @@ import open_clip
 import pytest
 import stubs
 
-from heatdrift.model.lora import adapters
+from heatdrift.methods.families.lora import adapters
 
 pytest.importorskip("transformers", reason="pip install transformers: the second implementation to compare with")
 

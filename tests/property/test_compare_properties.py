@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from heatdrift.questions.compare.analysis import compare_studies
 from heatdrift.stats.distributions import t_p_value
-from heatdrift.stats.two_sides import side_difference
+from heatdrift.stats.two_samples import sample_difference
 
 CELLS = [("eurosat", "full_ft", 1e-5), ("eurosat", "lora_r8", 1e-5), ("pets", "full_ft", 1e-4)]
 values = st.floats(-1e6, 1e6, allow_nan=False)
@@ -87,7 +87,7 @@ def sizes(seeds_a, seeds_b, spread, shared, missing, draws=2_000):
         kept = kept_runs(rng, side, cell, seed, missing, shared=shared)
         for by_seed in (True, False):
             units = unit[kept] if by_seed else np.arange(kept.sum())
-            found = side_difference(y[kept], side[kept], cell[kept], np.unique(units, return_inverse=True)[1])
+            found = sample_difference(y[kept], side[kept], cell[kept], np.unique(units, return_inverse=True)[1])
             reject = t_p_value(found.difference / found.se, found.df) < 0.05
             rejected += reject and by_seed
             naive += reject and not by_seed

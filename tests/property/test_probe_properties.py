@@ -1,13 +1,16 @@
 import math
 
 import numpy as np
+import plain_probes
+import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from heatdrift.probes import shape
-from heatdrift.probes.collector import Collector
+from heatdrift.probes.collector import Collector, class_maps
+from heatdrift.probes.divergence import jensen_shannon, map_js
 from heatdrift.probes.similarity import embedding_drift, linear_cka, linear_cka_debiased
 
 EPS = 1e-12
@@ -141,9 +144,52 @@ def test_sums_depend_neither_on_batch_size_nor_on_the_order_of_images(attention,
 @given(attentions(images=5), st.integers(1, 5))
 def test_kept_maps_are_those_of_the_first_images_however_batches_are_cut(attention, size):
     whole, cut = collected([attention]), collected(torch.split(attention, size))
-    torch.testing.assert_close(torch.cat(cut.class_maps), torch.cat(whole.class_maps))
+    maps = [class_maps(found.class_rows(), keep=2) for found in (cut, whole)]
+    torch.testing.assert_close(*maps, equal_nan=True)
     torch.testing.assert_close(torch.cat(cut.rollout_maps), torch.cat(whole.rollout_maps))
-    assert len(torch.cat(cut.class_maps)) == 2
+    assert len(maps[0]) == 2
+
+
+@quick
+@given(distributions(), st.randoms(use_true_random=False))
+def test_map_divergence_is_a_symmetric_share_of_a_bit_and_0_for_equal_maps(rows, random):
+    other = rows.roll(1, 0)
+    value = jensen_shannon(rows, other)
+    assert ((value >= 0) & (value <= 1)).all()
+    assert torch.equal(jensen_shannon(other, rows), value)
+    assert (jensen_shannon(rows, rows) == 0).all()
+    order = list(range(rows.shape[-1]))
+    random.shuffle(order)
+    torch.testing.assert_close(jensen_shannon(rows[:, order], other[:, order]), value, atol=EPS, rtol=EPS)
+    expected = [plain_probes.jensen_shannon(p, q) for p, q in zip(rows.tolist(), other.tolist(), strict=True)]
+    np.testing.assert_allclose(value.numpy(), expected, atol=1e-12)
+
+
+@quick
+@given(distributions())
+def test_maps_that_share_no_patch_are_one_bit_apart(rows):
+    nothing = torch.zeros_like(rows)
+    value = jensen_shannon(torch.cat([rows, nothing], -1), torch.cat([nothing, rows], -1))
+    torch.testing.assert_close(value, torch.ones_like(value), atol=EPS, rtol=0)
+
+
+@quick
+@given(attentions(images=4), st.permutations(range(4)), st.floats(0.01, 1))
+def test_map_divergence_of_heads_is_blind_to_the_order_of_images_and_to_what_the_class_token_keeps(
+    attention, order, share
+):
+    base, adapted = attention[..., 0, 1:], attention.flip(-1)[..., 0, 1:]
+    value = map_js(base, adapted)
+    torch.testing.assert_close(map_js(base[order], adapted[order]), value, atol=EPS, rtol=EPS, equal_nan=True)
+    torch.testing.assert_close(map_js(share * base, adapted), value, atol=EPS, rtol=EPS, equal_nan=True)
+
+
+def test_small_movements_keep_their_digits():
+    """Entropies of rows that differ by 1e-9 agree in all but their last digits; their divergence does not vanish."""
+    p = torch.full((4,), 0.25, dtype=torch.float64)
+    q = p + 1e-9 * torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+    series = float(((p - q) ** 2 / (p + q)).sum() / 4 / math.log(2))  # to second order
+    assert jensen_shannon(p, q).item() == pytest.approx(series, rel=1e-6)
 
 
 @quick

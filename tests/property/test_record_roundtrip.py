@@ -32,7 +32,7 @@ TEXTS = st.text(max_size=20).filter(lambda s: "\x00" not in s and s.encode("utf-
 FLOATS = st.floats(-1e12, 1e12, allow_nan=False).map(lambda x: x or 0.0)
 PERCENT = st.floats(0, 100).map(lambda x: x or 0.0)
 COUNTS = st.integers(1, 10**9)
-MEASURED = {"cka": st.floats(0, 1.00001), "cka_debiased": st.floats(-1, 1.00001)}
+MEASURED = {"cka": st.floats(0, 1.00001), "cka_debiased": st.floats(-1, 1.00001), "map_js": st.floats(0, 1)}
 
 
 def maybe(strategy):
@@ -50,9 +50,12 @@ def epoch_records(draw, number, blocks, heads):
         for p in PROBES
         if p.per_layer and draw(st.booleans())
     }
-    row = st.lists(maybe(FLOATS), min_size=heads, max_size=heads).map(tuple)
+
+    def row(probe):
+        return st.lists(value(probe), min_size=heads, max_size=heads).map(tuple)
+
     grids = {
-        p.name: tuple(draw(st.lists(row, min_size=blocks, max_size=blocks)))
+        p.name: tuple(draw(st.lists(row(p), min_size=blocks, max_size=blocks)))
         for p in PROBES
         if p.per_head and draw(st.booleans())
     }

@@ -6,12 +6,13 @@ from scipy import stats
 
 from heatdrift.questions.interaction.analysis import interaction
 from heatdrift.stats.cell_correlation import CellTable, permutation_p
+from heatdrift.stats.cluster_robust import WithinClusters
+from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
 from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed_model import fit_mixed
-from heatdrift.stats.strata import SeedStrata
 
 DESIGN = full_factorial(
     [categorical("lr", [1e-6, 5e-6, 1e-5, 5e-5]), categorical("method", ["a", "b"]), categorical("dataset", ["x", "y"])]
@@ -36,7 +37,7 @@ def test_headline_test_of_method_holds_five_percent_where_the_seed_model_does_no
     headline = model = 0
     for _ in range(draws):
         y = draw(rng)
-        headline += SeedStrata(y, x, SEEDS).test(rows).p < 0.05
+        headline += cluster_contrast(WithinClusters(x, SEEDS), rows).f_test(y).p < 0.05
         f, df_num, df_den = kenward_roger(fit_mixed(y, x, [Grouping("seed", SEEDS)])).term(rows)
         model += f_p_value(f, df_num, df_den) < 0.05
     assert 0.025 <= headline / draws <= 0.08
@@ -50,9 +51,9 @@ def test_headline_tests_hold_their_level_with_missing_cells():
     for _ in range(draws):
         y = draw(rng)
         kept = rng.permutation(CELLS.size)[:68]
-        strata = SeedStrata(y[kept], DESIGN.grid[CELLS[kept]], SEEDS[kept])
+        fit = WithinClusters(DESIGN.grid[CELLS[kept]], SEEDS[kept])
         for term in rejected:
-            rejected[term] += strata.test(DESIGN.hypotheses[term]).p < 0.05
+            rejected[term] += cluster_contrast(fit, DESIGN.hypotheses[term]).f_test(y[kept]).p < 0.05
     for count in rejected.values():
         assert 0.02 <= count / draws <= 0.085
 

@@ -9,8 +9,9 @@ import pytest
 
 from heatdrift.stats.criterion import Grouping, criterion
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.mixed_model import fit_mixed
-from heatdrift.stats.parametric_bootstrap import parametric_bootstrap, percentile
+from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
 from heatdrift.stats.profile_likelihood import contrast_intervals, variance_interval
 from heatdrift.stats.variance_ratio import spectrum
 
@@ -76,7 +77,7 @@ def test_bootstrap_intervals_agree_with_lme4s():
     fit = fit_of(ref)
     refits = parametric_bootstrap(fit, draws=10_000, seed=0)
     sds = np.sqrt(refits.variances)
-    low, high = percentile(np.column_stack([sds, refits.beta]), 0.95)
+    low, high = percentile_interval(np.column_stack([sds, refits.beta]), 0.95)
     theirs = np.column_stack([ref["boot"]["low"], ref["boot"]["high"]])
     # an end of a percentile interval from 1,000 draws has a standard error of about 2 % of the length
     length = theirs[:, 1] - theirs[:, 0]

@@ -1,4 +1,4 @@
-"""A small grid of runs in the shape of the view `runs`, with known effects and seeded noise."""
+"""For all unit tests: a small grid of runs in the shape of the view `runs`, and a tiny backbone with pixels for it."""
 
 from collections.abc import Callable
 from itertools import product
@@ -6,6 +6,10 @@ from itertools import product
 import numpy as np
 import polars as pl
 import pytest
+import stubs
+import torch
+
+from heatdrift.model.backbone import load_backbone
 
 LRS = (1e-6, 5e-6, 1e-5, 5e-5)
 
@@ -58,3 +62,15 @@ def build_runs(
 @pytest.fixture
 def make_runs() -> Callable[..., pl.DataFrame]:
     return build_runs
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory):
+    """The tiny backbone, as a study loads it. Not to be changed: ``adapt`` copies its tower."""
+    folder = tmp_path_factory.mktemp("backbone")
+    return load_backbone(stubs.write_tiny_backbone(folder), folder, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    return torch.randn(5, 3, 28, 28, generator=torch.Generator().manual_seed(3))

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from heatdrift.metrics import run_column
 from heatdrift.questions.compare.result import Pairing, StudyDifferenceRow
-from heatdrift.stats.distributions import holm, t_p_value, t_quantile
-from heatdrift.stats.two_sides import SideDifference, side_difference
+from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.multiplicity import holm
+from heatdrift.stats.two_samples import SampleDifference, sample_difference
 from heatdrift.wording import (
     difference_unit,
 )
@@ -74,11 +75,11 @@ def _code(*parts: str | pl.Expr) -> pl.Expr:
     return pl.struct(*parts).rank("dense").cast(pl.Int64)
 
 
-def _tested(used: pl.DataFrame, unit: str) -> SideDifference:
+def _tested(used: pl.DataFrame, unit: str) -> SampleDifference:
     """Test the runs; the independent unit is a seed with its runs of both sides (a pair), or a seed of one side."""
     side, cell, units = (used[name].to_numpy() for name in ("side", "cell", unit))
     cell, units = (np.unique(values, return_inverse=True)[1] for values in (cell, units))
-    return side_difference(used["value"].to_numpy(), side, cell, units)
+    return sample_difference(used["value"].to_numpy(), side, cell, units)
 
 
 def _cell_row(runs: pl.DataFrame, metric: str, level: float) -> StudyDifferenceRow:
@@ -104,7 +105,7 @@ def _row(
     place: dict[str, str | float | None],
     how: Pairing,
     n_cells: int,
-    test: SideDifference,
+    test: SampleDifference,
     level: float,
 ) -> StudyDifferenceRow:
     side, used, seed = (runs[name].to_numpy() for name in ("side", "used", "seed"))
@@ -113,11 +114,11 @@ def _row(
     if min(seeds) < 2:
         how = "single"
     t = test.difference / test.se
-    half = t_quantile(level, test.df) * test.se
+    low, high = test.interval(level)
     return StudyDifferenceRow(
         metric=metric, unit=difference_unit(run_column(metric).unit), **place, how=how,  # type: ignore[arg-type]
         n_cells=n_cells, n_seeds=test.n_linked if how in ("paired", "mixed") else min(seeds), n_a=n[0], n_b=n[1],
         n_pairs=int(runs["shared"].sum()) // 2, n_seeds_a=seeds[0], n_seeds_b=seeds[1], unused_a=unused[0],
         unused_b=unused[1], mean_a=test.mean_a, mean_b=test.mean_b, difference=test.difference, se=test.se, df=test.df,
-        t=t, p=t_p_value(t, test.df), p_holm=NAN, ci_low=test.difference - half, ci_high=test.difference + half,
+        t=t, p=t_p_value(t, test.df), p_holm=NAN, ci_low=low, ci_high=high,
     )  # fmt: skip

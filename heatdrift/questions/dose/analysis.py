@@ -30,8 +30,9 @@ from heatdrift.questions.selection import (
     study_name,
 )
 from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
-from heatdrift.stats.clustered import seed_contrast
-from heatdrift.stats.distributions import holm
+from heatdrift.stats.cluster_robust import WithinClusters
+from heatdrift.stats.cluster_tests import cluster_contrast
+from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import (
     counted,
 )
@@ -148,7 +149,7 @@ def _slope(lr: Floats, y: Floats, seeds: npt.NDArray[np.intp], level: float) -> 
     if lr.min() <= 0.0:
         return (float("nan"),) * 3
     x = np.column_stack([np.ones_like(lr), np.log10(lr)])
-    test = seed_contrast(x, seeds, np.array([0.0, 1.0]), within=True).test(y)
+    test = cluster_contrast(WithinClusters(x, seeds), np.array([[0.0, 1.0]])).t_tests(y)
     low, high = test.interval(level)
     return float(test.estimate), float(low), float(high)
 

@@ -21,7 +21,7 @@ from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.frontier.findings import frontier_findings
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
 from heatdrift.questions.selection import FACTORS, check_level, select_runs, shown_dataset, study_name
-from heatdrift.stats.distributions import t_quantile
+from heatdrift.stats.intervals import mean_interval
 from heatdrift.stats.matched_curves import Curves, matched_difference
 from heatdrift.wording import at_equal_decimals, method_title, number
 
@@ -125,7 +125,7 @@ def _cells(
     for i, (method, lr) in enumerate(keys):
         by = np.flatnonzero(beaten[i])
         best = keys[int(by[np.argmax(means[1, by])])] if by.size else None
-        (acc_low, acc_high), (ret_low, ret_high) = (_interval(v[i], level) for v in (accuracy, retention))
+        (acc_low, acc_high), (ret_low, ret_high) = (mean_interval(v[i], level) for v in (accuracy, retention))
         known = drift[i][~np.isnan(drift[i])]
         rows.append(
             FrontierCell(
@@ -147,15 +147,6 @@ def _cells(
             )
         )
     return rows
-
-
-def _interval(values: Floats, level: float) -> tuple[float, float]:
-    """One-sample t interval over seeds; NaN with one seed."""
-    known = values[~np.isnan(values)]
-    if known.size < 2:
-        return float("nan"), float("nan")
-    half = t_quantile(level, known.size - 1) * float(known.std(ddof=1)) / np.sqrt(known.size)
-    return float(known.mean() - half), float(known.mean() + half)
 
 
 def _dominated(accuracy: Floats, retention: Floats) -> npt.NDArray[np.bool_]:

@@ -8,7 +8,9 @@ import numpy.typing as npt
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast, DdfMethod, MarginalMean
 from heatdrift.stats.design import Level
-from heatdrift.stats.distributions import holm, t_p_value, t_quantile
+from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.intervals import t_interval
+from heatdrift.stats.multiplicity import holm
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +38,7 @@ def marginal_means(model: InteractionModel, *, ddf: DdfMethod, conf_level: float
         for method in methods:
             at = _levels(model, dataset=dataset, lr=lr, method=method)
             estimate, se, df = model.compare(model.design.marginal(at), ddf)
-            half = t_quantile(conf_level, df) * se
+            low, high = t_interval(estimate, se, df, conf_level)
             found.append(
                 MarginalMean(
                     dataset=None if dataset is None else str(dataset),
@@ -45,8 +47,8 @@ def marginal_means(model: InteractionModel, *, ddf: DdfMethod, conf_level: float
                     mean=estimate,
                     se=se,
                     df=df,
-                    ci_low=estimate - half,
-                    ci_high=estimate + half,
+                    ci_low=low,
+                    ci_high=high,
                 )
             )
     return tuple(found)
@@ -95,6 +97,7 @@ def _contrasts(
     rows = [(d, lr, a, b, *model.compare(row, ddf)) for d, lr, a, b, row in _rows(model, places)]
     ts = [estimate / se if se > 0 else float("nan") for *_, estimate, se, _ in rows]
     ps = [t_p_value(t, df) for t, (*_, df) in zip(ts, rows, strict=True)]
+    ends = [t_interval(estimate, se, df, conf_level) for *_, estimate, se, df in rows]
     return tuple(
         Contrast(
             dataset=None if dataset is None else str(dataset),
@@ -108,8 +111,10 @@ def _contrasts(
             t=t,
             p=p,
             p_holm=float(adjusted),
-            ci_low=estimate - t_quantile(conf_level, df) * se,
-            ci_high=estimate + t_quantile(conf_level, df) * se,
+            ci_low=low,
+            ci_high=high,
         )
-        for (dataset, lr, a, b, estimate, se, df), t, p, adjusted in zip(rows, ts, ps, holm(ps), strict=True)
+        for (dataset, lr, a, b, estimate, se, df), t, p, adjusted, (low, high) in zip(
+            rows, ts, ps, holm(ps), ends, strict=True
+        )
     )

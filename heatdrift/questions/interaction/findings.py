@@ -16,9 +16,9 @@ from heatdrift.questions.base import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast
 from heatdrift.questions.interaction.sensitivity import terms_on_one_cell
+from heatdrift.stats.cluster_tests import FTest
 from heatdrift.stats.design import Factor, Level
-from heatdrift.stats.distributions import holm
-from heatdrift.stats.seed_test import SeedTest
+from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import (
     capital,
     counted,
@@ -86,7 +86,7 @@ class _Writer:
         self,
         model: InteractionModel,
         column: Column,
-        tests: Mapping[str, SeedTest],
+        tests: Mapping[str, FTest],
         adjusted: Mapping[str, float],
         conf_level: float,
         on_curve: str,
@@ -204,7 +204,7 @@ class _Writer:
             parts.append(f"with Greenhouse-Geisser's correction {p_text(test.p_gg)}")
         if test.df_num > 1 and thin:
             parts.append(f"{counted(len(self.model.seed_names), 'seed')} on one data set say little about variances")
-        return f"{', '.join(parts)}; {counted(self.model.y.size, 'run')}, {counted(test.n_seeds, 'seed')}"
+        return f"{', '.join(parts)}; {counted(self.model.y.size, 'run')}, {counted(test.n_clusters, 'seed')}"
 
     def _factor(self, name: str) -> Factor:
         return next(f for f in self.model.design.factors if f.name == name)

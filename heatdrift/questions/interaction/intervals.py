@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from heatdrift.questions.interaction.contrasts import contrast_rows
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast, FixedEffect, VarianceComponent
-from heatdrift.stats.distributions import t_quantile
-from heatdrift.stats.parametric_bootstrap import parametric_bootstrap, percentile
+from heatdrift.stats.intervals import percentile_interval, t_interval
+from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
 from heatdrift.stats.profile_likelihood import contrast_intervals, icc_interval, variance_interval
 from heatdrift.stats.variance_ratio import spectrum
 
@@ -53,10 +53,8 @@ def with_intervals(
     """
     icc, icc_method = _icc(model, level)
     if kind == "wald":
-        ends = [t_quantile(level, f.df) * f.se for f in fixed]
-        shown = tuple(
-            replace(f, ci_low=f.estimate - h, ci_high=f.estimate + h) for f, h in zip(fixed, ends, strict=True)
-        )
+        ends = [t_interval(f.estimate, f.se, f.df, level) for f in fixed]
+        shown = tuple(replace(f, ci_low=low, ci_high=high) for f, (low, high) in zip(fixed, ends, strict=True))
         return Estimates(shown, contrasts, random, icc, icc_method, _WALD)
     rows = np.vstack([np.eye(len(fixed)), contrast_rows(model)])
     if kind == "profile":
@@ -65,9 +63,9 @@ def with_intervals(
         method = _PROFILE
     else:
         refits = parametric_bootstrap(model.fit, draws=draws, seed=seed)
-        low, high = percentile(refits.beta @ rows.T, level)
-        variances = np.column_stack(percentile(refits.variances, level))
-        ends_icc = percentile(refits.icc, level)
+        low, high = percentile_interval(refits.beta @ rows.T, level)
+        variances = np.column_stack(percentile_interval(refits.variances, level))
+        ends_icc = percentile_interval(refits.icc, level)
         icc = float(ends_icc[0]), float(ends_icc[1])
         method = icc_method = f"parametric bootstrap, percentile, B={draws}, seed {seed}"
     n = len(fixed)

@@ -11,17 +11,18 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.errors import StatsError
 from heatdrift.methods import learning_rate_text
 from heatdrift.questions.interaction.result import DdfMethod, LikelihoodRatio, TermTest
+from heatdrift.stats.cluster_robust import WithinClusters
+from heatdrift.stats.cluster_tests import FTest, cluster_contrast
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Design, Factor
 from heatdrift.stats.distributions import chi2_p_value, f_p_value
 from heatdrift.stats.kenward_roger import KenwardRoger, kenward_roger
 from heatdrift.stats.mixed_model import MixedFit, fit_mixed
 from heatdrift.stats.satterthwaite import Satterthwaite, satterthwaite
-from heatdrift.stats.seed_test import SeedTest
 from heatdrift.stats.sphericity import LevelVariances, level_variances
-from heatdrift.stats.strata import SeedStrata
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -56,9 +57,17 @@ class InteractionModel:
         return fit_mixed(self.y, self.x, self.groupings, reml=False)
 
     @cached_property
-    def strata(self) -> SeedStrata:
-        """Seed-level tests."""
-        return SeedStrata(self.y, self.x, self.seeds)
+    def within_seeds(self) -> WithinClusters:
+        """Least squares with seeds as fixed effects, the fit behind the seed-level tests.
+
+        Raises
+        ------
+        StatsError
+            One seed.
+        """
+        if len(self.seed_names) < 2:
+            raise StatsError("a seed-level test needs at least two seeds", hint="train more seeds of the study")
+        return WithinClusters(self.x, self.seeds)
 
     @cached_property
     def satterthwaite(self) -> Satterthwaite:
@@ -89,18 +98,18 @@ class InteractionModel:
         )
 
     @cached_property
-    def seed_tests(self) -> dict[str, SeedTest]:
+    def seed_tests(self) -> dict[str, FTest]:
         """Return the headline test of every term, with Box's correction where it has several df."""
         return {term: self.seed_test(term, rows) for term, rows in self.design.hypotheses.items()}
 
-    def seed_test(self, term: str, rows: Floats) -> SeedTest:
+    def seed_test(self, term: str, rows: Floats) -> FTest:
         """Seed-level test of rows @ beta = 0, which belongs to `term`."""
-        hypothesis = self.strata.hypothesis(rows)
-        test = self.strata.tested(hypothesis, rows.shape[0])
-        estimator = self.level_variances(term) if hypothesis is not None and rows.shape[0] > 1 else None
-        if hypothesis is None or estimator is None:
+        contrast = cluster_contrast(self.within_seeds, rows)
+        test = contrast.f_test(self.y)
+        estimator = self.level_variances(term) if contrast.testable and rows.shape[0] > 1 else None
+        if estimator is None:
             return test
-        return test.corrected(float(estimator.epsilon(self.y[None, :], hypothesis.white)[0]))
+        return test.corrected(float(estimator.epsilon(self.y[None, :], contrast.white)[0]))
 
     def level_variances(self, term: str) -> LevelVariances | None:
         """Estimator of the residual variance per level of the factors of `term` that have more than two levels."""
@@ -135,7 +144,7 @@ class InteractionModel:
                     df_num=test.df_num,
                     df_den=test.df_den,
                     p=test.p,
-                    n_seeds=test.n_seeds,
+                    n_seeds=test.n_clusters,
                     epsilon=test.epsilon,
                     p_gg=test.p_gg,
                     epsilon_box=test.epsilon_box,
@@ -168,6 +177,6 @@ class InteractionModel:
     def compare(self, row: Floats, ddf: DdfMethod) -> tuple[float, float, float]:
         """Estimate, standard error and df of one contrast of the coefficients, by the named method."""
         if ddf == "strata":
-            test = self.strata.test(row[None, :])
+            test = cluster_contrast(self.within_seeds, row[None, :]).f_test(self.y)
             return test.estimate, test.se, test.df_den
         return (self.kenward_roger if ddf == "kenward_roger" else self.satterthwaite).contrast(row)

@@ -1,7 +1,7 @@
 """stats layers: where in the network two methods differ, and where attention drifted at all.
 
 Every block, head and probe is a response on one shared design, so the whole family costs two matrix products
-(``clustered.py``). Hundreds of tests are only worth reading with the false discovery rate controlled:
+(``cluster_tests.py``). Hundreds of tests are only worth reading with the false discovery rate controlled:
 Benjamini-Hochberg (valid under independence or positive dependence) and Benjamini-Yekutieli (under any dependence).
 """
 
@@ -32,7 +32,9 @@ from heatdrift.questions.selection import (
     shown_dataset,
     study_name,
 )
-from heatdrift.stats.clustered import SeedContrast, cell_indicators, seed_contrast
+from heatdrift.stats.cluster_robust import CellMeans, WithinClusters, cell_indicators
+from heatdrift.stats.cluster_tests import ClusterContrast, cluster_contrast
+from heatdrift.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
 from heatdrift.wording import difference_unit
 
 Floats = npt.NDArray[np.float64]
@@ -130,19 +132,19 @@ def layers(
     )
 
 
-def _method_contrast(frame: pl.DataFrame, method_a: str, method_b: str) -> SeedContrast:
+def _method_contrast(frame: pl.DataFrame, method_a: str, method_b: str) -> ClusterContrast:
     """Weights of a - b, with equal weight to every (data set, lr)."""
     cell = codes(frame, "dataset", "method", "lr")
     first = np.unique(cell, return_index=True)[1]
     method = frame["method"].to_numpy()[first]
     row = (method == method_a) / np.sum(method == method_a) - (method == method_b) / np.sum(method == method_b)
-    return seed_contrast(cell_indicators(cell), codes(frame, "seed"), row, within=True)
+    return cluster_contrast(WithinClusters(cell_indicators(cell), codes(frame, "seed")), row[None, :])
 
 
-def _mean_contrast(group: pl.DataFrame) -> SeedContrast:
+def _mean_contrast(group: pl.DataFrame) -> ClusterContrast:
     """Mean of a group with equal weight to every learning rate."""
-    x = cell_indicators(codes(group, "lr"))
-    return seed_contrast(x, codes(group, "seed"), np.full(x.shape[1], 1.0 / x.shape[1]), within=False)
+    fit = CellMeans(codes(group, "lr"), codes(group, "seed"))
+    return cluster_contrast(fit, fit.mean)
 
 
 def _rows(
@@ -150,11 +152,11 @@ def _rows(
     dataset: str | None,
     method: str | None,
     responses: Responses,
-    contrast: SeedContrast,
+    contrast: ClusterContrast,
     level: float,
     values: Floats,
 ) -> list[LayerRow]:
-    found = contrast.test(values)
+    found = contrast.t_tests(values)
     low, high = found.interval(level)
     nan = float("nan")
     return [
@@ -167,7 +169,7 @@ def _rows(
             layer=layer,
             head=head,
             n=values.shape[1],
-            n_seeds=found.n_seeds,
+            n_seeds=found.n_clusters,
             estimate=float(found.estimate[i]),
             se=float(found.se[i]),
             df=found.df,
@@ -190,17 +192,14 @@ def _unit(metric: str, test: str) -> str:
 
 def _adjusted(rows: list[LayerRow]) -> list[LayerRow]:
     """Control the false discovery rate within each family; a test that is not defined is not in it."""
-    from scipy import stats  # 0.4 s to import: only this command pays
-
     families: dict[tuple[str, str, bool], list[int]] = {}
     for i, row in enumerate(rows):
         if not np.isnan(row.p):
             families.setdefault((row.test, row.metric, row.head is None), []).append(i)
     adjusted = list(rows)
     for members in families.values():
-        p = np.array([rows[i].p for i in members])
-        bh, by = (stats.false_discovery_control(p, method=name) for name in ("bh", "by"))
-        for i, a, b in zip(members, bh, by, strict=True):
+        p = [rows[i].p for i in members]
+        for i, a, b in zip(members, benjamini_hochberg(p), benjamini_yekutieli(p), strict=True):
             adjusted[i] = replace(rows[i], p_bh=float(a), p_by=float(b), family=len(members))
     return adjusted
 

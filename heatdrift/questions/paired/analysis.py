@@ -23,7 +23,8 @@ from heatdrift.questions.paired.findings import PairedFindings
 from heatdrift.questions.paired.result import PairedResult, PairedRow
 from heatdrift.questions.pairs import PAIR, check_pair, method_pairs, seed_level_difference, unpaired
 from heatdrift.questions.selection import check_level, measured_metrics, select_runs, study_name
-from heatdrift.stats.distributions import holm, t_p_value
+from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import (
     counted,
     difference_unit,
@@ -154,7 +155,7 @@ def _row(
         seed_df=test.df if test else nan,
         seed_p=float(test.p) if test else nan,
         seed_p_holm=nan,
-        n_seeds=test.n_seeds if test else int(part["seed"].n_unique()),
+        n_seeds=test.n_clusters if test else int(part["seed"].n_unique()),
         ci_low=float(low),
         ci_high=float(high),
         same_sign=bool(np.all(by_cell > 0) or np.all(by_cell < 0)),

@@ -20,6 +20,7 @@ from heatdrift.questions.power.findings import power_findings
 from heatdrift.questions.power.result import PowerResult, PowerRow
 from heatdrift.questions.selection import check_level, select_runs, shown_dataset, study_name
 from heatdrift.stats.distributions import t_quantile
+from heatdrift.stats.intervals import sd_interval
 from heatdrift.wording import counted, difference_unit
 
 TARGET: Final = 0.8
@@ -80,7 +81,7 @@ def power(
         test, _ = seed_level_difference(part)
         if test is None or np.isnan(test.se):
             continue
-        sd = float(test.se) * float(np.sqrt(test.n_seeds))
+        sd = float(test.se) * float(np.sqrt(test.n_clusters))
         rows += [_row(dataset, lr, s, sd, test.df, alpha, target, conf_level) for s in planned]
     if not rows:
         raise StatsError(
@@ -128,13 +129,6 @@ def detectable_effect(sd: float, seeds: int, *, alpha: float = ALPHA, target: fl
     while missing(high) < 0.0:
         high *= 2.0
     return sd * float(optimize.brentq(missing, 0.0, high, xtol=1e-12)) / float(np.sqrt(seeds))
-
-
-def sd_interval(sd: float, df: float, level: float) -> tuple[float, float]:
-    """Chi-square interval of a standard deviation with `df` degrees of freedom."""
-    tails = (1.0 - level) / 2.0
-    low, high = (float(special.chdtri(df, p)) for p in (tails, 1.0 - tails))  # upper-tail quantiles
-    return sd * float(np.sqrt(df / low)), sd * float(np.sqrt(df / high))
 
 
 def _places(pairs: pl.DataFrame, datasets: tuple[str, ...]) -> list[tuple[str | None, float | None, pl.DataFrame]]:

@@ -12,7 +12,7 @@ import polars as pl
 from heatdrift.questions.predictors.result import SelectionRow
 from heatdrift.questions.predictors.signals import SIGNAL
 from heatdrift.questions.selection import shown_dataset
-from heatdrift.stats.distributions import t_quantile
+from heatdrift.stats.intervals import t_interval
 from heatdrift.wording import counted
 
 OUTCOME: Final = "retention_pct"
@@ -76,8 +76,9 @@ def _pick(candidates: pl.DataFrame, name: str, dataset: str | None, level: float
     chosen = candidates.row(int(np.argmax(candidates[name].to_numpy() * signal.orientation)), named=True)
     retention = candidates[OUTCOME].to_numpy()
     seeds, sd = int(chosen["seeds"]), chosen["sd"]
-    half = t_quantile(level, seeds - 1) * float(sd) / float(np.sqrt(seeds)) if seeds > 1 else float("nan")
     kept = float(chosen[OUTCOME])
+    se = float(sd) / float(np.sqrt(seeds)) if seeds > 1 else float("nan")
+    low, high = t_interval(kept, se, seeds - 1, level)
     return SelectionRow(
         dataset=dataset,
         signal=signal.name,
@@ -85,8 +86,8 @@ def _pick(candidates: pl.DataFrame, name: str, dataset: str | None, level: float
         picked_method=str(chosen["method"]),
         picked_lr=float(chosen["lr"]),
         retention_pct=kept,
-        ci_low=kept - half,
-        ci_high=kept + half,
+        ci_low=low,
+        ci_high=high,
         oracle=float(retention.max()),
         random=float(retention.mean()),
         worst=float(retention.min()),

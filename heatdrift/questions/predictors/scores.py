@@ -10,7 +10,8 @@ import polars as pl
 
 from heatdrift.questions.predictors.signals import Signal
 from heatdrift.questions.selection import FACTORS, codes
-from heatdrift.stats.rank_scores import adjusted_p, cell_scores, interval, seed_agreement_p
+from heatdrift.stats.intervals import percentile_interval
+from heatdrift.stats.rank_scores import adjusted_p, cell_scores, seed_agreement_p
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,9 +57,9 @@ def signal_scores(table: pl.DataFrame, signals: Sequence[Signal], settings: Resa
     share = _best_share(found.resampled, candidates)
     result = {}
     for k, signal in enumerate(signals):
-        low, high = interval(found.resampled[:, k], settings.level)
         gaps = found.resampled[:, best] - found.resampled[:, k]
-        gap_low, gap_high = interval(gaps, settings.level) if has_best else (float("nan"), float("nan"))
+        pair = np.column_stack([found.resampled[:, k], gaps if has_best else np.full(gaps.size, np.nan)])
+        (low, gap_low), (high, gap_high) = (end.tolist() for end in percentile_interval(pair, settings.level))
         result[signal.name] = {
             "score": float(found.observed[k]),
             "ci_low": low,

@@ -1,14 +1,19 @@
 """Signals that might rank zero-shot retention without any label of a transfer set, and the direction expected of each.
 
 A direction chosen after looking is worth nothing: with twenty signals half of them would "agree" by chance. So each
-has its orientation here, with the reason, fixed before any data were seen: +1 = a higher value goes with more
-retention. The unsigned drifts are signals of their own, because a drift may hurt in either direction.
+has its orientation with the reason, those of probes in ``heatdrift.metrics``, fixed before any data were seen: +1 = a
+higher value goes with more retention. The unsigned drifts are signals of their own, because a drift may hurt in either
+direction.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+
+from heatdrift.metric_types import Probe, probe_column
+from heatdrift.metrics import PROBES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +44,24 @@ class Signal:
         return column
 
 
-def _drift(column: str, orientation: int, reason: str) -> tuple[Signal, Signal]:
-    unsigned = "any change of attention is a departure from the features that zero-shot relies on"
-    return (
-        Signal(name=column, column=column, orientation=orientation, reason=reason),
-        Signal(name=f"abs_{column}", column=column, orientation=-1, reason=unsigned, kind="absolute"),
-    )
+_UNSIGNED: Final = "any change of attention is a departure from the features that zero-shot relies on"
 
 
-_SUPPORT = "wider attention keeps what pretraining saw; narrowing marks task-specific features"
+def _of_probe(probe: Probe) -> Iterator[Signal]:
+    """The results of a probe whose direction is stated: a drift signed and unsigned, else the value beside the base."""
+    if probe.expected is None:
+        return
+    orientation, reason = probe.expected.orientation, probe.expected.reason
+    for column in (probe_column(probe, kind) for kind in probe.results):
+        if column.drift or not probe.has_base:
+            yield Signal(name=column.name, column=column.name, orientation=orientation, reason=reason)
+        if column.drift:
+            absolute = f"abs_{column.name}"
+            yield Signal(name=absolute, column=column.name, orientation=-1, reason=_UNSIGNED, kind="absolute")
+
+
 SIGNALS: Final[tuple[Signal, ...]] = (
-    *_drift("delta_entropy_pct", 1, _SUPPORT),
-    *_drift("delta_entropy_last_pct", 1, _SUPPORT),
-    *_drift("delta_erf95_pct", 1, _SUPPORT),
-    *_drift("delta_gini_pct", -1, "concentration is the opposite of support"),
-    *_drift("delta_head_diversity_pct", 1, "heads that collapse onto one map lose information"),
-    *_drift("delta_rollout_entropy_pct", 1, _SUPPORT),
-    *_drift("delta_patch_entropy_pct", 1, _SUPPORT),
-    Signal(name="cka", column="cka", orientation=1, reason="similar features classify similarly"),
-    Signal(name="cka_last", column="cka_last", orientation=1, reason="similar features classify similarly"),
-    Signal(name="cka_debiased", column="cka_debiased", orientation=1, reason="similar features classify similarly"),
-    Signal(
-        name="embedding_drift",
-        column="embedding_drift",
-        orientation=-1,
-        reason="embeddings that moved no longer match the frozen text tower",
-    ),
-    Signal(name="weight_drift", column="weight_drift", orientation=-1, reason="weights that moved further forgot more"),
+    *(signal for probe in PROBES for signal in _of_probe(probe)),
     Signal(name="train_loss", column="train_loss", orientation=1, reason="a task fitted less moved the model less"),
     Signal(
         name="test_acc_pct",

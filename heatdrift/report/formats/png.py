@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 import vl_convert
 
-from heatdrift.methods import METHOD_TITLES
+from heatdrift.methods import all_titles
 from heatdrift.report.blocks import Figure
 from heatdrift.report.document import Document
 from heatdrift.report.drawing import dataset_names
@@ -17,7 +17,6 @@ from heatdrift.report.files import write_file
 from heatdrift.report.theme import COLOUR, chart_config
 
 SCALE: Final = 2.0  # dots per unit of a drawing: 800 of a panel of 400
-_TITLED: Final = f"({json.dumps(dict(METHOD_TITLES))})[datum.label] || datum.label"
 _OF_A_PANEL: Final = ("$schema", "autosize", "config")  # what a panel of a composed chart must not have of its own
 
 
@@ -70,7 +69,8 @@ def _with_legends(part: Any) -> Any:  # noqa: ANN401 - any JSON value
     for name, channel in channels.items():
         if isinstance(channel, dict) and channel.get("legend", ...) is None:
             field = channel.get("field")
-            titled = {"labelExpr": _TITLED} if field == "method" else {}
+            labels = f"({json.dumps(all_titles())})[datum.label] || datum.label"
+            titled = {"labelExpr": labels} if field == "method" else {}
             title = "learning rate" if field == "lr" else words.get(field, field)
             channels[name] = {**channel, "legend": {"title": title, **titled}}
     return made

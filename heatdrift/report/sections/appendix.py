@@ -1,9 +1,9 @@
 """The last sections: methods with their definitions, provenance, how to cite."""
 
-from typing import Final
+import polars as pl
 
 from heatdrift import __version__
-from heatdrift.methods import METHODS, Method
+from heatdrift.methods import METHODS, Description, Method, known_family, stored_method
 from heatdrift.metrics import PROBES
 from heatdrift.questions import QUESTIONS
 from heatdrift.report.blocks import Block, Facts, Note, Section
@@ -12,8 +12,6 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.tables import text_table
 from heatdrift.report.theme import method_styles
 from heatdrift.wording import capital, method_title, percent
-
-TOWER: Final = {"all": "all of it", "last_block": "last block and final norm", "none": "frozen"}
 
 REPLICATED = (
     "Attention Heatmap Drift in a Contrastively Pretrained Vision-Language Model: A Controlled Matched-Learning-Rate "
@@ -45,11 +43,13 @@ def methods(inp: ReportInput) -> Section:
         ("method differences", "always the first named minus the second: positive means that the first is higher"),
     )
     blocks.append(Facts(title="Definitions", pairs=formulas))
-    used = [METHODS[s.name] for s in method_styles(inp.grid["method"].drop_nulls().to_list()) if s.name in METHODS]
-    if used:
-        trained = [
-            (method_title(m.name), m.name, TOWER[m.tower], "yes" if m.projection else "no", _adapters(m)) for m in used
-        ]
+    used = [(s.name, _described(inp, s.name)) for s in method_styles(inp.grid["method"].drop_nulls().to_list())]
+    trained = [
+        (method_title(name), name, said.tower, "yes" if said.projection else "no", said.adapters)
+        for name, said in used
+        if said is not None
+    ]
+    if trained:
         heads = ("method", "name", "visual tower", "visual projection", "adapters")
         blocks.append(text_table("What each method trains, beside the classifier", heads, trained, text_columns=5))
     statistics = _statistics(inp)
@@ -64,13 +64,14 @@ def methods(inp: ReportInput) -> Section:
     return Section(section_id="methods", title="Methods and formulas", lead=lead, blocks=tuple(blocks))
 
 
-def _adapters(method: Method) -> str:
-    if method.lora is None:
-        return "none"
-    lora = method.lora
-    return (
-        f"rank {lora.rank}, alpha {lora.alpha:g}, dropout {lora.dropout:g} on {', '.join(lora.targets)} of every block"
-    )
+def _described(inp: ReportInput, name: str) -> Description | None:
+    """Return what a method trains, as its runs carry it, else as built in; None for one that nothing is known of."""
+    specs: list[Method | None] = []
+    if "method_spec" in inp.runs.columns:
+        texts = inp.runs.filter(pl.col("method") == name)["method_spec"].drop_nulls().unique().sort().to_list()
+        specs = [stored_method(text) for text in texts]
+    family = next((f for m in (*specs, METHODS.get(name)) if (f := known_family(m)) is not None), None)
+    return None if family is None else family.description()
 
 
 def _statistics(inp: ReportInput) -> tuple[tuple[str, str], ...]:

@@ -6,26 +6,11 @@ from pathlib import Path
 import open_clip
 import published_model
 import pytest
-import stubs
-import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from heatdrift.config import BackboneSpec
 from heatdrift.model import tags
-from heatdrift.model.backbone import load_backbone
-
-
-@pytest.fixture(scope="session")
-def backbone(tmp_path_factory):
-    """The tiny backbone, as a study loads it. Not to be changed: ``adapt`` copies its tower."""
-    folder = tmp_path_factory.mktemp("backbone")
-    return load_backbone(stubs.write_tiny_backbone(folder), folder, torch.device("cpu"))
-
-
-@pytest.fixture(scope="session")
-def pixels():
-    return torch.randn(5, 3, 28, 28, generator=torch.Generator().manual_seed(3))
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,25 @@ import stubs
 import torch
 
 from heatdrift.methods import METHODS
+from heatdrift.methods.families.lora import adapters
 from heatdrift.model.adapt import CLASSIFIER_STD, adapt
-from heatdrift.model.lora import adapters
 
 CLASSES = 5
 LAST = f"visual.transformer.resblocks.{stubs.TINY_BLOCKS - 1}."
-ADAPTERS = {
-    f"visual.transformer.resblocks.{block}.attn.{part}_proj.lora_{factor}.default.weight"
-    for block in range(stubs.TINY_BLOCKS)
-    for part in "qv"
-    for factor in "AB"
-}
+Q_AND_V = ("attn.q_proj", "attn.v_proj")
+ALL_LINEAR = (*Q_AND_V, "attn.k_proj", "attn.out_proj", "mlp.c_fc", "mlp.c_proj")
+
+
+def adapter_names(layers, factors=("lora_A", "lora_B")):
+    return {
+        f"visual.transformer.resblocks.{block}.{layer}.{factor}.default.weight"
+        for block in range(stubs.TINY_BLOCKS)
+        for layer in layers
+        for factor in factors
+    }
+
+
+ADAPTERS = adapter_names(Q_AND_V)
 HEAD = {"classifier.weight", "classifier.bias"}
 
 
@@ -26,6 +34,9 @@ def wanted_parameters(method, backbone):
         "lora_r8_frozen_proj": ADAPTERS | HEAD,
         "last_block": {n for n in tower if n.startswith((LAST, "visual.ln_post."))} | HEAD,
         "linear_probe": HEAD,
+        "lora_r8_all": adapter_names(ALL_LINEAR) | {"visual.proj"} | HEAD,
+        "dora_r8": ADAPTERS | adapter_names(Q_AND_V, ["lora_magnitude_vector"]) | {"visual.proj"} | HEAD,
+        "bitfit": {n for n in tower if n.endswith(".bias")} | HEAD,
     }[method]
 
 

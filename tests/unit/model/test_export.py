@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
 from heatdrift.methods import METHODS
+from heatdrift.methods.families.lora import adapters
 from heatdrift.model.adapt import adapt
 from heatdrift.model.backbone import load_backbone
-from heatdrift.model.export import adapter_tensors, export_weights, head_tensors, merged_state_dict
-from heatdrift.model.lora import adapters
+from heatdrift.model.export import export_weights, head_tensors, merged_state_dict
 from heatdrift.model.weight_files import read_safetensors, write_safetensors
 
-LORA = ("lora_r8", "lora_r8_frozen_proj")
+LORA = ("lora_r8", "lora_r8_frozen_proj", "lora_r8_all", "dora_r8")
 
 
 def trained(backbone, method):
@@ -31,10 +31,8 @@ def trained(backbone, method):
     return model
 
 
-def export(backbone, model, method, folder):
-    return export_weights(
-        folder, backbone, model, adapter=METHODS[method].lora, metadata={"study": "s", "cell_id": "c"}
-    )
+def export(backbone, model, folder):
+    return export_weights(folder, backbone, model, metadata={"study": "s", "cell_id": "c"})
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -53,13 +51,14 @@ def test_the_merged_weights_load_strictly_into_plain_open_clip_and_embed_the_sam
 def test_what_was_not_trained_is_the_base_bit_for_bit(backbone):
     base = stubs.tiny_clip().state_dict()
     changed = {}
-    for method in ("linear_probe", "lora_r8_frozen_proj"):
+    for method in ("linear_probe", "lora_r8_frozen_proj", "bitfit"):
         merged = merged_state_dict(backbone, trained(backbone, method))
         assert merged.keys() == base.keys()
         changed[method] = {name for name, tensor in base.items() if not torch.equal(merged[name], tensor)}
     blocks = range(stubs.TINY_BLOCKS)
     assert changed["linear_probe"] == set()
     assert changed["lora_r8_frozen_proj"] == {f"visual.transformer.resblocks.{b}.attn.in_proj_weight" for b in blocks}
+    assert changed["bitfit"] == {name for name in base if name.startswith("visual.") and name.endswith("bias")}
 
 
 def test_adapters_change_q_and_v_and_never_k_or_out(backbone):
@@ -77,26 +76,30 @@ def test_adapters_change_q_and_v_and_never_k_or_out(backbone):
 def test_exporting_leaves_the_model_as_it_is(backbone, pixels, tmp_path):
     model = trained(backbone, "lora_r8")
     before, state = model.logits(pixels), model.trained_state()
-    export(backbone, model, "lora_r8", tmp_path)
+    export(backbone, model, tmp_path)
     assert torch.equal(model.logits(pixels), before)
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.trained_state().items())
 
 
+SMALL_FILE = {**dict.fromkeys(LORA, "adapter_model.safetensors"), "bitfit": "biases.safetensors"}
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_adapters_and_head_are_all_that_a_lora_method_trains(backbone, method):
+def test_head_and_small_file_are_all_that_a_method_with_one_trains(backbone, method):
     model = trained(backbone, method)
-    adapter, head = adapter_tensors(model), head_tensors(model)
+    files, head = model.family.files(model.visual), head_tensors(model)
     assert {"classifier.weight", "classifier.bias"} <= head.keys()
-    assert ("visual.proj" in head) == METHODS[method].projection
-    assert len(adapter) == (4 * stubs.TINY_BLOCKS if method in LORA else 0)
-    if method in LORA:
-        assert len(adapter) + len(head) == len(model.trained())
+    assert ("visual.proj" in head) == model.family.description().projection
+    tensors = {name: content for name, content in files.items() if not isinstance(content, str)}
+    assert list(tensors) == ([SMALL_FILE[method]] if method in SMALL_FILE else [])
+    if tensors:
+        assert len(tensors[SMALL_FILE[method]]) + len(head) == len(model.trained())
 
 
 @pytest.mark.parametrize("method", LORA)
 def test_the_adapter_folder_is_read_by_peft_itself(backbone, pixels, tmp_path, method):
     model = trained(backbone, method)
-    export(backbone, model, method, tmp_path)
+    export(backbone, model, tmp_path)
     tower = peft.PeftModel.from_pretrained(copy.deepcopy(backbone.visual), str(tmp_path)).eval()
     head = load_file(tmp_path / "head.safetensors")
     with torch.no_grad():
@@ -106,10 +109,10 @@ def test_the_adapter_folder_is_read_by_peft_itself(backbone, pixels, tmp_path, m
     assert list(adapters(tower)) == [f"base_model.model.{name}" for name in adapters(model.visual)]
 
 
-@pytest.mark.parametrize("method", ["full_ft", "lora_r8"])
+@pytest.mark.parametrize("method", ["full_ft", "lora_r8", "dora_r8", "bitfit"])
 def test_the_folder_is_a_model_for_open_clip_and_a_backbone_for_heatdrift(backbone, pixels, tmp_path, method):
     model = trained(backbone, method)
-    paths = export(backbone, model, method, tmp_path)
+    paths = export(backbone, model, tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     clip, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path}")
     spec = BackboneSpec(name="merged", config="open_clip_config.json", weights="open_clip_model.safetensors")
@@ -122,7 +125,7 @@ def test_the_folder_is_a_model_for_open_clip_and_a_backbone_for_heatdrift(backbo
 
 
 def test_every_file_says_where_it_comes_from(backbone, tmp_path):
-    paths = export(backbone, trained(backbone, "lora_r8"), "lora_r8", tmp_path)
+    paths = export(backbone, trained(backbone, "lora_r8"), tmp_path)
     for path in paths:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as opened:

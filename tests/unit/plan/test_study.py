@@ -1,9 +1,16 @@
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from heatdrift.cli.workspace import planned_cells
-from heatdrift.config import StudySpec
+from heatdrift.config import BackboneSpec, StudySpec
 from heatdrift.errors import StudyError, UnknownNameError
+from heatdrift.methods import family_of
+from heatdrift.methods.families.lora import TARGETS, Lora
+from heatdrift.model.identity import backbone_depth
 from heatdrift.plan.study import builtin_studies, load_study
+from heatdrift.records import Cell
 
 STUDY = """
 name = "three"
@@ -88,6 +95,74 @@ def test_an_unknown_method_names_the_nearest(tmp_path):
     with pytest.raises(UnknownNameError, match="unknown method 'lora_r9'") as caught:
         load_study(write(tmp_path, method="lora_r9"))
     assert caught.value.nearest == "lora_r8"
+
+
+MY_LORA = """
+[methods.my_lora]
+kind = "lora"
+rank = 4
+alpha = 8
+targets = ["q", "k", "v", "out", "c_fc", "c_proj"]
+blocks = "{blocks}"
+"""
+
+
+def test_a_study_may_define_its_own_methods(tmp_path):
+    study = load_study(write(tmp_path, extra=MY_LORA.format(blocks="1-2"), method="my_lora"))
+    (cell,) = planned_cells(study, tmp_path)
+    assert cell.method == cell.method_spec.name == "my_lora"
+    assert family_of(cell.method_spec) == Lora(rank=4, alpha=8.0, targets=tuple(TARGETS), blocks=(1, 2))
+    again = msgspec.json.decode(msgspec.json.encode(cell), type=Cell)
+    assert (again, again.cell_id) == (cell, cell.cell_id)
+
+
+def test_a_methods_definition_is_part_of_the_cell_id_and_its_title_is_not(tmp_path):
+    def cell_id(extra):
+        (cell,) = planned_cells(load_study(write(tmp_path, extra=extra, method="my_lora")), tmp_path)
+        return cell.cell_id
+
+    wanted = cell_id(MY_LORA.format(blocks="1-2"))
+    assert cell_id(MY_LORA.format(blocks="2,1") + 'title = "Late"') == wanted
+    assert cell_id(MY_LORA.format(blocks="1")) != wanted
+    assert cell_id(MY_LORA.format(blocks="1-2").replace("rank = 4", "rank = 5")) != wanted
+    assert cell_id(MY_LORA.format(blocks="1-2").replace('"lora"', '"dora"')) != wanted
+
+
+def test_what_is_wrong_with_an_own_method_is_said_with_its_place(tmp_path):
+    wrong = MY_LORA.format(blocks="1-2").replace("rank = 4", "rank = 0")
+    with pytest.raises(StudyError, match=r"three\.toml: \[methods\.my_lora\] rank must be >= 1, got 0"):
+        load_study(write(tmp_path, extra=wrong, method="full_ft"))
+    with pytest.raises(UnknownNameError, match="unknown method 'my_loar'") as caught:
+        load_study(write(tmp_path, extra=MY_LORA.format(blocks="1-2"), method="my_loar"))
+    assert caught.value.nearest == "my_lora"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "blocks", "depth"),
+    [
+        ('{ name = "lab" }', "0,12", 12),
+        ('{ name = "ViT-B-32-quickgelu/openai" }', "6-12", 12),
+        ('{ name = "tiny", config = "tiny.json", weights = "tiny.safetensors" }', "3", 3),
+    ],
+)
+def test_blocks_that_the_backbone_does_not_have_are_refused_before_anything_is_built(
+    tmp_path, tiny_inputs, backbone, blocks, depth
+):
+    path = write(tmp_path, extra=MY_LORA.format(blocks=blocks), method="my_lora")
+    Path(path).write_text(Path(path).read_text().replace('{ name = "lab" }', backbone))
+    with pytest.raises(StudyError, match=f"method my_lora: block {depth} of a backbone that has {depth}") as caught:
+        planned_cells(load_study(path), tiny_inputs)
+    assert f"its blocks are 0 to {depth - 1}" in caught.value.hint
+
+
+def test_an_architecture_that_cannot_be_read_does_not_say_how_many_blocks_it_has(tmp_path):
+    spec = BackboneSpec(name="own", config="own.json", weights="own.safetensors")
+    assert backbone_depth(spec, tmp_path) is None
+    for text in ("{", '{"vision_cfg": {"layers": [3, 4]}}', "{}", "[]"):
+        (tmp_path / "own.json").write_text(text)
+        assert backbone_depth(spec, tmp_path) is None
+    (tmp_path / "own.json").write_text('{"model_cfg": {"vision_cfg": {"layers": 7}}}')
+    assert backbone_depth(spec, tmp_path) == 7
 
 
 def test_a_repeated_or_empty_axis_is_refused(tmp_path):

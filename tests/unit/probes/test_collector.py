@@ -106,8 +106,15 @@ def test_kept_maps_are_the_head_means_of_the_first_images(measured, expected):
     np.testing.assert_allclose(measured.class_maps.float().numpy(), maps, atol=1e-3)
 
 
+def test_class_rows_are_the_attention_of_the_class_token(measured, expected):
+    assert {rows.dtype for rows in measured.class_rows} == {torch.float32}
+    for rows, block in zip(measured.class_rows, expected.attention, strict=True):
+        np.testing.assert_allclose(rows.numpy(), block[:, :, 0, 1:], rtol=1e-4, atol=1e-6)
+
+
 def values(measured):
     return {
+        "class rows": torch.stack(measured.class_rows).numpy(),
         **{f"head {k}": v.numpy() for k, v in measured.heads.items()},
         **{f"layer {k}": v.numpy() for k, v in measured.layers.items()},
         **{f"whole {k}": np.array(v) for k, v in measured.whole.items()},

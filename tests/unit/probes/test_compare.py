@@ -36,7 +36,8 @@ def test_a_model_against_itself_has_cka_one_and_no_drift(pair):
     found = probe_values(base, dataclasses.replace(base, embeddings=base.embeddings.clone()), weight=0, projection=0)
     assert found.layers["cka"] == found.layers["cka_debiased"] == (1.0,) * stubs.TINY_BLOCKS
     assert found.means["cka"] == found.means["cka_debiased"] == 1
-    assert found.means["embedding_drift"] == 0
+    assert found.means["embedding_drift"] == found.means["map_js"] == 0
+    assert set(found.layers["map_js"]) == {0.0}
 
 
 def test_similarities_equal_the_plain_definitions(pair):
@@ -48,6 +49,47 @@ def test_similarities_equal_the_plain_definitions(pair):
     drift = plain.embedding_drift(base.embeddings, adapted.embeddings)
     assert found.means["embedding_drift"] == pytest.approx(drift, abs=1e-9)
     assert (found.means["weight_drift"], found.means["proj_drift"]) == (0.25, 0.5)
+
+
+def test_map_divergence_equals_the_plain_definition(pair):
+    base, adapted = pair
+    blocks = []
+    for rows in (base.class_rows, adapted.class_rows):
+        self_mass = torch.zeros(*rows[0].shape[:-1], 1)
+        blocks.append([torch.cat([self_mass, block], -1)[:, :, None].numpy() for block in rows])  # one query: the class
+    expected = [plain.map_js(x, y) for x, y in zip(*blocks, strict=True)]
+    found = probe_values(base, adapted, weight=0.0, projection=0.0)
+    assert np.ptp(expected) > 1e-6
+    np.testing.assert_allclose(found.heads["map_js"], expected, rtol=1e-9)
+    assert found.means["map_js"] == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_map_divergence_does_not_depend_on_how_batches_are_cut(cut):
+    pixels = torch.randn(8, 3, 28, 28, generator=torch.Generator().manual_seed(1))
+    visual = stubs.tiny_clip().visual.requires_grad_(requires_grad=False).eval()
+    split_attention(visual)
+    base, cut_base = (measure(visual, batches, observed) for batches in ([pixels], torch.split(pixels, cut)))
+    with torch.no_grad():
+        for parameter in visual.parameters():
+            parameter.mul_(1.05)
+    adapted = measure(visual, [pixels], observed)
+    whole, pieces = (probe_values(b, adapted, weight=0.0, projection=0.0) for b in (base, cut_base))
+    assert whole.means["map_js"] > 1e-8
+    np.testing.assert_allclose(pieces.heads["map_js"], whole.heads["map_js"], rtol=1e-3, atol=1e-12)
+    itself = probe_values(base, cut_base, weight=0.0, projection=0.0)
+    assert itself.means["map_js"] < 1e-12  # the rounding of float32 attention, squared
+
+
+def test_a_row_without_mass_on_the_patches_has_no_divergence(pair):
+    base, adapted = pair
+    rows = [block.clone() for block in adapted.class_rows]
+    rows[1][2, 0] = 0.0
+    found = probe_values(base, dataclasses.replace(adapted, class_rows=tuple(rows)), weight=0.0, projection=0.0)
+    assert found.heads["map_js"][1][0] is None
+    assert found.heads["map_js"][1][1] is not None
+    assert found.layers["map_js"][1] is None
+    assert found.means["map_js"] is None
 
 
 def test_every_probe_of_the_list_is_filled_at_its_grain(pair):

@@ -7,7 +7,6 @@ from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.correlation.analysis import correlation
 from heatdrift.stats.cell_correlation import (
     CellTable,
-    average_ranks,
     bootstrap_interval,
     correlation_within,
     permutation_p,
@@ -170,11 +169,6 @@ def test_bootstrap_keeps_the_cells_of_each_group():
     )
     assert low <= correlation_within(pairs, np.zeros(4, dtype=np.intp)) <= high
     assert defined == 500
-
-
-def test_ranks_average_ties():
-    values = np.array([3.0, 1.0, 3.0, 2.0])
-    np.testing.assert_array_equal(average_ranks(values), stats.rankdata(values))
 
 
 def test_a_metric_that_is_the_same_everywhere_is_refused(make_runs):

@@ -6,7 +6,7 @@ from simulated_study import simulated_study
 from statsmodels.stats.power import TTestPower
 
 from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.questions.power.analysis import detectable_effect, power, sd_interval
+from heatdrift.questions.power.analysis import detectable_effect, power
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,6 @@ def test_the_test_it_plans_does_find_that_effect():
     effect = detectable_effect(1.0, 5)
     p = stats.ttest_1samp(rng.normal(effect, 1.0, size=(20_000, 5)), 0.0, axis=1).pvalue
     assert np.mean(p < 0.05) == pytest.approx(0.8, abs=0.012)
-
-
-def test_the_sd_interval_covers():
-    rng = np.random.default_rng(1)
-    sds = rng.normal(size=(4000, 4)).std(axis=1, ddof=1)
-    low, high = zip(*(sd_interval(s, 3, 0.9) for s in sds), strict=True)
-    assert np.mean((np.array(low) < 1) & (np.array(high) > 1)) == pytest.approx(0.9, abs=0.02)
 
 
 def test_rows_use_the_sd_between_seeds_of_each_contrast(runs):

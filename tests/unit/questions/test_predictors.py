@@ -28,7 +28,7 @@ def result(study):
 def test_the_signals_are_those_of_the_design():
     drifts = ("entropy", "entropy_last", "erf95", "gini", "head_diversity", "rollout_entropy", "patch_entropy")
     expected = {f"delta_{d}_pct" for d in drifts} | {f"abs_delta_{d}_pct" for d in drifts}
-    expected |= {"cka", "cka_last", "cka_debiased", "embedding_drift", "weight_drift", "train_loss"}
+    expected |= {"cka", "cka_last", "cka_debiased", "embedding_drift", "weight_drift", "train_loss", "map_js"}
     assert {s.name for s in SIGNALS if not s.reference} == expected
     assert {s.name for s in SIGNALS if s.reference} == {"test_acc_pct", "log10_lr"}
     assert all(s.orientation in (-1, 1) and s.reason for s in SIGNALS)

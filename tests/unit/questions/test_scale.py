@@ -10,12 +10,12 @@ from heatdrift.errors import StatsError
 from heatdrift.questions.dose.analysis import dose
 from heatdrift.questions.interaction.analysis import interaction
 from heatdrift.stats.blocked_spearman import LEAST_DRAWS, within_seed_test
-from heatdrift.stats.clustered import seed_contrast
+from heatdrift.stats.cluster_robust import WithinClusters
+from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.criterion import Grouping, solve_unit
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.satterthwaite import satterthwaite
 from heatdrift.stats.sphericity import level_variances
-from heatdrift.stats.strata import SeedStrata
 from heatdrift.stats.variance_ratio import Held
 
 SEEDS, CELLS = np.repeat(np.arange(6), 8), np.tile(np.arange(8), 6)
@@ -67,7 +67,7 @@ def test_the_information_behind_satterthwaite_is_that_of_the_dense_projector():
 def test_a_seed_level_test_of_several_df_is_that_of_the_dense_residual_maker():
     x, seeds, _ = unbalanced()
     rows = np.hstack([np.ones((3, 1)), -np.eye(3), np.zeros((3, 4))])
-    found = SeedStrata(np.arange(43.0) ** 1.5, x, seeds).hypothesis(rows)
+    found = cluster_contrast(WithinClusters(x, seeds), rows)
     demean = np.eye(43) - (seeds[:, None] == seeds[None, :]) / np.bincount(seeds)[seeds]
     free = demean @ x
     maker = demean - free @ np.linalg.pinv(free, rcond=1e-10)
@@ -81,7 +81,7 @@ def test_a_seed_level_test_of_several_df_is_that_of_the_dense_residual_maker():
         kept = values > 1e-8
         parts.append(white[:, m] @ (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T @ maker[m])
     working = np.concatenate(parts) @ np.concatenate(parts).T
-    assert found.df_den == pytest.approx(np.trace(working) ** 2 / np.sum(working**2))
+    assert found.df == pytest.approx(np.trace(working) ** 2 / np.sum(working**2))
     y = np.random.default_rng(4).normal(size=(2, 43))
     expected = np.concatenate(parts) / np.sqrt(np.trace(working) / 3) @ y.T
     np.testing.assert_allclose(found.scores(y).reshape(2, -1), expected.T, atol=1e-9)
@@ -98,14 +98,6 @@ def test_level_variances_are_those_of_the_dense_residual_maker():
     np.testing.assert_allclose(
         found.estimate((np.arange(43.0) ** 1.5)[None, :])[0], np.maximum(expected, 0.0), rtol=1e-6
     )
-
-
-def test_a_seed_contrast_with_missing_runs_is_the_one_df_seed_level_test():
-    x, seeds, _ = unbalanced()
-    row = np.array([1.0, -1.0, 0, 0, 0, 0, 0, 0])
-    y = np.random.default_rng(5).normal(size=43)
-    ours, theirs = seed_contrast(x, seeds, row, within=True).test(y), SeedStrata(y, x, seeds).test(row[None, :])
-    assert (ours.se, ours.df, ours.p) == pytest.approx((theirs.se, theirs.df_den, theirs.p))
 
 
 def test_the_drawn_trend_agrees_with_the_exact_one(monkeypatch):

@@ -2,7 +2,9 @@ import re
 
 import pytest
 
-from heatdrift.methods import METHODS
+from heatdrift import methods
+from heatdrift.methods import BUILT_IN, METHODS
+from heatdrift.methods.base import BuiltIn
 from heatdrift.report.theme import COLOUR, DIVERGING, PALETTE, SHAPE_PATHS, method_styles, palette_css, themed
 
 
@@ -52,9 +54,33 @@ def test_a_method_looks_the_same_whatever_stands_beside_it():
     assert alone in method_styles(["zz_unknown", "full_ft", "lora_r8"])
 
 
+def test_the_first_five_keep_the_looks_that_they_always_had():
+    looks = {s.name: (s.variable, s.shape) for s in method_styles(METHODS)}
+    assert looks["full_ft"] == ("var(--series-1)", "circle")
+    assert looks["lora_r8"] == ("var(--series-2)", "diamond")
+    assert looks["lora_r8_frozen_proj"] == ("var(--series-3)", "triangle-up")
+    assert looks["last_block"] == ("var(--series-4)", "square")
+    assert looks["linear_probe"] == ("var(--series-5)", "cross")
+
+
 def test_an_unknown_method_never_looks_like_a_known_one():
-    styles = method_styles(["adalora", *METHODS])
-    assert len({(s.colour, s.shape) for s in styles}) == len(styles)
+    for unknown in (["adalora"], [f"my_{i}" for i in range(20)]):
+        styles = method_styles([*unknown, *METHODS])
+        assert len({(s.colour, s.shape) for s in styles}) == len(styles)
+
+
+def test_an_own_method_shares_neither_colour_nor_shape_with_the_few_beside_it():
+    styles = method_styles(["full_ft", "lora_r8", "bitfit", "my_lora", "my_other"])
+    assert len({s.colour for s in styles}) == len({s.shape for s in styles}) == len(styles)
+
+
+def test_a_method_with_a_new_place_has_a_look_without_a_line_here(monkeypatch):
+    more = {f"new_{place}": BuiltIn(f"new_{place}", place, BUILT_IN["bitfit"].family) for place in range(9, 40)}
+    before = method_styles(METHODS)
+    monkeypatch.setattr(methods, "BUILT_IN", BUILT_IN | more)
+    styles = method_styles([*METHODS, *more])
+    assert styles[: len(before)] == before
+    assert len({(s.colour, s.shape) for s in styles}) == len(styles) == len(METHODS) + len(more)
 
 
 def test_themed_replaces_palette_colours_only():

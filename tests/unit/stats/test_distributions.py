@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from heatdrift.stats.distributions import chi2_p_value, f_p_value, holm, t_p_value, t_quantile
+from heatdrift.stats.distributions import chi2_p_value, f_p_value, t_p_value, t_quantile
 
 
 @pytest.mark.parametrize(("t", "df"), [(0.0, 3.0), (2.5, 1.7), (-40.0, 12.0)])
@@ -21,12 +21,3 @@ def test_undefined_df_give_nan():
     assert np.isnan(t_p_value(1.0, float("nan")))
     assert np.isnan(f_p_value(1.0, 2, float("nan")))
     assert np.isnan(t_quantile(0.95, 0.0))
-
-
-def test_holm_is_monotone_and_ignores_nan():
-    assert holm([0.01, 0.04, 0.03]).tolist() == [0.03, 0.06, 0.06]
-    adjusted = holm([0.01, float("nan"), 0.04])
-    assert adjusted[0] == 0.02
-    assert np.isnan(adjusted[1])
-    assert adjusted[2] == 0.04
-    assert holm([0.9, 0.8]).max() == 1.0

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from heatdrift.stats.cluster_robust import WithinClusters
+from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.design import categorical, full_factorial
 from heatdrift.stats.sphericity import level_variances
-from heatdrift.stats.strata import SeedStrata
 
 DESIGN = full_factorial([categorical("lr", [1e-6, 5e-6, 1e-5, 5e-5]), categorical("method", ["a", "b"])])
 CELLS, SEEDS = np.repeat(np.arange(8), 6), np.tile(np.arange(6), 8)
@@ -29,7 +30,7 @@ def test_level_variances_are_unbiased_and_blind_to_seed_by_method_effects():
 
 def test_epsilon_is_near_one_for_equal_variances_and_boxs_for_unequal_ones():
     rng = np.random.default_rng(2)
-    white = SeedStrata(np.zeros(LR.size), X, SEEDS).hypothesis(DESIGN.hypotheses["lr"]).white
+    white = cluster_contrast(WithinClusters(X, SEEDS), DESIGN.hypotheses["lr"]).white
     equal = estimator().epsilon(rng.normal(size=(2000, LR.size)), white)
     assert equal.mean() > 0.93
     assert equal.max() <= 1.0

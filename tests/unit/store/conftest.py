@@ -29,13 +29,16 @@ def epoch_record(number, *, step, blocks, heads):
     means = {name: sum(v) / blocks for name, v in layers.items()} | dict.fromkeys(WHOLE, value)
     if number:
         layers |= {"cka": (*[1 - 0.01 * number] * (blocks - 1), None), "cka_debiased": (0.9,) * blocks}
+        layers["map_js"] = (0.125 * number,) * blocks
         means |= {
             "cka": 0.98,
             "cka_debiased": 0.9,
+            "map_js": 0.125 * number,
             "embedding_drift": 0.1 * number,
             "weight_drift": 0.01,
             "proj_drift": 0.02,
         }
+    grids = {name: tuple((value,) * heads for _ in range(blocks)) for name in PER_HEAD}
     return EpochRecord(
         epoch=number,
         train_loss=1 / number if number else None,
@@ -44,7 +47,7 @@ def epoch_record(number, *, step, blocks, heads):
         track_zero_shot_pct=50.0 - number,
         means=means,
         layers=layers,
-        heads={name: tuple((value,) * heads for _ in range(blocks)) for name in PER_HEAD},
+        heads=grids | ({"map_js": ((0.125 * number,) * heads,) * blocks} if number else {}),
     )
 
 

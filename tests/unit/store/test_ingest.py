@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from heatdrift.errors import NotAStoreError, StoreError
-from heatdrift.metrics import PROBES, RUN_COLUMNS
+from heatdrift.metrics import FIRST_PROBES, PROBE, PROBES, RUN_COLUMNS
 from heatdrift.store import connect, ingest, migrate
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import write_record
@@ -31,7 +31,7 @@ STARTS = {
         cka_debiased embedding_drift weight_drift proj_drift transfer_set zero_shot_base_pct zero_shot_pct retention_pct
         wall_s commit dirty started_at finished_at"""
     ),
-    "epochs": words("study cell_id epoch train_loss train_acc_pct val_acc_pct") + [p.name for p in PROBES],
+    "epochs": words("study cell_id epoch train_loss train_acc_pct val_acc_pct") + [p.name for p in FIRST_PROBES],
     "layers": words("study cell_id epoch layer metric value base delta_pct"),
     "heads": words("study cell_id epoch layer head metric value base delta_pct"),
     "transfer": words("study cell_id transfer_set n_images base_pct adapted_pct retention_pct"),
@@ -117,20 +117,22 @@ def test_long_views_hold_every_layer_and_head_with_its_base(store, make_record):
         for metric, values in epoch.layers.items():
             rows = layers.filter(pl.col("metric") == metric, pl.col("epoch") == epoch.epoch)
             assert rows["value"].to_list() == list(values)
-            base = [None] * 3 if metric.startswith("cka") else list(record.epochs[0].layers[metric])
+            base = list(record.epochs[0].layers[metric]) if PROBE[metric].has_base else [None] * 3
             assert rows["base"].to_list() == base
     assert layers.height == sum(len(v) for e in record.epochs for v in e.layers.values())
     heads = view(store, "heads", method=["full_ft"], seed=[7])
-    assert heads.height == 3 * 4 * 3 * 2
+    assert heads.height == 3 * 4 * 3 * 2 + 2 * 3 * 2  # map_js is not at epoch 0 in these records
     assert heads.columns[4] == "head"
     assert set(heads["head"]) == {0, 1}
     assert heads.filter(pl.col("epoch") == 0)["delta_pct"].to_list() == [0.0] * 24
+    moved = heads.filter(pl.col("metric") == "map_js")
+    assert moved["base"].null_count() == moved["delta_pct"].null_count() == moved.height == 12
 
 
 @pytest.mark.usefixtures("loaded")
 def test_epoch_zero_has_no_training_columns(store):
     base = view(store, "epochs").filter(pl.col("epoch") == 0)
-    for name in ("train_loss", "train_acc_pct", "val_acc_pct", "cka", "weight_drift"):
+    for name in ("train_loss", "train_acc_pct", "val_acc_pct", "cka", "weight_drift", "map_js"):
         assert base[name].null_count() == base.height == 6
     assert set(base["track_retention_pct"]) == {100.0}
     assert set(base["delta_entropy_pct"]) == {0.0}
@@ -166,8 +168,8 @@ def test_a_new_attempt_replaces_the_rows_of_the_old_one(store, make_record, tmp_
     assert runs["test_acc_pct"].to_list() == [12.5]
     assert runs["attempt"].to_list() == [2]
     assert (
-        view(store, "layers").height == 6 * (3 * 6 + 2 * 2) * 3
-    )  # runs x (epochs x probes + trained epochs x CKAs) x blocks
+        view(store, "layers").height == 6 * (3 * 6 + 2 * 3) * 3
+    )  # runs x (epochs x probes + trained epochs x comparisons with base) x blocks
     with duckdb.connect(store, read_only=True) as connection:
         for table in ("epoch", "layer", "head", "transfer", "robustness"):
             unowned = f"SELECT count(*) FROM raw.{table} WHERE run_id NOT IN (SELECT run_id FROM raw.run)"

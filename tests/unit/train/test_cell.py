@@ -53,6 +53,7 @@ def test_a_cell_trains_and_is_measured(cells, resources, method):
     assert last.train_loss < math.log(3)
     assert last.means["weight_drift"] > 0
     assert last.means["cka"] < 1
+    assert first.means["map_js"] == 0 < last.means["map_js"] < 1
     assert len(last.layers["entropy"]) == 3
     assert len(last.heads["entropy"][0]) == 4
     assert last.track_zero_shot_pct is not None
@@ -111,7 +112,7 @@ def test_adapters_are_live_and_without_them_the_tower_is_the_base(cells, resourc
     assert run(cells["hues", "full_ft", 1e-2, 1], resources).record.checks is None
 
 
-def test_adapters_that_take_no_part_fail_the_run(cells, resources, monkeypatch):
+def test_a_method_that_takes_no_part_fails_the_run(cells, resources, monkeypatch):
     """A checkpoint that is evaluated through the unmodified model must never count as done."""
     real = resources.measure
     monkeypatch.setattr(
@@ -119,7 +120,7 @@ def test_adapters_that_take_no_part_fail_the_run(cells, resources, monkeypatch):
     )
     record = run(cells["hues", "lora_r8", 1e-2, 3], resources).record
     assert record.status == "failed"
-    assert "adapters do not change" in record.error
+    assert "the method does not change the tower's output" in record.error
 
 
 def test_a_diverged_run_keeps_what_it_had(cells, resources):

@@ -15,7 +15,6 @@ from heatdrift.methods import METHODS
 from heatdrift.model.adapt import adapt
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import load_backbone
-from heatdrift.model.lora import adapter_updates
 from heatdrift.probes.collector import measure
 from heatdrift.probes.compare import probe_values
 from heatdrift.probes.weights import projection_drift, weight_drift
@@ -286,10 +285,11 @@ def test_learning_rate_zero_is_the_base_exactly(lab, method):
     model, _ = train(lab, method, lr=0.0, epochs=1)
     reference = lab.backbone.visual
     base, adapted = (measure(tower, lab.normalise.batches(lab.pixels), observed) for tower in (reference, model.visual))
-    drift = weight_drift(reference, model.visual, adapter_updates(model.visual))
+    drift = weight_drift(reference, model.family.updates(model.visual, reference))
     projection = projection_drift(reference, model.visual)
     itself = probe_values(base, base, weight=0.0, projection=0.0)
     found = probe_values(base, adapted, weight=drift, projection=projection)
     assert found == itself
     assert found.means["cka"] == found.means["cka_debiased"] == 1
+    assert found.means["map_js"] == 0
     assert found.means["embedding_drift"] == found.means["weight_drift"] == found.means["proj_drift"] == 0
