@@ -1,6 +1,6 @@
 """What a study says (StudySpec) and where things lie (Settings). Defaults < study file < command line.
 
-Only types and their checks stand here, because plan, data, model and train all need them; ``plan/study.py`` reads study
+Only types and their checks are here, because plan, data, model and train all need them; ``plan/study.py`` reads study
 files. Paths are arguments everywhere: nothing is read from disk or environment at import.
 """
 
@@ -148,7 +148,7 @@ def decode_toml(text: bytes, kind: type[T], where: str) -> T:
     except msgspec.ValidationError as error:
         raise StudyError(f"{where}: {error}", hint=_mend(str(error), kind)) from None
     except msgspec.DecodeError as error:
-        raise StudyError(f"{where}: not valid TOML: {error}", hint="mend the line named above") from None
+        raise StudyError(f"{where}: not valid TOML: {error}", hint="correct the line named above") from None
 
 
 def _mend(message: str, kind: type) -> str:
@@ -159,7 +159,7 @@ def _mend(message: str, kind: type) -> str:
         return f"write the number without quotes: {example}"
     unknown = re.search(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
     if unknown is None:
-        return "mend that value; README ('Your own study') shows every section"
+        return "correct that value; README ('Your own study') shows every section"
     key, place = unknown.group(1), unknown.group(2) or ""
     section = next((s for s in (place.split(".")[-1], place.split(".")[0].split("[")[0]) if s in _SECTIONS), "")
     struct = _SECTIONS[section] if kind is StudySpec else kind

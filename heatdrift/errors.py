@@ -1,4 +1,4 @@
-"""Errors a user can mend: what happened, where, and the next command.
+"""Errors a user can correct: what happened, where, and the next command.
 
 ``cli/main.py`` catches :class:`HeatdriftError` once, prints ``error:`` and ``try:`` to stderr and exits 2; anything
 else is a bug of ours and keeps its traceback. A run that diverged is a *status* in its record, not an exception.
@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 class HeatdriftError(Exception):
-    """Base of every error that the user can mend.
+    """Base of every error that the user can correct.
 
     Parameters
     ----------
     message : what happened and where, one sentence or two.
-    hint : the next command or edit that mends it.
+    hint : the next command or edit that corrects it.
     """
 
     exit_code = 2
@@ -44,7 +44,7 @@ class ProbeError(HeatdriftError):
 
 
 class TrainError(HeatdriftError):
-    """A cell could not be trained for a reason that the user can mend."""
+    """A cell could not be trained for a reason that the user can correct."""
 
 
 class RecordError(HeatdriftError):

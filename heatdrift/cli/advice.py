@@ -56,6 +56,6 @@ def same_command(context: typer.Context, without: Collection[str] = ()) -> str:
 
 
 def from_here(path: Path) -> str:
-    """Return `path` as it can be typed here: relative where it lies below the current folder or just beside it."""
+    """Return `path` as it can be typed here: relative where it lies below the current folder or just next to it."""
     near = os.path.relpath(path)
     return near if near.count("..") <= 1 else str(path.absolute())

@@ -69,11 +69,11 @@ def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
 
 
 def _fetch(study: str) -> str:
-    return f"get what is missing, or be told what to put where:\n  {fetch_command(study)}"
+    return f"get what is missing, or read what to put where:\n  {fetch_command(study)}"
 
 
 def safely(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """What a check finds; an error that the user can mend, or a package that does not import, becomes a line."""
+    """What a check finds; an error that the user can correct, or a package that does not import, becomes a line."""
     try:
         yield from look()
     except HeatdriftError as error:

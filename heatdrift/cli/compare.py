@@ -53,7 +53,7 @@ def compare(
     name_methods(*((side[2], Workspace.of(side[0]).kept_plan(side[1])) for side in sides))
     names = (sides[0][1], sides[1][1])
     if names[0] == names[1]:
-        first, second = _told_apart(sides[0][0], sides[1][0])
+        first, second = _distinct_ends(sides[0][0], sides[1][0])
         names = (f"{names[0]} ({first})", f"{names[1]} ({second})")
     result = compare_studies(runs[0], runs[1], names=names, metrics=metric, conf_level=conf_level)
     show_answer(result, fmt)
@@ -78,7 +78,7 @@ def _side(text: str, store: Path | None) -> "tuple[Path, str, pl.DataFrame]":
         return place.resolve(), chosen, read_view(connection, "runs", study=chosen)
 
 
-def _told_apart(first: Path, second: Path) -> tuple[str, str]:
+def _distinct_ends(first: Path, second: Path) -> tuple[str, str]:
     """Return the ends of two paths from the last part in which they differ: of their folders where the files agree."""
     a, b = ((*path.parts[:-1], path.stem) for path in (first, second))
     n = next((i for i, pair in enumerate(zip(a[::-1], b[::-1], strict=False)) if pair[0] != pair[1]), 0)

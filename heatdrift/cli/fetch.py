@@ -59,11 +59,11 @@ def fetch(
     for message, problems in _by_message(failed).items():
         note(f"\n{', '.join(name for name, _ in problems)}: {message}")
         for number, hint in enumerate(dict.fromkeys(str(problem.hint) for _, problem in problems)):
-            note(f"  {'and' if number else 'to mend it'}: {indented(hint, 4)}")
+            note(f"  {'and' if number else 'what to do'}: {indented(hint, 4)}")
     if failed:
         names = ", ".join(name for name, _ in failed)
         summary = f"{len(failed)} of {len(rows)} things that study {spec.name} needs are not ready: {names}"
-        raise DataError(summary, hint="do what stands above for each, then run the same command again")
+        raise DataError(summary, hint="do what is said above for each, then run the same command again")
     command = train_command(study or spec.name, data_dir=str(data_dir) if data_dir else None)
     note(f"all that study {spec.name} needs is ready; next: {command}")
 
@@ -77,7 +77,7 @@ def _by_message(failed: list[tuple[str, HeatdriftError]]) -> dict[str, list[tupl
 
 
 def _line(row: Row) -> tuple[str, str, str]:
-    """State, name and facts of one row; why something is not ready stands below the list."""
+    """State, name and facts of one row; why something is not ready is said below the list."""
     facts = [str(row["source"])] if str(row["source"]) not in str(row["what"]) else []
     facts += [f"{row['n_images']:,} images in {row['n_classes']} classes"] if row["n_images"] is not None else []
     facts += [f"revision {row['revision']}"] if row["revision"] else []

@@ -34,7 +34,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Hold the options that stand before a command."""
+    """Hold the options that come before a command."""
 
 
 for register in (
@@ -54,7 +54,7 @@ for register in (
 
 
 def main() -> None:
-    """Run the command line: exit 2 for what the user can mend, 130 for Ctrl-C (Typer), a traceback for our bugs."""
+    """Run the command line: exit 2 for what the user can correct, 130 for Ctrl-C (Typer), a traceback for our bugs."""
     try:
         app(standalone_mode=True)
     except HeatdriftError as error:

@@ -38,7 +38,7 @@ def report(
 ) -> None:
     """Write a page with findings, charts, models, checks and provenance that opens without a network.
 
-    A page index.html beside it lists the reports of the folder.
+    A page index.html next to it lists the reports of the folder.
 
     Example: `heatdrift report --html --study demo`
     """
@@ -101,7 +101,7 @@ def target_file(out: Path | None, name: str) -> Path:
 
 
 def write_formats(document: "Document", formats: tuple[str, ...], target: Path, *, png: bool) -> None:
-    """Write one document in all formats beside each other, the figures too if `png`, and the folder's index."""
+    """Write one document in all formats next to each other, the figures too if `png`, and the folder's index."""
     from heatdrift.report.budget import PAGE_BYTES, page_html
     from heatdrift.report.files import write_file
     from heatdrift.report.formats.markdown import document_markdown

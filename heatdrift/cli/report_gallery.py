@@ -45,7 +45,7 @@ def probe_pictures(
 ) -> "dict[str, bytes]":
     """Return hash -> PNG thumbnail of the probe images in `maps`, of those whose source is at hand and agrees.
 
-    A crop is shown only if its bytes have the hash that stands beside the maps, so a picture is never of another image.
+    A crop is shown only if its bytes have the hash that is kept with the maps, so a picture is never of another image.
     """
     if plan is None:
         return {}
@@ -80,8 +80,8 @@ def probe_pictures(
     if without:
         reasons = "; ".join(dict.fromkeys(without.values()))
         note(
-            f"no photographs of {', '.join(without)}: {reasons}. The attention maps stand without their pictures, all "
-            "else is the same; give the folder of the images with --data-dir, or say --no-images"
+            f"no photographs of {', '.join(without)}: {reasons}. The attention maps are shown without their pictures, "
+            "all else is the same; give the folder of the images with --data-dir, or say --no-images"
         )
     return found
 

@@ -84,7 +84,7 @@ def _say_how_to_go_on(status: "StudyStatus", plan: KeptPlan, work: Workspace, st
     data_dir = from_here(work.store_folder / plan.data_dir) if plan.data_dir else None
     command = train_command(file, store=store, data_dir=data_dir)
     if left:
-        going = f" (beside the {status.running} running)" if status.running else ""
+        going = f" (with {status.running} more running)" if status.running else ""
         note(f"study {status.study}: {left} of {status.planned} cells are left{going}; to go on: {command}")
     if status.diverged:
         again = command.replace("--all", "--only-failed")

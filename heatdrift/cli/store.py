@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rebuild_store(store: StoreOption = None, fmt: FormatOption = Format.table) -> None:
-    """Make the database anew from the records beside it.
+    """Make the database anew from the records in its folder.
 
     Example: `heatdrift store rebuild`
     """
@@ -35,13 +35,14 @@ def rebuild_store(store: StoreOption = None, fmt: FormatOption = Format.table) -
 
 
 def check(
-    mend: Annotated[
-        bool, typer.Option("--mend", help="First restore records from their attempts and clear up after killed runs.")
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First restore records from their attempts and clear up after killed runs.")
     ] = False,
+    mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Older name of --repair.")] = False,
     store: StoreOption = None,
     fmt: FormatOption = Format.table,
 ) -> None:
-    """Check files, rows and views against each other; exit 2 when something must be mended, with what to do.
+    """Check files, rows and views against each other; exit 2 when something must be repaired, with what to do.
 
     Example: `heatdrift store check`
     """
@@ -49,7 +50,7 @@ def check(
     from heatdrift.store.repair import repair_store
 
     work = Workspace.of(store)
-    if mend:
+    if repair or mend:
         for line in repair_store(work.store):
             note(line)
     report = check_store(work.store)
@@ -60,7 +61,7 @@ def check(
         show_rows([{c: getattr(f, c) for c in columns} for f in report.findings], fmt)
     note(
         f"{report.records} records, {report.attempts} attempts, {report.runs} runs in {work.store}: "
-        f"{sum(f.wrong for f in report.findings)} to mend, {sum(not f.wrong for f in report.findings)} to know"
+        f"{sum(f.wrong for f in report.findings)} to repair, {sum(not f.wrong for f in report.findings)} to know"
     )
     if report.wrong:
         raise typer.Exit(2)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Keep(StrEnum):
-    """What can be kept beside a cell's record: the trained model as safetensors, the last epoch's checkpoint."""
+    """What can be kept with a cell's record: the trained model as safetensors, the last epoch's checkpoint."""
 
     weights = "weights"
     checkpoint = "checkpoint"
@@ -71,7 +71,7 @@ def train(
     ] = True,
     keep: Annotated[
         list[Keep] | None,
-        typer.Option("--keep", help="Keep beside each record: weights (adapters and merged, safetensors), checkpoint."),
+        typer.Option("--keep", help="Keep with each record: weights (adapters and merged, safetensors), checkpoint."),
     ] = None,
     skip_unreadable: Annotated[
         bool,

@@ -55,7 +55,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def store_folder(self) -> Path:
-        """Folder of the records, beside the database."""
+        """Folder of the records, with the database in it."""
         return self.store.parent
 
     def study(self, option: str | None) -> StudySpec:
@@ -116,12 +116,12 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     def data_folder(self, study: StudySpec, study_option: str | None, data_dir: Path | None) -> Path:
         """Folder that the study's relative paths start from."""
         name = self._source(study_option) or ""
-        beside = Path(name).parent if name.endswith(".toml") else Path()
+        near = Path(name).parent if name.endswith(".toml") else Path()
         if data_dir is not None:
             return data_dir
         if study.data_dir is not None:
-            return beside / study.data_dir
-        return Path(self.settings.data_dir) if self.settings.data_dir else beside
+            return near / study.data_dir
+        return Path(self.settings.data_dir) if self.settings.data_dir else near
 
     def keep_plan(
         self, study: StudySpec, cells: tuple[Cell, ...], option: str | None = None, data_dir: Path | None = None

@@ -1,6 +1,6 @@
 """Readable, versioned class names for prompts: a list never changes once released; a better one gets the next number.
 
-Each name stands with the other spellings under which sources know the class, so that a list is matched by name where a
+Each name comes with the other spellings under which sources know the class, so that a list is matched by name where a
 source has names, and by count where it has none.
 """
 
@@ -80,7 +80,7 @@ def apply_class_names(images: LabelledImages, key: str) -> LabelledImages:
     names = tuple(known[_plain(name)] for name in images.source_names)
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{images.source}: two of its classes are {twice!r} in {key!r}", hint="mend its class names")
+        raise DataError(f"{images.source}: two of its classes are {twice!r} in {key!r}", hint="correct its class names")
     return dataclasses.replace(images, class_names=names)
 
 

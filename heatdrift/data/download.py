@@ -61,7 +61,7 @@ def _md5(path: Path) -> str:
 
 
 def _unpack(whole: Path, folder: Path) -> None:
-    """Unpack beside the place and rename, so that what is there is whole.
+    """Unpack next to the place and rename, so that what is there is whole.
 
     Members that would land outside are refused (by the tar data filter) or brought inside (by extractall of zip).
     """

@@ -88,7 +88,7 @@ def _pictures(root: Path) -> Iterator[tuple[int, Path]]:
     """Label and path of every picture, in order."""
     loose = [path for path in root.glob("*") if path.is_file() and path.suffix.lower() in PICTURES]
     if loose:
-        problem = f"{min(loose)} lies beside the class folders, so it has no class"
+        problem = f"{min(loose)} lies next to the class folders, so it has no class"
         raise DataError(problem, hint="move it into a class folder")
     for label, class_folder in enumerate(_class_folders(root)):
         below = [Path(place) / name for place, _, names in os.walk(class_folder) for name in names]

@@ -96,7 +96,7 @@ def _locate(reference: HubReference, folder: Path, revision: str | None) -> _Sna
 
 
 def how_to_get(reference: HubReference, folder: Path) -> str:
-    """Say how to get a split, with and without a network; the command stands on a line of its own."""
+    """Say how to get a split, with and without a network; the command is on a line of its own."""
     revision = "" if reference.revision == "main" else f" --revision {reference.revision}"
     pattern = f"*{reference.split}*.parquet"
     name = reference.repo.rpartition("/")[2]

@@ -31,7 +31,7 @@ class HubReference:
 
 
 def parse_reference(place: str) -> HubReference:
-    """Read what stands after ``hf:``; DataError if it is not OWNER/NAME[@REVISION]/[CONFIG:]SPLIT."""
+    """Read what follows ``hf:``; DataError if it is not OWNER/NAME[@REVISION]/[CONFIG:]SPLIT."""
     match = _REFERENCE.fullmatch(place)
     if match is None:
         problem = f"hf:{place} is not hf:OWNER/NAME/SPLIT or hf:OWNER/NAME@REVISION/SPLIT"
@@ -81,7 +81,7 @@ def _configs(card: Mapping[str, Any], split: str) -> dict[str, list[str]]:
             str(p.get("split")) for e in written if isinstance(e["data_files"], list) for p in e["data_files"] if p
         ]
         problem = f"the data set card has no split {split!r} (it has {', '.join(dict.fromkeys(splits))})"
-        raise DataError(problem, hint="mend the source in the study file")
+        raise DataError(problem, hint="correct the source in the study file")
     return found
 
 
@@ -93,7 +93,7 @@ def _choose_config(configs: Mapping[str, list[str]], reference: HubReference) ->
         return reference.config
     first = next(iter(configs))
     if len(configs) > 1 and first != "default":
-        problem = f"{reference.repo}: split {reference.split!r} stands in the configs {', '.join(configs)}"
+        problem = f"{reference.repo}: split {reference.split!r} is in the configs {', '.join(configs)}"
         raise DataError(problem, hint=f'name one: "hf:{reference.repo}/{first}:{reference.split}"')
     return first
 

@@ -58,7 +58,7 @@ def check_labels(labels: NDArray[np.int64], n_classes: int, source: str) -> None
     if labels.min() < 0 or labels.max() >= n_classes:
         position = int(np.flatnonzero((labels < 0) | (labels >= n_classes))[0])
         problem = f"{source}: label {int(labels[position])} of row {position} is outside 0..{n_classes - 1}"
-        raise DataError(problem, hint="mend the labels of the source")
+        raise DataError(problem, hint="correct the labels of the source")
     if n_classes < 2:
         raise DataError(
             f"{source} has one class only; nothing can be classified", hint="use a source with >= 2 classes"

@@ -142,7 +142,7 @@ def _read_shard(path: Path, card: Features | None) -> _Shard:
     numbers = table[label]
     if numbers.null_count or not pa.types.is_integer(numbers.type):
         problem = f"{path}: column {label} must hold whole numbers and no NULL"
-        raise DataError(problem, hint="mend the labels of the source")
+        raise DataError(problem, hint="correct the labels of the source")
     kind = table[image].type
     if not (pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         problem = f"{path}: column {image} holds {kind}, not encoded pictures"
@@ -202,5 +202,5 @@ def _class_names(shards: Sequence[_Shard], labels: NDArray[np.int64], where: str
     for label, name in zip(labels.tolist(), written, strict=True):
         if names.setdefault(label, name) != name:
             problem = f"{where}: label {label} has two names, {names[label]!r} and {name!r}"
-            raise DataError(problem, hint="mend label_name in the source")
+            raise DataError(problem, hint="correct label_name in the source")
     return tuple(str(names.get(label, f"class {label}")) for label in range(max(names, default=-1) + 1))

@@ -173,7 +173,7 @@ def _verified(spec: SourceSpec, folder: Path) -> tuple[LabelledImages, tuple[str
         raise DataError(problem, hint="use the file that the study names, or pin the new hash on purpose")
     if spec.n_images is not None and len(images) != spec.n_images:
         problem = f"{spec.source} has {len(images)} images, the study file says {spec.n_images}"
-        raise DataError(problem, hint="check that the source is complete, or mend n_images in the study file")
+        raise DataError(problem, hint="check that the source is complete, or correct n_images in the study file")
     if manifest is not None and spec.sha256 is None:
         check_manifest(manifest, images, folder)
     same = manifest is not None and manifest.sha256 == images.sha256

@@ -59,9 +59,9 @@ def leakfree_splits(
     DataError : a size is missing, or a class has too few images.
     """
     if sizes.train is None or sizes.val is None or sizes.probe is None:
-        raise DataError(f"{source}: {key} needs train, val and probe (images per class)", hint=f"mend {key}")
+        raise DataError(f"{source}: {key} needs train, val and probe (images per class)", hint=f"correct {key}")
     if min(sizes.train, sizes.val, sizes.probe) < 1:
-        raise DataError(f"{source}: {key} must be >= 1 image per class", hint=f"mend {key}")
+        raise DataError(f"{source}: {key} must be >= 1 image per class", hint=f"correct {key}")
     wanted = sizes.train + sizes.val + sizes.probe
     each = f"{wanted} per class (train {sizes.train} + val {sizes.val} + probe {sizes.probe})"
     _refuse_small(

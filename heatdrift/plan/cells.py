@@ -23,8 +23,8 @@ def plan_cells(
 ) -> tuple[Cell, ...]:
     """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
 
-    The hash functions are passed in: they read manifests or files, and planning stays free of both. A point that stands
-    in two grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand.
+    The hash functions are passed in: they read manifests or files, and planning stays free of both. A point in two
+    grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand.
 
     Raises
     ------

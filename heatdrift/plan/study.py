@@ -43,7 +43,7 @@ def check_study(study: StudySpec, where: str) -> None:
     if study.protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", study.protocol, PROTOCOLS, where=where)
     if study.train.epochs < 1 or study.train.batch_size < 1:
-        raise StudyError(f"{where}: [train] epochs and batch_size must be >= 1", hint="mend [train]")
+        raise StudyError(f"{where}: [train] epochs and batch_size must be >= 1", hint="fix [train]")
     for name, dataset in study.datasets.items():
         if as_source(dataset.train).source == as_source(dataset.test).source:
             problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"
@@ -64,7 +64,7 @@ def check_study(study: StudySpec, where: str) -> None:
                 raise UnknownNameError("method", name, methods)
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
-                raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="mend [grid] lr")
+                raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")
 
 
 def _check_sizes(protocol: str, sizes: SplitSizes, where: str) -> None:

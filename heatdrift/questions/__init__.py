@@ -1,7 +1,7 @@
 """What may be asked of the runs of a study: a folder for each question, found by looking.
 
 ``QUESTIONS`` is the registry that commands and page loop over. A new question is a new folder: nothing else lists it.
-No question imports another; what they share stands beside them (``base``, ``options``, ``tables``, ``selection``,
+No question imports another; what they share is next to them (``base``, ``options``, ``tables``, ``selection``,
 ``pairs``, ``caveats``, ``claims``). Comparing two studies (``compare``) has the same files, but a command of its own.
 """
 

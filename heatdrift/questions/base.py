@@ -101,7 +101,7 @@ Attempt = tuple[str, Callable[[], Answer]]  # what is tried, in words, and how
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a question stands on a page.
+    """Where a question is on a page.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Question:
     options : of the command; their parameters are those of the analysis function.
     views : views that are passed to the analysis after ``runs``.
     noun : what its answers are called where a page lists methods.
-    place : where it stands on a page; None = on none.
+    place : where it is on a page; None = on none.
     page_probes : per-block probes that a page's answer needs.
     usage : options that the command cannot do without, for advice.
     """

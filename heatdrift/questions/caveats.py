@@ -21,7 +21,7 @@ _NO_DRIFT: Final = (
 
 
 def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence[str] = ()) -> tuple[str, ...]:
-    """Sentences of a result about `metrics`; `methods`, where given, are told when they cannot drift at all."""
+    """Sentences of a result about `metrics`; `methods`, where given, are named when they cannot drift at all."""
     found = []
     if selected_on_test(runs):
         found.append(SELECTED_ON_TEST + (f"; {_OPTIMISTIC}." if VALIDATION in metrics else "."))

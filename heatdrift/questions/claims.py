@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-MANY: Final = 24  # sentences of one result that are told in the order of its rows
+MANY: Final = 24  # sentences of one result that are given in the order of its rows
 
 
 def ranked(found: Sequence[tuple[tuple[float, ...], str]], summary: str) -> list[str]:

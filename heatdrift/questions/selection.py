@@ -22,7 +22,7 @@ FACTORS: Final = ("dataset", "method", "lr", "seed")
 _KEY: Final = (*FACTORS, "status")
 # Columns that decide a result and that no model names: runs that differ in one of them are never pooled.
 _UNNAMED: Final = ("study", "protocol", "backbone", "precision", "select_on")
-# What questions about several metrics report unless told otherwise: drift of support, forgetting, and what the
+# What questions about several metrics report unless asked otherwise: drift of support, forgetting, and what the
 # training was for.
 DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", "test_acc_pct")
 _TRANSFER_METRICS: Final = ("retention_pct", "zero_shot_pct", "zero_shot_base_pct")
@@ -229,5 +229,5 @@ def codes(frame: pl.DataFrame, *columns: str) -> npt.NDArray[np.intp]:
 
 
 def shown_dataset(name: str, datasets: Sequence[str]) -> str | None:
-    """Data set as it stands in JSON: None where there is one only."""
+    """Data set as it is in JSON: None where there is one only."""
     return name if len(datasets) > 1 else None

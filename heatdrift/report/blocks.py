@@ -27,7 +27,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The sentences of one result and, beside them, the caveats that its checks raised; the first few are open.
+    """The sentences of one result and, with them, the caveats that its checks raised; the first few are open.
 
     `finding_id` is its anchor, `section_id` that of its figures and tables; `command` prints all sentences.
     """
@@ -44,7 +44,7 @@ class Finding:
 
     @property
     def more(self) -> str:
-        """Count the sentences that do not stand here and say where they are."""
+        """Count the sentences that are not here and say where they are."""
         if not self.left_out:
             return ""
         counted = wording.counted(self.left_out, "further sentence")
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """A link to another place of the page: a section says with it where its result stands in words."""
+    """A link to another place of the page: a section says with it where its result is in words."""
 
     kind: ClassVar = "pointer"
     text: str
@@ -91,7 +91,7 @@ class Table:
 
     @property
     def shown(self) -> str:
-        """Say which rows stand here and where the others are; nothing where all do."""
+        """Say which rows are here and where the others are; nothing where all do."""
         if not self.left_out:
             return ""
         n = len(self.rows)

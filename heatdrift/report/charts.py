@@ -46,7 +46,7 @@ class Frame:
 
 
 def top_title(title: Sequence[str], **options: Any) -> alt.Axis:  # noqa: ANN401 - options of alt.Axis
-    """Return a y axis whose title stands above it, level, so that a long one with unit and interval can be read."""
+    """Return a y axis whose title is above it, level, so that a long one with unit and interval can be read."""
     line = 15
     above = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleLineHeight": line, "titleX": 0}
     # Vega sets the first line at titleY and the others below it; the last one must stay clear of the topmost label.

@@ -82,7 +82,7 @@ def document_html(document: Document, *, live: bool = True) -> str:
 
 
 def page_css() -> Markup:
-    """Return the palette and the style sheet, as they stand in a style element."""
+    """Return the palette and the style sheet, as they are in a style element."""
     return Markup(palette_css() + (ASSETS / "report.css").read_text(encoding="utf-8"))
 
 

@@ -20,7 +20,7 @@ MAX_ROWS: Final = 40  # of one panel
 MAX_MARKS: Final = 160  # of all panels; at least one panel is drawn
 ROW_HEIGHT: Final = 20
 PAIR_HEIGHT: Final = 34  # of a row with two marks
-_LONG: Final = 200  # pixels of names beside which an axis title must run to the left
+_LONG: Final = 200  # pixels of names next to which an axis title must run to the left
 _LOOKS: Final = (("ink", "circle"), ("base", "square"))  # of the first and the second kind of interval
 
 
@@ -31,10 +31,10 @@ class Forest:
     Attributes
     ----------
     rows : panel, row, kind, estimate, ci_low, ci_high, n and the columns of `extras`; in the order in which they are
-        shown. One mark per row and kind; rows without an estimate stand in the table only.
+        shown. One mark per row and kind; rows without an estimate are in the table only.
     axes : panel -> lines of its axis title, with unit and interval.
     kinds : the kinds in `rows`, at most two; a legend names them where there are two.
-    beside : whether a row has a mark of each kind, which then stand beside each other.
+    beside : whether a row has a mark of each kind, which are then drawn next to each other.
     n_means : what n counts, for the tooltip.
     extras : column -> heading, further numbers of the tooltip.
     zero : what the line at 0 means; None draws none.
@@ -109,7 +109,7 @@ def forest_figure(
     legend: Sequence[LegendEntry] = (),
     columns: int = 2,
 ) -> Figure | None:
-    """Return the panels of `forest` under one legend; None where no row has an estimate (the table then stands alone)."""  # noqa: E501
+    """Return the panels of `forest` under one legend; None where no row has an estimate (the table is then alone)."""
     drawn = forest.rows.with_columns(pl.selectors.float().fill_nan(None)).filter(pl.col("estimate").is_not_null())
     panels = drawn["panel"].unique(maintain_order=True).to_list()
     if not panels:

@@ -15,7 +15,7 @@ from heatdrift.wording import counted
 REPORT_META: Final = "heatdrift-report"
 INDEX_META: Final = "heatdrift-index"
 INDEX: Final = "index.html"
-_HEAD: Final = 32_768  # characters of a page that are read; its facts stand in the first few thousand
+_HEAD: Final = 32_768  # characters of a page that are read; its facts are in the first few thousand
 _BESIDE: Final = {".md": "Markdown", ".pdf": "PDF"}
 
 
@@ -43,7 +43,7 @@ class IndexEntry:
 
 
 def facts_text(facts: PageFacts) -> str:
-    """Return the facts as they stand in the page's <meta> element (which escapes them)."""
+    """Return the facts as they are in the page's <meta> element (which escapes them)."""
     return json.dumps(asdict(facts), ensure_ascii=False, sort_keys=True)
 
 
@@ -65,7 +65,7 @@ def page_facts(path: Path) -> PageFacts | None:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file stands at `path` that no index of ours may replace."""
+    """Whether there is a file at `path` that no index of ours may replace."""
     return path.exists() and INDEX_META not in _meta(path)
 
 

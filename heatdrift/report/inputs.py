@@ -89,7 +89,7 @@ class ReportInput:
     runs, epochs, layers, heads, transfer, cells : the public views of this study only; any metric may be NULL
         throughout and `heads` may be empty. Extra columns are ignored.
     planned : the study's grid, one row per planned cell: cell_id, backbone, dataset, method, lr, seed, status and, for
-        a failed one, error. None when the plan is not known (imported records): then the runs stand for the plan.
+        a failed one, error. None when the plan is not known (imported records): then the runs are taken as the plan.
     answers : question -> its answers, in the order in which they are shown (``heatdrift.questions.QUESTIONS``).
     unavailable : question -> sentences that say what could not be computed for it, and why.
     gallery : cell id -> arrays of gallery.npz (see ``gallery.py``), for the runs that the gallery may show.

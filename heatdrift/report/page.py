@@ -32,7 +32,7 @@ APPENDIX: Final = 130
 
 
 def report_document(inp: ReportInput) -> Document:
-    """Return the report before it is written in a format: all formats beside each other are made from one of these."""
+    """Return the report before it is written in a format: all formats are made from one of these."""
     data = prepare(inp)
     sections = page_sections(inp, data)  # figures add their rows to data.datasets
     document = Document(

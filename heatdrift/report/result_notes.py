@@ -28,9 +28,9 @@ def headline(title: str, section: str, answers: Sequence[_Told], command: str) -
 
 
 def in_words(found: Sequence[str], target: str) -> list[Block]:
-    """Return where on the page the sentences `found` stand with their caveats; nothing where there are none.
+    """Return where on the page the sentences `found` are with their caveats; nothing where there are none.
 
-    They stand there only: a sentence read without the caveats beside it is how mistakes travel.
+    They are there only: a sentence read without its caveats is how mistakes travel.
     """
     if not found:
         return []

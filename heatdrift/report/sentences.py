@@ -10,7 +10,7 @@ _PLAIN: Final = re.compile(r"\(\d+ %\)")  # part of a name, as in `attention sup
 def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
     """Split a sentence into its claim and its bracketed numbers: (text, whether it is such a bracket), in order.
 
-    A bracket counts where a space stands before it, so `F(3, 12)` outside of brackets stays with the claim.
+    A bracket counts where a space comes before it, so `F(3, 12)` outside of brackets stays with the claim.
     """
     parts: list[tuple[str, bool]] = []
     start, depth = 0, 0

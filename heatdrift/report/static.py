@@ -1,4 +1,4 @@
-"""The static twin of a chart: the SVG that vl-convert draws, made fit to stand in a page beside others, and small.
+"""The static twin of a chart: the SVG that vl-convert draws, made fit for a page with others, and small.
 
 Vega writes every attribute of every mark in full, with up to 17 digits; a page has some dozens of drawings. What is
 said twice, is the default of SVG, or moves nothing by more than a twentieth of a pixel is taken away.
@@ -30,7 +30,7 @@ _TAG: Final = re.compile(r"<[^>]*>")
 
 
 def static_twin(svg: str, panel_id: str) -> Markup:
-    """Return Vega's stand-alone SVG as a part of a page: ids of its own, no white paper, silent for readers of text.
+    """Return Vega's self-contained SVG as a part of a page: ids of its own, no white paper, silent for readers of text.
 
     Vega numbers its ids through the whole process; they are numbered anew here, so that equal charts give equal bytes.
     Vega has escaped all text. The text alternative belongs to the figure: a screen reader would otherwise hear every

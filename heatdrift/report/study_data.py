@@ -29,7 +29,7 @@ BASE: Final = {
 FLOOR: Final = {name: 0.0 for name in ("weight_drift", *PERFORMANCE, *TRAJECTORIES) if name != "delta_entropy_pct"}
 EPOCH_TITLES: Final = {"track_retention_pct": "tracked retention (% of base)"}
 HEATMAP: Final = "entropy"
-# What is drawn of a large grid: the rest stands in tables and in the store, and the page says so.
+# What is drawn of a large grid: the rest is in tables and in the store, and the page says so.
 MAX_PLACES: Final = 6
 MAX_CELLS: Final = 50  # of all panels together; each is a mark in a dozen charts
 MAX_METHODS: Final = 8

@@ -1,6 +1,6 @@
 """Colours, shapes and order of methods, the palette in light and dark, and the look that all charts share.
 
-A chart is drawn in the light palette, so that its spec stands alone; in the page every palette colour of a spec or SVG
+A chart is drawn in the light palette, so that its spec is complete; in the page every palette colour of a spec or SVG
 becomes a CSS variable (`themed`), so one drawing serves light, dark and print. Colours were chosen for 3:1 contrast of
 marks and 4.5:1 of text on both papers (tests/unit/report/test_theme.py measures them).
 """

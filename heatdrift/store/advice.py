@@ -8,7 +8,7 @@ from typing import Final
 from heatdrift.config import DEFAULT_STORE
 
 _COMMAND: Final = re.compile(
-    r"heatdrift (?:store rebuild|store check --(?:repair|mend)|train --(?:all|force)|sql --name repeated_runs)"
+    r"heatdrift (?:store rebuild|store check --repair|train --(?:all|force)|sql --name repeated_runs)"
 )
 
 

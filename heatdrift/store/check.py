@@ -34,7 +34,7 @@ from heatdrift.store.rows import result_sha256
 
 _COUNTED: Final = ("epoch", "layer", "head", "transfer", "robustness")
 _REBUILD: Final = "heatdrift store rebuild"
-_MEND: Final = "heatdrift store check --mend"
+_MEND: Final = "heatdrift store check --repair"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

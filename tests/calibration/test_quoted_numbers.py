@@ -1,6 +1,7 @@
-"""Every size and coverage that docs/statistics.md quotes is what the generated pages hold, and it quotes no other.
+"""Every size and coverage on the pages of docs/questions is what the generated pages hold, and they quote no other.
 
-A quote names the section, rows and columns that it speaks of; its numbers are their smallest and largest value.
+A quote is a row of a table under 'Measured sizes'. It names the section, rows and columns that it speaks of; its two
+numbers are their smallest and largest value.
 """
 
 import re
@@ -11,7 +12,8 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("calibration.md", "calibration_commands.md")
-TEXT = " ".join((DOCS / "statistics.md").read_text(encoding="utf-8").split())
+QUESTIONS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "questions").glob("*.md"))}
+SIZES = "## Measured sizes"
 
 
 class Entry(NamedTuple):
@@ -44,83 +46,169 @@ def entries() -> list[Entry]:
 
 
 ENTRIES = entries()
-# words around the numbers in statistics.md -> where they come from (patterns of section, row, column)
+EQUAL, SPREAD, ALONE = "Equal residual", "spread 100-fold", "one data set alone"
+NO_LINK = "no link between the metrics$"
+MODELS = r"^(Satterthwaite|Kenward-Roger), "
+NO_SEED_METHOD = rf"{MODELS}(?!\(1 \| seed\) \+ \(1 \| seed:method\)).*, method$"
+SEED_METHOD = r"\(1 \| seed\) \+ \(1 \| seed:method\), method$"
+# page -> row of its tables without the numbers -> where they come from (patterns of section, row, column)
 QUOTES = {
-    "rejects far more true nulls than it says (3 seeds: {low} to {high} %)": (
-        "Equal residual",
-        "likelihood ratio",
-        "^3 ",
-    ),
-    "held the truth in {low} to {high} % of studies, ours": ("Coverage", "residual variance, ML profile", ""),
-    "ours, by REML, in {low} to {high} %": ("Coverage", "residual variance, REML profile", ""),
-    "it rejects {low} to {high} % of true nulls, balanced or not": (
-        "spread 100-fold",
-        "seed-level F, uncorrected",
-        "by lr",
-    ),
-    "they have two df and reject {low} to {high} % of true nulls at equal variances": (
-        "Equal residual",
-        "Greenhouse-Geisser",
-        "^3 ",
-    ),
-    "hides a residual that grows 100-fold with them (lr:method {low} to {high} %)": (
-        "under a seed x lr",
-        "headline, lr:method",
-        "100-fold$",
-    ),
-    "(lr, lr:method {low} to {high} % at a 100-fold spread": ("one data set alone", "headline, lr", "^3 .*100-fold"),
-    "{low} to {high} % without; Greenhouse-Geisser": ("one data set alone", "headline, lr", "^3 (bal.|missing)$"),
-    "Greenhouse-Geisser {low} to {high} %). A finding": ("one data set alone", "Greenhouse", "^3 "),
-    "rejected {low} to {high} % of nulls at seed x method SD .05": (
-        "paired",
-        "paired: t over pairs, both",
-        "SD 0.05",
-    ),
-    "SD .05, {low} to {high} % at .1; more seeds": ("paired", "paired: t over pairs, both", r"SD 0\.1"),
-    "`seed_p`: {low} to {high} % everywhere": ("paired", "paired: seed_t", ""),
-    "so it rejects {low} to {high} % of nulls and misses real trends": ("paired", "dose: Spearman, asymp", ""),
-    "learning rate: {low} to {high} % with variance growing 100-fold": ("paired", "dose: exact", "100-fold"),
-    "the slope's seed-level interval ({low} to {high} %)": ("paired", "dose: seed-level interval", ""),
-    "in three seeds, and it rejected {low} to {high} % of nulls": ("paired", "dose: seed-level t of r", ""),
-    "both together: {low} to {high} %": ("paired", "dose: permutation and seeds", ""),
-    "an interval that misses 0 in {low} to {high} % of studies": ("no link between the metrics$", "bootstrap", ""),
-    "and in {low} to {high} % when seeds do not differ at all": ("no seed variance", "bootstrap interval", ""),
-    "when both variances grow with the learning rate: up to {high} %": (
-        "no link between the metrics$",
-        "permutation p, (pooled|repeated)",
-        "",
-    ),
-    "{low} to {high} % in balanced data at seed x method SD .1": (
-        "no link between the metrics$",
-        "permutation p, partial",
-        r"bal\. SD 0\.1",
-    ),
-    '"correlated" in {low} to {high} % of studies, pooled or rmcorr': (
-        "moves both",
-        "permutation p, (pooled|repeated)",
-        "",
-    ),
-    "any false finding in {low} to {high} % and": ("paired", "any finding by Benjamini-Hochberg", ""),
-    "% and {low} to {high} % of null studies, heads": ("paired", "any finding by Benjamini-Yekutieli", ""),
-    "permutation and interval together spoke up in {high} % of nulls at worst": (
-        "no link between",
-        "permutation and interval, ",
-        "",
-    ),
-    "after which at most {high} % speak": ("no link between", "a finding", ""),
-    "the permutation alone reached {high} %": ("paired", "dose: exact", ""),
-    "in {low} to {high} % of null studies the interval of the best of 18": (
-        "predictors",
-        "interval of the best is above 0, independent",
-        "",
-    ),
-    "alone: {low} to {high} % of nulls, most where variances grow": (
-        "predictors",
-        "predictors: adjusted permutation",
-        "",
-    ),
-    "which also needs the seeds: at most {high} %": ("predictors", "of the best: a finding", ""),
-}
+    "interaction": {
+        "`p_box`, any term | two data sets, equal residual variances": (EQUAL, "^headline", ""),
+        "`p_box`, any term | two data sets, residual variance spread 100-fold": (SPREAD, "^headline", ""),
+        "`p_box`, lr and lr:method | one data set, three seeds, equal variances": (
+            ALONE,
+            "headline, lr",
+            "^3 (bal.|missing)$",
+        ),
+        "`p_box`, lr and lr:method | one data set, three seeds, 100-fold spread": (
+            ALONE,
+            "headline, lr",
+            "^3 .*100-fold",
+        ),
+        "`p_box`, lr:method | 100-fold spread hidden by a seed x lr variance": (
+            "under a seed x lr",
+            "headline, lr:method",
+            "100-fold$",
+        ),
+        "`p_gg`, lr and lr:method | two data sets, three seeds, equal variances": (EQUAL, "Greenhouse", "^3 "),
+        "`p_gg`, lr and lr:method | one data set, three seeds": (ALONE, "Greenhouse", "^3 "),
+        "`robust_contrasts`, highest lr | equal variances": (EQUAL, "^seed-level t", ""),
+        "`robust_contrasts`, highest lr | residual variance spread 100-fold": (SPREAD, "^seed-level t", ""),
+        "Kenward-Roger, method, random part `seed + seed:method` | equal variances": (
+            EQUAL,
+            f"^Kenward-Roger, {SEED_METHOD}",
+            "",
+        ),
+        "Satterthwaite, method, `seed + seed:method` | equal variances": (EQUAL, f"^Satterthwaite, {SEED_METHOD}", ""),
+        "a variance is 0, exact | no seed variance": ("Tests of a variance", "exact RLRT", ""),
+        "a variance is 0, approximate | no seed x method variance": ("Tests of a variance", "approximate RLRT", ""),
+        "a variance is 0, `p_mixture` | either": ("Tests of a variance", "mixture", ""),
+        "Brown-Forsythe over cells | equal variances": (EQUAL, "Brown-Forsythe", ""),
+        "`p` of strata, no correction: lr, lr:method | variance growing 100-fold with lr": (
+            SPREAD,
+            "seed-level F, uncorrected",
+            "by lr",
+        ),
+        "models without `seed:method`: method | seed x method SD .05": (EQUAL, NO_SEED_METHOD, r"SD 0\.05$"),
+        "models without `seed:method`: method | seed x method SD .1": (EQUAL, NO_SEED_METHOD, r"SD 0\.1$"),
+        "all models: lr, lr:method | variance growing 100-fold with lr": (
+            SPREAD,
+            rf"{MODELS}.*, (lr|lr:method)$",
+            "by lr",
+        ),
+        "all models: contrast at the highest lr | variance growing 100-fold with lr": (
+            SPREAD,
+            rf"{MODELS}.*contrast",
+            "by lr",
+        ),
+        "likelihood ratio (ML, chi-square) | equal variances, three seeds": (EQUAL, "likelihood ratio", "^3 "),
+        "ML profile interval of a contrast | equal variances": (EQUAL, "profile interval", ""),
+        "ML profile interval of a contrast | variance growing 100-fold with lr": (SPREAD, "profile interval", "by lr"),
+        "check seed_by_lr | variance growing 100-fold with lr": (SPREAD, "check: seed x factor, lr", "by lr"),
+        "check lack_of_fit, seed-level | variances spread 100-fold over cells": (
+            SPREAD,
+            "lack of fit, seed-level",
+            "by cells",
+        ),
+        "check lack_of_fit, Kenward-Roger | variances spread 100-fold over cells": (
+            SPREAD,
+            "lack of fit, Kenward-Roger",
+            "by cells",
+        ),
+        "ICC, exact": ("Coverage", "ICC, exact", ""),
+        "ICC, REML profile": ("Coverage", "ICC, REML", ""),
+        "seed variance, REML profile": ("Coverage", "seed variance, REML", ""),
+        "residual variance, REML profile": ("Coverage", "residual variance, REML", ""),
+        "residual variance, ML profile (what `confint(lmer)` gives)": ("Coverage", "residual variance, ML", ""),
+        "seed variance, bootstrap": ("Coverage", "seed variance, parametric", ""),
+        "ICC, bootstrap": ("Coverage", "ICC, parametric", ""),
+        "contrast at the highest lr, bootstrap": ("Coverage", "contrast at the highest lr, parametric", ""),
+    },
+    "correlation": {
+        "permutation p, pooled and rmcorr | both variances grow 100-fold with lr": (
+            NO_LINK,
+            "permutation p, (pooled|repeated)",
+            "100-fold",
+        ),
+        "permutation p, pooled and rmcorr | no seed x method variance, equal variances": (
+            NO_LINK,
+            "permutation p, (pooled|repeated)",
+            " SD 0$",
+        ),
+        "permutation p, partial | seed x method SD .1, balanced": (
+            NO_LINK,
+            "permutation p, partial",
+            r"bal\. SD 0\.1",
+        ),
+        "interval misses 0 | seeds differ": (NO_LINK, "bootstrap interval", ""),
+        "interval misses 0 | seeds do not differ, few cells alone": ("no seed variance", "bootstrap interval", ""),
+        "permutation p, pooled and rmcorr | no null: both metrics follow lr": (
+            "moves both",
+            "permutation p, (pooled|repeated)",
+            "",
+        ),
+        "permutation and interval (the former rule) | all conditions": (
+            "no link between",
+            "permutation and interval, ",
+            "",
+        ),
+        "a finding: permutation, interval and seeds | all conditions": ("no link between", "a finding", ""),
+    },
+    "dose": {
+        "`p` | all conditions": ("paired", "dose: Spearman, asymp", ""),
+        "`p_exact` | equal variances": ("paired", "dose: exact", " SD "),
+        "`p_exact` | variance growing 100-fold with lr": ("paired", "dose: exact", "100-fold"),
+        "interval of the slope misses 0 | all conditions": ("paired", "dose: seed-level interval", ""),
+        "`seed_trend_p` | all conditions": ("paired", "dose: seed-level t of r", ""),
+        "a finding: permutation and seeds | all conditions": ("paired", "dose: permutation and seeds", ""),
+    },
+    "paired": {
+        "`t_p`, both data sets | no seed x method variance": ("paired", "paired: t over pairs, both", "SD 0$"),
+        "`t_p`, both data sets | seed x method SD .05": ("paired", "paired: t over pairs, both", r"SD 0\.05"),
+        "`t_p`, both data sets | seed x method SD .1": ("paired", "paired: t over pairs, both", r"SD 0\.1"),
+        "`wilcoxon_p`, both data sets | seed x method SD .1": ("paired", "paired: Wilcoxon.*, both", r"SD 0\.1"),
+        "`seed_p` | everywhere": ("paired", "paired: seed_t", ""),
+    },
+    "layers": {
+        "methods differ, single `p` | one block or head": ("paired", "layers: methods differ", ""),
+        "drift is not 0, single `p` | one block or head": ("paired", "layers: drift is not 0", ""),
+        "any finding by `p_bh` | a family of heads": ("paired", "any finding by Benjamini-Hochberg", ""),
+        "any finding by `p_by` | a family of heads": ("paired", "any finding by Benjamini-Yekutieli", ""),
+    },
+    "predictors": {
+        "interval of the best above 0 | signals independent of everything": (
+            "predictors",
+            "interval of the best is above 0, independent",
+            "",
+        ),
+        "interval of one signal misses 0 | signals independent of everything": (
+            "predictors",
+            "interval of one signal misses 0, independent",
+            "",
+        ),
+        "`p_adjusted` of the best | all conditions": ("predictors", "predictors: adjusted permutation", ""),
+        "`seed_level_p` of the best | signals independent of everything": (
+            "predictors",
+            "predictors: seed-level t of the best, independent",
+            "",
+        ),
+        "`seed_level_p` of the best | retention follows lr, methods differ": (
+            "predictors",
+            "predictors: seed-level t of the best, lr trend",
+            "",
+        ),
+        "a finding: interval, permutation and seeds | all conditions": ("predictors", "of the best: a finding", ""),
+    },
+    "frontier": {
+        "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),
+    },
+    "power": {
+        "seed-level t, one data set | everywhere": ("paired", "paired: seed_t, one data set", ""),
+        "seed-level t, both data sets | everywhere": ("paired", "paired: seed_t, both data sets", ""),
+    },
+}  # fmt: skip
+ROWS = [(page, words) for page, quotes in QUOTES.items() for words in quotes]
 # shares that are no measured sizes: levels, the definition of a tail, a share of a base
 LEVELS = {"5 %", "80 %", "95 %", "7 %", "100 %"}
 
@@ -134,41 +222,54 @@ def values(place: tuple[str, str, str]) -> list[float]:
     ]
 
 
-def quoted(words: str) -> str:
-    found = values(QUOTES[words])
-    assert found, QUOTES[words]
-    return words.format(low=f"{min(found):.1f}", high=f"{max(found):.1f}")
+def quoted(page: str, words: str) -> str:
+    found = values(QUOTES[page][words])
+    assert found, (words, QUOTES[page][words])
+    return f"| {words} | {min(found):.1f} to {max(found):.1f} % |"
 
 
-@pytest.mark.parametrize("words", QUOTES)
-def test_a_quoted_size_stands_in_the_generated_page(words):
-    assert quoted(words) in TEXT
+@pytest.mark.parametrize(("page", "words"), ROWS, ids=[f"{page}: {words}" for page, words in ROWS])
+def test_a_quoted_size_is_that_of_the_generated_page(page, words):
+    assert quoted(page, words) in QUESTIONS[page].splitlines()
 
 
-def test_no_other_size_is_quoted():
-    covered = [(start := TEXT.index(quote), start + len(quote)) for quote in map(quoted, QUOTES)]
-    sizes = re.finditer(r"(\d+(?:\.\d+)?) %", TEXT)
-    other = {m.group() for m in sizes if not any(low <= m.start() < high for low, high in covered)}
-    assert other <= LEVELS
+@pytest.mark.parametrize("page", QUESTIONS)
+def test_no_other_size_is_quoted(page):
+    """Outside of a quote only levels are in percent (examples hold results, which are no sizes)."""
+    text = re.sub(r"^```.*?^```$", "", QUESTIONS[page], flags=re.DOTALL | re.MULTILINE)
+    for words in QUOTES.get(page, {}):
+        text = text.replace(quoted(page, words), "")
+    found = {m.group(1) for m in re.finditer(r"(\d+(?:\.\d+)?(?: to \d+(?:\.\d+)?)? %)", text)}
+    assert found <= LEVELS
+
+
+@pytest.mark.parametrize("page", QUOTES)
+def test_every_row_of_measured_sizes_is_a_quote(page):
+    _, _, text = QUESTIONS[page].partition(SIZES)
+    rows = set(re.findall(r"^\| .*\d % \|$", text, flags=re.MULTILINE))
+    assert rows == {quoted(page, words) for words in QUOTES[page]}
 
 
 def test_what_is_said_to_exceed_seven_percent_is_all_that_does():
-    """The list in 'The headline test' of statistics.md names every family of tests with a bold size."""
+    """The second table of sizes on the page of `interaction` names every family of tests with a bold size."""
     families = {
-        r"headline": "Not covered, both measured in calibration.md",
-        r"(Satterthwaite|Kenward-Roger), .*, method": "whose random part lacks seed x method",
-        r"(Satterthwaite|Kenward-Roger), .*, (lr|lr:method|contrast .*)": "all models' lr terms and single contrasts",
-        r"likelihood ratio": "ML likelihood ratio",
-        r"profile interval": "ML profile intervals of contrasts",
-        r"seed-level F, uncorrected": "the seed-level F of lr and lr:method without Box's correction",
-        r"check: seed x factor, lr": "the seed x lr check",
-        r"lack of fit": "the lack-of-fit tests",
+        r"headline": "`p_box`, lr",
+        r"(Satterthwaite|Kenward-Roger), .*, method": "models without `seed:method`: method",
+        r"(Satterthwaite|Kenward-Roger), .*, (lr|lr:method)$": "all models: lr, lr:method",
+        r"(Satterthwaite|Kenward-Roger), .*, contrast": "all models: contrast at the highest lr",
+        r"likelihood ratio": "likelihood ratio (ML, chi-square)",
+        r"profile interval": "ML profile interval of a contrast",
+        r"seed-level F, uncorrected": "`p` of strata, no correction: lr, lr:method",
+        r"check: seed x factor, lr": "check seed_by_lr",
+        r"lack of fit": "check lack_of_fit",
     }
     beyond = {e.row for e in ENTRIES if e.section.startswith("calibration.md") and e.value > 7.0}
     beyond -= {e.row for e in ENTRIES if "Coverage" in e.section}
+    table = QUESTIONS["interaction"].partition("| test above 7 % |")[2].partition("\n\n")[0]
     for row in beyond:
         named = [words for pattern, words in families.items() if re.match(pattern, row)]
         assert named, row
     for words in families.values():
-        assert words in TEXT, words
+        assert f"\n| {words}" in table, words
+    assert min(float(high) for high in re.findall(r"to ([\d.]+) % \|$", table, flags=re.MULTILINE)) > 7.0
     assert all("Headline test" in e.section for e in ENTRIES if e.row.startswith("headline") and e.value > 7.0)

@@ -6,7 +6,7 @@ tolerance; for those models *.tight.json hold R's answers with the optimiser run
 met. Against the default run of the same model only what an early stop leaves is asked, and that our likelihood is not
 the lower one.
 
-Run as a script, this file prints the worst error per quantity and file; docs/statistics.md shows the first rows.
+Run as a script, this file prints the worst error per quantity and file; docs/questions/index.md shows the first rows.
 """
 
 import json
@@ -185,13 +185,13 @@ def test_all_files_of_the_shared_reference_are_here():
 
 def _family(path: Path) -> str:
     if path.name.endswith(".tight.json"):
-        return "two variances, R run to its optimum (*.tight.json)"
+        return "two variances, R run to its optimum"
     return "two variances, R's default stop" if has_tight_twin(path) else "one variance"
 
 
 def test_the_documentation_promises_no_more_than_is_kept():
-    """docs/statistics.md holds the first rows of the table below (rounding differs a little between machines)."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    """docs/questions/index.md holds the first rows of the table below (rounding differs a little between machines)."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "questions" / "index.md").read_text(encoding="utf-8")
     printed = _rows(_table())
     families = {_family(path) for path in FILES}
     promised = {name: values for name, values in _rows(page).items() if name in families}

@@ -41,7 +41,7 @@ class LabSet:
 
 
 class SetSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides a set's pixels beside the drawing code."""
+    """Everything that decides a set's pixels except the drawing code."""
 
     name: str
     split: str

@@ -75,7 +75,7 @@ def crescent(x: Floats, y: Floats) -> Floats:
 
 
 def heart(x: Floats, y: Floats) -> Floats:
-    """Two discs above a square that stands on its corner."""
+    """Two discs above a square on its corner."""
     turned = (np.abs(x) + np.abs(y - 0.02) - 0.86) * 0.707
     lobes = disc(np.abs(x) - 0.42, y - 0.38, 0.5)
     return np.minimum(lobes, np.maximum(turned, y - 0.45))

@@ -2,7 +2,7 @@
 
 Equal seeds are pairs only where a seed is known to draw the same in both (``study_pairing.py``); elsewhere two means of
 independent seeds are compared (``two_samples.py``). Over all common cells every cell has equal weight and the spread is
-that between seeds. Nothing is pooled: what the studies differ in stands before the numbers.
+that between seeds. Nothing is pooled: what the studies differ in comes before the numbers.
 """
 
 from collections.abc import Sequence

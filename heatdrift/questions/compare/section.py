@@ -132,7 +132,7 @@ def _families(rows: Sequence[StudyDifferenceRow]) -> str:
 def _facts(result: StudyComparison) -> Section:
     """Caveats, what is paired, what differs and decides results; folded: the rest that differs, and what is the same.
 
-    It stands before any number, because it says what a number is worth.
+    It comes before any number, because it says what a number is worth.
     """
     blocks: list[Block] = [Note(text=text, tone="caveat") for text in result.caveats]
     blocks += [Note(text=row.sentence) for row in result.pairing]

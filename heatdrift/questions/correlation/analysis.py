@@ -1,7 +1,7 @@
 """stats correlation: how two metrics go together, pooled, within data sets, within groups, and given the learning rate.
 
 A pooled correlation mixes differences between groups (dataset x method) with what happens within them, and the two can
-point in opposite directions (Simpson). So every level is given beside the pooled one, and a reversal is flagged.
+point in opposite directions (Simpson). So every level is given with the pooled one, and a reversal is flagged.
 """
 
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ def correlation_findings(
     *,
     reversal: bool,
 ) -> tuple[str, ...]:
-    """Sentences for what interval, permutation and seeds all support; a reversal is told whenever there is one.
+    """Sentences for what interval, permutation and seeds all support; a reversal is reported whenever there is one.
 
     Neither of the first two is enough: the interval takes the seeds at hand for given, and cells may change places only
     if their variances are equal (docs/calibration_commands.md).

@@ -1,6 +1,6 @@
 """stats dose: trend of a metric over learning rates, in each group (data set x method).
 
-Spearman's rho over runs with an exact permutation of learning rates within seeds; beside it the slope per tenfold
+Spearman's rho over runs with an exact permutation of learning rates within seeds; with it the slope per tenfold
 learning rate with a seed-level interval, because a rank correlation of a dozen runs has no interval worth printing.
 """
 

@@ -54,7 +54,7 @@ def frontier_findings(
 
 
 def _strength(row: MatchedRow) -> tuple[float]:
-    """The larger the difference beside its standard error, the smaller; what has none comes last."""
+    """The larger the difference against its standard error, the smaller; what has none comes last."""
     ratio = abs(row.difference) / row.se if row.se > 0 else float("nan")
     return (float("inf") if np.isnan(ratio) else -ratio,)
 

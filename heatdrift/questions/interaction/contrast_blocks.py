@@ -29,7 +29,7 @@ def contrast_label(row: Contrast) -> str:
 def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) -> tuple[Block, ...]:
     """Return the contrasts of an interaction model with their intervals, one panel per data set.
 
-    Beside the model's interval stands, where the result has it, the one of each contrast against its own spread over
+    Next to the model's interval is, where the result has it, the one of each contrast against its own spread over
     seeds: where they differ, the model's variance is not that of the cell.
     """
     name = data.metric_title(result.metric)
@@ -83,9 +83,9 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
 
 
 def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], caption: str) -> Table:
-    """Return differences of methods from a model, one row each, beside their seed-level twins where there are any.
+    """Return differences of methods from a model, one row each, with their seed-level twins where there are any.
 
-    p-values adjusted over the rows of this table stand in a column that says over how many; one row needs none.
+    p-values adjusted over the rows of this table are in a column that says over how many; one row needs none.
     """
     twins = {(c.dataset, c.lr, c.method_a, c.method_b): c for c in result.robust_contrasts}
     beside = [twins.get((c.dataset, c.lr, c.method_a, c.method_b)) for c in contrasts]

@@ -1,4 +1,4 @@
-"""The check that sets each contrast of the model beside its seed-level twin, which pools no variance."""
+"""The check that sets each contrast of the model against its seed-level twin, which pools no variance."""
 
 from collections.abc import Sequence
 from typing import Final

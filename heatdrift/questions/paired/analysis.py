@@ -1,6 +1,6 @@
 """stats paired: one method minus another over runs that agree in data set, learning rate and seed.
 
-Two tests stand side by side. Over pairs, as studies publish it: every pair counts as independent evidence, although the
+Two tests side by side. Over pairs, as studies publish it: every pair counts as independent evidence, although the
 pairs of one seed share it. At the seed level: each seed's mean difference is one observation. Findings follow the seed
 level; where the two disagree at 5 %, a sentence says so.
 """

@@ -1,4 +1,4 @@
-"""Sentences about signals that rank retention: the best, what cannot be told from it, and what a reference gives."""
+"""Sentences about signals that rank retention: the best, what it cannot be distinguished from, and references."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -66,7 +66,7 @@ def _best(rows: Sequence[PredictorRow], when: str, level: float) -> list[str]:
 
 
 def _references(rows: Sequence[PredictorRow], best: Sequence[PredictorRow], when: str) -> list[str]:
-    """What the best signals do without the differences between methods, beside the references."""
+    """What the best signals do without the differences between methods, next to the references."""
     shown = "; ".join(f"“{signal_title(row.signal)}” {signed(row.rho_within_group)}" for row in best)
     text = f"{_PLACE[when]}, over the runs within data set x method (methods not compared), mean ρ is: {shown}"
     references = [row for row in rows if row.reference and not np.isnan(row.score)]

@@ -30,7 +30,7 @@ def blocks(answers: Sequence[PredictorsResult], inp: ReportInput, data: StudyDat
 
 
 def headlines(answers: Sequence[PredictorsResult], data: StudyData) -> list[Finding]:
-    """Return the best signals and what they cannot be told from."""
+    """Return the best signals and what they cannot be distinguished from."""
     return headline("What predicts retention", "predictors", answers, COMMAND)
 
 

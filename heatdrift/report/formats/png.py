@@ -1,4 +1,4 @@
-"""Single figures as PNG files: the panels of a figure beside each other, with title and legends."""
+"""Single figures as PNG files: the panels of a figure next to each other, with title and legends."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def write_pngs(document: Document, folder: Path) -> dict[str, Path]:
 
 
 def figure_spec(figure: Figure, datasets: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    """Return a Vega-Lite spec of the whole figure that stands alone: light palette, data inside, own legends."""
+    """Return a Vega-Lite spec of the whole figure that needs nothing else: light palette, data inside, own legends."""
     panels = [_panel(str(panel.spec), panel.title) for panel in figure.panels]
     names = sorted(set().union(*(dataset_names(panel) for panel in panels)))
     shared = dict.fromkeys(("color", "shape", "opacity", "strokeWidth"), "shared")

@@ -1,4 +1,4 @@
-"""What the study found, with the caveats beside it, and what it has not measured."""
+"""What the study found, with its caveats, and what it has not measured."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Published values beside ours: cell by cell where both studies asked the same, else what differs and why not.
+"""Published values next to ours: cell by cell where both studies asked the same, else what differs and why not.
 
 What is comparable is read off facts that both sides state (backbone, protocol, data sets, learning rates, ...), by one
 rule for every study: values are subtracted only where `DECISIVE` facts agree.
@@ -46,7 +46,7 @@ def published_studies() -> tuple[Mapping[str, Any], ...]:
 
 
 def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return the conditions of a published study beside those of `inp`, both from what they state."""
+    """Return the conditions of a published study and those of `inp`, both from what they state."""
     runs, cells = inp.done, pl.DataFrame(published["cells"])
 
     def distinct(column: str) -> list[Any]:
@@ -87,7 +87,7 @@ def _shown(values: Sequence[Any]) -> str:
 
 
 def published_section(inp: ReportInput, data: StudyData) -> Section:
-    """Return, for each published study, its conditions beside ours and the values where they are comparable."""
+    """Return, for each published study, its conditions, ours and the values where they are comparable."""
     blocks: list[Block] = []
     for i, published in enumerate(published_studies(), start=1):
         if inp.done.is_empty():
@@ -143,7 +143,7 @@ def _fact_table(found: Sequence[Fact], published: Mapping[str, Any]) -> Table:
 
 
 def compared(inp: ReportInput, entries: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return ours beside theirs for every entry and metric that both have.
+    """Return ours and theirs for every entry and metric that both have.
 
     Returns
     -------

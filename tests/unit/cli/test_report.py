@@ -7,7 +7,7 @@ import pytest
 from simulated_study import simulated_study
 from typer.testing import CliRunner
 
-from heatdrift.cli.compare import _told_apart
+from heatdrift.cli.compare import _distinct_ends
 from heatdrift.cli.main import app
 from heatdrift.cli.report import chosen_formats, target_file
 from heatdrift.errors import ReportError, StatsError, UnknownNameError
@@ -105,7 +105,7 @@ def test_two_stores_are_compared(store, trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "ends"),
     [
         ("/a/one/heatdrift.duckdb", "/b/two/heatdrift.duckdb", ("one", "two")),
         ("/a/runs/heatdrift.duckdb", "/b/runs/heatdrift.duckdb", ("a", "b")),
@@ -113,8 +113,8 @@ def test_two_stores_are_compared(store, trained, tmp_path):
         ("/heatdrift.duckdb", "/a/heatdrift.duckdb", ("/", "a")),
     ],
 )
-def test_studies_of_one_name_are_told_apart_by_one_part_of_their_paths(first, second, told):
-    assert _told_apart(Path(first), Path(second)) == told
+def test_studies_of_one_name_are_told_apart_by_one_part_of_their_paths(first, second, ends):
+    assert _distinct_ends(Path(first), Path(second)) == ends
 
 
 def test_a_study_is_not_compared_with_itself_or_with_none(store):

@@ -47,5 +47,5 @@ def test_missing_images_are_said_once_with_what_follows(trained, tiny_inputs, tm
     said = " ".join(capsys.readouterr().err.split())
     assert said.count("no photographs") == 1
     assert said.startswith("no photographs of stripes: there is no file")
-    assert "attention maps stand without their pictures" in said
+    assert "attention maps are shown without their pictures" in said
     assert "--data-dir" in said

@@ -51,14 +51,21 @@ def test_status_counts_and_lists(store):
     assert [c["status"] for c in cells] == ["done", "done"]
 
 
-def test_check_exits_2_when_something_is_wrong(store):
+@pytest.mark.parametrize("option", ["--repair", "--mend"])
+def test_check_exits_2_when_something_is_wrong_and_puts_it_right_when_asked(store, option):
     assert call("store", "check", "--store", store).exit_code == 0
     path = next(store.parent.rglob("record.json"))
     path.write_text("{")
     result = call("store", "check", "--store", store, "--format", "json")
     assert result.exit_code == 2
-    assert json.loads(result.stdout)["findings"][0]["todo"] == f"heatdrift store check --mend --store {store}"
-    assert call("store", "check", "--mend", "--store", store).exit_code == 0
+    assert json.loads(result.stdout)["findings"][0]["todo"] == f"heatdrift store check --repair --store {store}"
+    assert call("store", "check", option, "--store", store).exit_code == 0
+    assert json.loads(call("store", "check", "--store", store, "--format", "json").stdout)["findings"] == []
+
+
+def test_the_older_name_of_repair_is_not_in_the_help():
+    assert "--repair" in call("store", "check", "--help").stdout
+    assert "--mend" not in call("store", "check", "--help").stdout
 
 
 def test_a_table_needs_a_map(tmp_path):

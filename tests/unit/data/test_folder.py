@@ -96,7 +96,7 @@ def test_a_file_that_is_no_picture_is_named(pets):
 
 def test_a_picture_beside_the_class_folders_is_named(pets):
     (pets / "stray.png").write_bytes(picture())
-    with pytest.raises(DataError, match=r"stray\.png lies beside the class folders"):
+    with pytest.raises(DataError, match=r"stray\.png lies next to the class folders"):
         open_source(SPEC, pets.parent)
 
 

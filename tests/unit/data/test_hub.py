@@ -153,7 +153,7 @@ def test_an_unknown_split_and_an_ambiguous_config_are_refused():
     written = card("train", "big", "odd")
     with pytest.raises(DataError, match="no split 'test'"):
         split_files(parse_reference("a/b/test"), [], written)
-    with pytest.raises(DataError, match="stands in the configs big, odd") as caught:
+    with pytest.raises(DataError, match="is in the configs big, odd") as caught:
         split_files(parse_reference("a/b/train"), [], written)
     assert "hf:a/b/big:train" in caught.value.hint
 
