@@ -96,10 +96,10 @@ def page(draws: int, seed: int) -> str:
         "which nothing is true and the difference of two methods, each at its own best learning rate, has p < .05.",
         f"Four learning rates; standard error of a share near 5 %: {100 * np.sqrt(0.05 * 0.95 / draws):.1f} points.",
         "",
-        "| study | rejections (%) |",
+        "| test | rejections (%) |",
         "|---|---|",
     ]
-    lines += [f"| {c.name} | {100 * size(c, draws, seed + i):.1f} |" for i, c in enumerate(CONDITIONS)]
+    lines += [f"| best, {c.name} | {100 * size(c, draws, seed + i):.1f} |" for i, c in enumerate(CONDITIONS)]
     return "\n".join(lines) + "\n"
 
 

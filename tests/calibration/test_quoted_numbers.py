@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("calibration.md", "calibration_commands.md")
+PAGES = ("calibration.md", "calibration_best.md", "calibration_commands.md")
 QUESTIONS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "questions").glob("*.md"))}
 SIZES = "## Measured sizes"
 
@@ -200,6 +200,7 @@ QUOTES = {
         ),
         "a finding: interval, permutation and seeds | all conditions": ("predictors", "of the best: a finding", ""),
     },
+    "best": {"`p` | all conditions": ("Calibration of stats best", "^best, ", "")},
     "frontier": {
         "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),
     },
