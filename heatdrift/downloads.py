@@ -45,7 +45,7 @@ def resume_download(url: str, part: Path, name: str, report: Report) -> None:
 
 
 def hub_bar(name: str, report: Report) -> Any:  # noqa: ANN401  what huggingface_hub takes for a tqdm class
-    """Return a stand-in for the tqdm class that huggingface_hub takes: it draws nothing and tells `report`."""
+    """Return a stand-in for the tqdm class that huggingface_hub takes: it draws nothing and calls `report`."""
 
     class Bar:
         """What huggingface_hub needs of a tqdm bar, passing bytes on to `report`."""

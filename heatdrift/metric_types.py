@@ -121,6 +121,6 @@ def all_kinds(probe: Probe) -> tuple[Kind, ...]:
 
 
 def further_kinds(probe: Probe) -> tuple[Kind, ...]:
-    """Return the kinds of its own quantity that are columns of `runs` beside its results."""
+    """Return the kinds of its own quantity that are columns of `runs` besides its results."""
     own: tuple[Kind, Kind] = ("drift", "drift_last") if probe.has_base else ("value", "value_last")
     return tuple(kind for kind in own[: 1 + probe.per_layer] if kind not in probe.results)

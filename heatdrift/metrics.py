@@ -1,7 +1,7 @@
 """The one list of what heatdrift measures: probe names, units and definitions, and the result columns of a run.
 
 Probes, store, views, statistics, report and the generated documentation all read this table, so a name, a unit or a
-definition stands in one place. It imports nothing heavy: the command line uses it for ``--metric``.
+definition is in one place. It imports nothing heavy: the command line uses it for ``--metric``.
 """
 
 from typing import Final
@@ -183,7 +183,7 @@ def _results(*probes: Probe) -> tuple[ProbeColumn, ...]:
 
 
 def _further(*probes: Probe) -> tuple[ProbeColumn, ...]:
-    """What `runs` has of `probes` beside their results: of the model first, then of the last block."""
+    """What `runs` has of `probes` besides their results: of the model first, then of the last block."""
     found = (probe_column(p, kind) for p in probes for kind in further_kinds(p))
     return tuple(sorted(found, key=lambda column: column.kind.endswith("_last")))
 
@@ -207,7 +207,7 @@ PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
 LATER_RESULTS: Final = _results(*LATER_PROBES)
 # the columns that `cells` averages and the report shows
 RUN_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
-# what `runs` has beside them; statistics can be asked about these too
+# what `runs` has besides them; statistics can be asked about these too
 FURTHER: Final = _further(*FIRST_PROBES)
 RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*RUN_COLUMNS, *FURTHER, *_further(*LATER_PROBES))}
 # appended to `runs`, probe by probe

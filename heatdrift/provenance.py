@@ -61,7 +61,7 @@ def _git(folder: Path, *command: str) -> str | None:
 def collect() -> Provenance:
     """State of code and machine, without what only a run knows (device, threads, splits): fill those in with `replace`.
 
-    The commit is that of heatdrift's own checkout; an installed package has none and is told by its version.
+    The commit is that of heatdrift's own checkout; an installed package has none and is known by its version.
     """
     package = Path(__file__).resolve().parent
     tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py") is not None

@@ -2,7 +2,7 @@
 
 A record is plain data: ``store/folder.py`` writes it as ``record.json``, ``store/ingest.py`` turns it into rows. Facts
 live in fields; a folder name is for people and no code parses it. Decoding is strict: wrong types, unknown fields and
-NaN are refused where they stand. What was not measured is None, never 0 or NaN.
+NaN are refused at their place. What was not measured is None, never 0 or NaN.
 """
 
 import hashlib
@@ -246,7 +246,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
 
 
 class RunRecord(Strict, frozen=True, kw_only=True):
-    """One execution of a cell, as it stands in ``record.json``.
+    """One execution of a cell, as it is in ``record.json``.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ class BuiltIn(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Family(ABC):
-    """What is trained beside the classifier, and how it is merged, exported, switched off and described.
+    """What is trained besides the classifier, and how it is merged, exported, switched off and described.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Family(ABC):
         """State dict under the base's names of a tower without adapters that embeds as this one does."""
 
     def files(self, tower: "nn.Module") -> "Mapping[str, Mapping[str, Tensor] | str]":
-        """What another program needs beside merged weights and head: file name -> tensors (safetensors) or text."""
+        """What another program needs besides merged weights and head: file name -> tensors (safetensors) or text."""
         del tower
         return {}
 

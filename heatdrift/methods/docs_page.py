@@ -21,7 +21,7 @@ is frozen.
 _OWN: Final = """
 ## Your own methods
 
-A study file may define methods and name them in its grids, beside the built-in ones:
+A study file may define methods and name them in its grids, next to the built-in ones:
 
 ```toml
 [methods.my_lora]
@@ -45,9 +45,15 @@ def methods_page() -> str:
     """Return the page."""
     lines = [_HEAD]
     for name, entry in BUILT_IN.items():
-        said = entry.family.description()
-        cells = (f"`{name}`", METHOD_TITLES[name], f"`{entry.family.kind}`", said.tower, _yes(on=said.projection))
-        lines.append(f"| {' | '.join((*cells, said.adapters))} |")
+        description = entry.family.description()
+        cells = (
+            f"`{name}`",
+            METHOD_TITLES[name],
+            f"`{entry.family.kind}`",
+            description.tower,
+            _yes(on=description.projection),
+        )
+        lines.append(f"| {' | '.join((*cells, description.adapters))} |")
     lines.append(_OWN)
     for family in FAMILIES.values():
         lines += ["", *_kind(family)]

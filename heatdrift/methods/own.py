@@ -22,7 +22,7 @@ def study_methods(tables: Mapping[str, Table], where: str = "this study") -> dic
 
     Raises
     ------
-    StudyError : a name that is taken or cannot stand in a query, an unknown kind or key, a wrong value; the message
+    StudyError : a name that is taken or cannot be used in a query, an unknown kind or key, a wrong value; the message
         says where, the hint names the nearest that there is.
     """
     return METHODS | {name: own_family(name, table, where).stored(name) for name, table in tables.items()}

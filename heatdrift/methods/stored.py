@@ -1,4 +1,4 @@
-"""Method: how a method stands in a cell and its record. What it holds is hashed into the cell id.
+"""Method: how a method is kept in a cell and its record. What it holds is hashed into the cell id.
 
 The first three families (full, partial, lora) have words of their own here, which records of the first format hold;
 every later family writes its ``kind`` and its ``parameters``. A field that is UNSET is not written and not hashed, so
@@ -28,7 +28,7 @@ class LoraConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is trained beside the classifier, which every method trains. ``registry.family_of`` reads it.
+    """What is trained besides the classifier, which every method trains. ``registry.family_of`` reads it.
 
     Attributes
     ----------

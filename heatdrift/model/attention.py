@@ -33,7 +33,7 @@ class SplitAttention(nn.Module):
     Parameters
     ----------
     fused : the block to take weights and sizes from; must be batch-first self-attention with biases and no dropout.
-    layer : 0-based position of the block, told to the observer.
+    layer : 0-based position of the block, passed to the observer.
     """
 
     def __init__(self, fused: nn.MultiheadAttention, layer: int) -> None:

@@ -51,7 +51,7 @@ def export_weights(
     ------
     ModelError : the folder cannot be written.
     """
-    said = {
+    labels = {
         **metadata,
         "backbone": backbone.name,
         "backbone_sha256": backbone.content_sha256,
@@ -68,7 +68,7 @@ def export_weights(
         if isinstance(content, str):
             write_text(folder / name, content)
         else:
-            write_safetensors(folder / name, content, said)
+            write_safetensors(folder / name, content, labels)
     return tuple(folder / name for name in files)
 
 

@@ -70,7 +70,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a configuration beside the weights, in the same way."""
+    """Write a configuration next to the weights, in the same way."""
     with _made(path) as made:
         made.write_text(text, encoding="utf-8")
 

@@ -1,1 +1,1 @@
-"""Stage 5: measurements of a model against its base; names, units and definitions stand in ``heatdrift.metrics``."""
+"""Stage 5: measurements of a model against its base; names, units and definitions are in ``heatdrift.metrics``."""

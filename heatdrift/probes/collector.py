@@ -2,7 +2,7 @@
 
 The collector watches the attention of every block and the class token of the residual stream. It keeps running sums and
 class rows, never a full attention tensor of more than the block at hand; the rollout needs one (batch, T, T) product.
-What a model shows by itself is one row in a table below; what it shows beside its base is a row in ``compare.py``.
+What a model shows by itself is one row in a table below; what it shows next to its base is a row in ``compare.py``.
 """
 
 import math

@@ -13,7 +13,7 @@ def linear_cka(x: Tensor, y: Tensor) -> float | None:
     Returns
     -------
     In [0, 1] up to rounding; None when x or y has no variance or is not finite. With n below the number of features it
-    stays high for unrelated activations: read :func:`linear_cka_debiased` beside it.
+    stays high for unrelated activations: read :func:`linear_cka_debiased` next to it.
     """
     if _constant(x) or _constant(y):
         return None

@@ -12,9 +12,7 @@ from heatdrift.wording import method_title
 SELECTED_ON_TEST: Final = (
     "Epochs were selected on the provided test split: every value is taken at the epoch of the best accuracy there"
 )
-_OPTIMISTIC: Final = (
-    "val_acc_pct is that best accuracy, so it is optimistic and does not stand in for an untouched test"
-)
+_OPTIMISTIC: Final = "val_acc_pct is that best accuracy, so it is optimistic and does not replace an untouched test"
 _NO_DRIFT: Final = (
     "{methods}: the image encoder stays as it was, so drift 0 and retention 100 % hold by construction, not by finding"
 )

@@ -43,7 +43,7 @@ def opening(answer: _Opened) -> Iterator[str]:
     yield f"{answer.n_runs} runs on {', '.join(answer.datasets)}, {answer.n_dropped} left out"
     yield from limits(answer.left_out, answer.caveats)
     yield f"method: {answer.method}"
-    yield from said(answer.findings)
+    yield from finding_lines(answer.findings)
 
 
 def limits(left_out: Sequence[str], caveats: Sequence[str]) -> Iterator[str]:
@@ -52,7 +52,7 @@ def limits(left_out: Sequence[str], caveats: Sequence[str]) -> Iterator[str]:
     yield from (f"  caveat: {text}" for text in caveats)
 
 
-def said(findings: Sequence[str]) -> Iterator[str]:
+def finding_lines(findings: Sequence[str]) -> Iterator[str]:
     """Yield the sentences of a result, or that there are none."""
     yield "findings" if findings else "findings: none"
     yield from (f"  - {sentence}" for sentence in findings)

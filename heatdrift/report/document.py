@@ -93,7 +93,7 @@ def page_scripts() -> tuple[str, str]:
     scripts = (bundle, (ASSETS / "report.js").read_text(encoding="utf-8"))
     for script in scripts:
         if "</script" in script.lower() or "<!--" in script:
-            raise ReportError("the Vega bundle cannot stand inside a page", hint="install another vl-convert-python")
+            raise ReportError("the Vega bundle cannot be put inside a page", hint="install another vl-convert-python")
     return scripts
 
 

@@ -72,7 +72,7 @@ def dose_response(
     if cut_any:
         caption += " Intervals that leave a panel are cut at its edge; the table has their ends."
     if data.n_zero_lr:
-        caption += f" {wording.counted(data.n_zero_lr, 'run')} with learning rate 0 cannot stand on a logarithmic axis."
+        caption += f" {wording.counted(data.n_zero_lr, 'run')} with learning rate 0 has no place on a logarithmic axis."
     caption = " ".join([caption, *data.not_drawn])
     table = data.tables["means"].filter(pl.col("metric").is_in(list(metrics)))
     table = table.with_columns(metric=pl.col("metric").replace_strict({m: data.axis_title(m) for m in metrics}))

@@ -34,7 +34,7 @@ class Forest:
         shown. One mark per row and kind; rows without an estimate are in the table only.
     axes : panel -> lines of its axis title, with unit and interval.
     kinds : the kinds in `rows`, at most two; a legend names them where there are two.
-    beside : whether a row has a mark of each kind, which are then drawn next to each other.
+    side_by_side : whether a row has a mark of each kind, which are then drawn next to each other.
     n_means : what n counts, for the tooltip.
     extras : column -> heading, further numbers of the tooltip.
     zero : what the line at 0 means; None draws none.
@@ -45,7 +45,7 @@ class Forest:
     rows: pl.DataFrame
     axes: Mapping[str, Sequence[str]]
     kinds: tuple[str, ...] = ("estimate",)
-    beside: bool = False
+    side_by_side: bool = False
     n_means: str
     extras: Mapping[str, str]
     zero: str | None = "no difference"
@@ -81,20 +81,20 @@ def forest_chart(forest: Forest, *, data: str, panel: str, n_rows: int, domain: 
         "kind:N", legend=None, scale=alt.Scale(domain=list(forest.kinds), range=[COLOUR[c] for c, _ in looks])
     )
     shape = alt.Shape("kind:N", legend=None, scale=alt.Scale(domain=list(forest.kinds), range=[s for _, s in looks]))
-    beside = {"yOffset": alt.YOffset("kind:N", sort=list(forest.kinds))} if forest.beside else {}
+    side_by_side = {"yOffset": alt.YOffset("kind:N", sort=list(forest.kinds))} if forest.side_by_side else {}
     bars = rows.mark_rule(strokeWidth=1.8, clip=True)
     bars = bars.encode(
-        y=y, x=alt.X("ci_low:Q", axis=axis, scale=scale), x2="ci_high:Q", color=colour, tooltip=tip, **beside
+        y=y, x=alt.X("ci_low:Q", axis=axis, scale=scale), x2="ci_high:Q", color=colour, tooltip=tip, **side_by_side
     )
     dots = rows.mark_point(size=52, opacity=1, clip=True)
     dots = dots.encode(
-        y=y, x=alt.X("estimate:Q", axis=axis, scale=scale), color=colour, shape=shape, tooltip=tip, **beside
+        y=y, x=alt.X("estimate:Q", axis=axis, scale=scale), color=colour, shape=shape, tooltip=tip, **side_by_side
     )
     layers = [bars, dots]
     if forest.zero is not None:
         line = alt.Chart(alt.sequence(1)).mark_rule(strokeDash=[2, 3], strokeWidth=1.2, color=COLOUR["base"])
         layers.insert(0, line.encode(x=alt.XDatum(0.0, type="quantitative", axis=axis, scale=scale)))
-    return layered(*layers, height=max(52, (PAIR_HEIGHT if forest.beside else ROW_HEIGHT) * n_rows))
+    return layered(*layers, height=max(52, (PAIR_HEIGHT if forest.side_by_side else ROW_HEIGHT) * n_rows))
 
 
 def forest_figure(
@@ -116,7 +116,7 @@ def forest_figure(
         return None
     left_out = []
     tallest = drawn.group_by("panel").agg(n=pl.col("row").n_unique())["n"].to_list()
-    marks = min(max(tallest), MAX_ROWS) * (len(forest.kinds) if forest.beside else 1)
+    marks = min(max(tallest), MAX_ROWS) * (len(forest.kinds) if forest.side_by_side else 1)
     n_panels = max(1, min(MAX_PANELS, MAX_MARKS // marks))
     if len(panels) > n_panels:
         left_out.append(f"Drawn: {n_panels} of {len(panels)} panels.")

@@ -16,7 +16,7 @@ REPORT_META: Final = "heatdrift-report"
 INDEX_META: Final = "heatdrift-index"
 INDEX: Final = "index.html"
 _HEAD: Final = 32_768  # characters of a page that are read; its facts are in the first few thousand
-_BESIDE: Final = {".md": "Markdown", ".pdf": "PDF"}
+_OTHER_FORMATS: Final = {".md": "Markdown", ".pdf": "PDF"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class PageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEntry:
-    """One line of the index; `beside` are other formats of the same page in the folder, as (file, words)."""
+    """One line of the index; `other_formats` are other formats of the same page in the folder, as (file, words)."""
 
     file: str
     title: str
@@ -39,7 +39,7 @@ class IndexEntry:
     finished: str
     runs: str
     size: str
-    beside: tuple[tuple[str, str], ...]
+    other_formats: tuple[tuple[str, str], ...]
 
 
 def facts_text(facts: PageFacts) -> str:
@@ -73,7 +73,7 @@ def index_entries(folder: Path) -> Iterator[IndexEntry]:
     """Yield the reports of `folder` in order of title and file name."""
     found = [(facts, path) for path in sorted(folder.glob("*.html")) if (facts := page_facts(path)) is not None]
     for facts, path in sorted(found, key=lambda item: (item[0].title, item[1].name)):
-        beside = ((path.with_suffix(suffix), words) for suffix, words in _BESIDE.items())
+        others = ((path.with_suffix(suffix), words) for suffix, words in _OTHER_FORMATS.items())
         yield IndexEntry(
             file=path.name,
             title=facts.title,
@@ -81,7 +81,7 @@ def index_entries(folder: Path) -> Iterator[IndexEntry]:
             finished=facts.finished or "unknown",
             runs=counted(facts.n_runs, "finished run"),
             size=f"{path.stat().st_size / 1e6:.2f} MB",
-            beside=tuple((other.name, words) for other, words in beside if other.exists()),
+            other_formats=tuple((other.name, words) for other, words in others if other.exists()),
         )
 
 

@@ -80,7 +80,7 @@ def method_styles(names: Iterable[str]) -> tuple[MethodStyle, ...]:
     """Return the styles of the methods `names` in the product's order, others after, by name.
 
     A built-in method has the look of its place for ever. Others (a study's own, imported ones) take in turn what looks
-    least like the methods beside them: neither colour nor shape shared, from series-6 on, then another pair.
+    least like the methods next to them: neither colour nor shape shared, from series-6 on, then another pair.
     """
     present = set(names)
     chosen = {name: _LOOKS[b.place - 1] for name, b in methods.BUILT_IN.items() if name in present}

@@ -5,5 +5,5 @@
 with ``sphericity`` (Box) and ``homoscedasticity``; ``variance_ratio``, ``profile_likelihood`` and
 ``parametric_bootstrap`` for intervals of a mixed model; ``cell_correlation``, ``rank_scores``, ``blocked_spearman`` and
 ``matched_curves`` for associations; ``distributions``, ``intervals``, ``multiplicity``, ``ranks`` and ``group_means``
-under all of them. What is asked of runs stands in ``heatdrift.questions``.
+under all of them. What is asked of runs is in ``heatdrift.questions``.
 """

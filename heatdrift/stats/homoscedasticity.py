@@ -19,7 +19,7 @@ _RATIO_SEED: Final = 0
 
 
 def extra_f(y: Floats, x: Floats, small: Codes, large: Codes) -> tuple[Floats, int, int]:
-    """F (B,) of the groups `large` over the groups `small` beside a design, with its df.
+    """F (B,) of the groups `large` over the groups `small` next to a design, with its df.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from heatdrift.store.read import View
 from heatdrift.store.scan import Problem
 
 PARTS: Final = "_parts"  # no study can have this name
-LONG_VIEWS: Final[Mapping[View, str]] = {  # view -> table, beside the runs
+LONG_VIEWS: Final[Mapping[View, str]] = {  # view -> table, next to the runs
     "epochs": "raw.epoch",
     "layers": "raw.layer",
     "heads": "raw.head",

@@ -229,12 +229,12 @@ def _rows(connection: duckdb.DuckDBPyConnection, cells: _Cells, parts: set[str])
 
 
 def _views(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    """A view that joins has as many rows as its table: more would be a key that stands twice."""
+    """A view that joins has as many rows as its table: more would be a key that occurs twice."""
     tables = {"runs": "raw.run", "attempts": "raw.attempt", **LONG_VIEWS}
     for view, table in tables.items():
         of_view, of_table = connection.sql(
             f"SELECT (SELECT count(*) FROM {view}), (SELECT count(*) FROM {table})"
         ).fetchall()[0]
         if of_view != of_table:
-            what = f"{of_view} rows, {of_table} in {table}: a key stands twice or a run is missing"
+            what = f"{of_view} rows, {of_table} in {table}: a key occurs twice or a run is missing"
             yield Finding(kind="view", where=view, what=what, todo=_REBUILD)

@@ -121,7 +121,7 @@ def quoted(text: Path | str) -> str:
 def _explained(cause: duckdb.Error, path: Path) -> StoreError:
     """Return the StoreError for a DuckDB error at opening `path`: its cause and the next command."""
     text = str(cause)
-    rebuild = f"heatdrift store rebuild --store {path} makes it anew from the records (the old file is kept beside it)"
+    rebuild = f"heatdrift store rebuild --store {path} makes it anew from the records (the old file is kept next to it)"
     holder = _HOLDER.search(text)
     if "lock on file" in text:
         who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another process"

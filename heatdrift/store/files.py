@@ -1,6 +1,6 @@
 """Files that appear whole or not at all, and locks between processes.
 
-A file is written beside its target, flushed to the disk and renamed over it; a crash, a full disk or an exception
+A file is written next to its target, flushed to the disk and renamed over it; a crash, a full disk or an exception
 leaves the old file. Temporary names start with a dot and end in ``.tmp``, so that nothing mistakes them for a result.
 """
 
@@ -50,7 +50,7 @@ def _sync_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well it is flushed and renamed over `path`.
+    """Yield a temporary path next to `path`; when the block ends well it is flushed and renamed over `path`.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_temporary(folder: Path, pattern: str) -> None:
-    """Remove the files whose names begin like the glob `pattern`: a temporary file, and what DuckDB put beside it."""
+    """Remove the files whose names begin like the glob `pattern`: a temporary file, and what DuckDB put next to it."""
     for left in folder.glob(f"{pattern}*"):
         with contextlib.suppress(OSError):  # a disk that turned read-only must not hide the first error
             left.unlink()

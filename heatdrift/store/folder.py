@@ -95,7 +95,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read one record strictly: unknown fields, wrong types, NaN and contradictions are refused where they stand."""
+    """Read one record strictly: unknown fields, wrong types, NaN and contradictions are refused at their place."""
     return decode_record(read_bytes(path), path)
 
 

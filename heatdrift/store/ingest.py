@@ -67,7 +67,7 @@ def ingest(store: Path) -> IngestReport:
 
 
 def rebuild(store: Path) -> IngestReport:
-    """Make the database anew from the records; a file in its place that is no store is kept beside it as ``*.damaged``.
+    """Make the database anew from the records; a file in its place that is no store is kept as ``*.damaged``.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def rebuild(store: Path) -> IngestReport:
     """
     if not store.exists() and not has_runs(store.parent):
         raise StoreError(
-            f"{store.parent} has no records to make {store} from", hint="name the file beside the records with --store"
+            f"{store.parent} has no records to make {store} from", hint="name the file next to the records with --store"
         )
     with _ingest_lock(store):
         aside = False
@@ -87,7 +87,7 @@ def rebuild(store: Path) -> IngestReport:
         if held.n_runs and not has_runs(store.parent):
             raise StoreError(
                 f"{store.parent} has no records, but {store} holds {held.n_runs} runs that a rebuild would lose",
-                hint="name the store beside its records with --store, or delete the file if you mean it",
+                hint="name the store next to its records with --store, or delete the file if you mean it",
             )
         expire_claims(store.parent)
         return _load_changes(store, _Held(), write_anyway=True, fresh=True, keep_old=aside)
@@ -197,7 +197,7 @@ def rewriting(store: Path, *, fresh: bool = False, keep_old: bool = False) -> It
     ----------
     store : the database; the caller holds the ingest lock.
     fresh : start from an empty database instead of a copy.
-    keep_old : keep the file that is replaced, beside it.
+    keep_old : keep the file that is replaced, next to it.
     """
     remove_temporary(store.parent, f"{glob.escape('.' + store.name)}.*.tmp")  # a killed ingest's
     with replacing(store) as copy:

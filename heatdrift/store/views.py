@@ -28,7 +28,7 @@ _RESULT: Final = {  # results of a run that are no column of its selected epoch
     "wall_s": "r.wall_s",
 }
 
-_EPOCH_DRIFT: Final = """-- Every epoch beside its run's base. Drift is a ratio of means: 100 (adapted - base) / base.
+_EPOCH_DRIFT: Final = """-- Every epoch next to its run's base. Drift is a ratio of means: 100 (adapted - base) / base.
 CREATE OR REPLACE VIEW raw.epoch_drift AS
 SELECT
   e.run_id,
@@ -214,7 +214,7 @@ def _cells() -> str:
 
 
 def _averages(columns: tuple[Column, ...]) -> list[str]:
-    """Each column's mean beside its standard deviation: an order that `avg(COLUMNS(...))` cannot give."""
+    """Each column's mean next to its standard deviation: an order that `avg(COLUMNS(...))` cannot give."""
     both = (("avg", "mean"), ("stddev_samp", "sd"))
     return [f"{function}({c.name}) AS {c.name}_{word}" for c in columns for function, word in both]
 

@@ -36,7 +36,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellOutcome:
-    """Record of a run and the arrays that lie beside it.
+    """Record of a run and the arrays that lie next to it.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ def run_cell(
 
     A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
     it; a method that had no part in the result ends it as ``failed``. Nothing is written but the `checkpoint`, from
-    which a killed run goes on to the same numbers: the caller stores the outcome. `on_epoch` hears of each epoch
+    which a killed run goes on to the same numbers: the caller stores the outcome. `on_epoch` is called after each epoch
     (1-based); `on_selected` is given the backbone and the model of the selected epoch.
 
     Raises

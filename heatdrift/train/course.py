@@ -63,7 +63,7 @@ def run_course(
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[int], None],
 ) -> Course:
-    """Train all epochs, measuring after each; `on_epoch` hears of each (1-based) before its checkpoint is written."""
+    """Train all epochs, measuring after each; `on_epoch` is called with each (1-based) before its checkpoint."""
     clock = time.perf_counter()
     run = _optimisation(cell, recipe, model, data)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))

@@ -55,7 +55,7 @@ class Normaliser:
 
 @dataclass(slots=True, kw_only=True)
 class Optimisation:
-    """All that changes while a cell trains, beside the model: what a checkpoint must hold.
+    """All that changes while a cell trains, besides the model: what a checkpoint must hold.
 
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
     which nothing else uses while a cell trains.

@@ -223,7 +223,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _write(weights: dict[str, Tensor], out: Path) -> None:
-    """Write float16 safetensors beside `out`, then rename: a stopped run leaves the old file whole."""
+    """Write float16 safetensors next to `out`, then rename: a stopped run leaves the old file whole."""
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:

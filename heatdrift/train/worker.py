@@ -76,7 +76,7 @@ class ClaimLostError(Exception):
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a worker needs beside its cells."""
+    """All that a worker needs besides its cells."""
 
     study: StudySpec
     store_folder: str
@@ -118,7 +118,7 @@ def _next(pipe: Connection) -> Task | None:
 def train_task(
     task: Task, resources: "Resources", settings: WorkerSettings, notify: Callable[[Event], object]
 ) -> Ended:
-    """Claim a cell, train it, write its record; `notify` hears of its start and its epochs.
+    """Claim a cell, train it, write its record; `notify` is called at its start and after its epochs.
 
     A claim that is lost on the way (a machine that slept) ends the run without a record: the cell is another's now. If
     it is lost after the last epoch, the record is kept as one more attempt.
@@ -152,8 +152,8 @@ def train_task(
         def keep_weights(backbone: "Backbone", model: "AdaptedModel") -> None:
             from heatdrift.model.export import export_weights
 
-            said = {"study": study, "cell_id": cell.cell_id}
-            export_weights(folder / WEIGHTS, backbone, model, metadata=said)
+            labels = {"study": study, "cell_id": cell.cell_id}
+            export_weights(folder / WEIGHTS, backbone, model, metadata=labels)
 
         try:
             outcome = run_cell(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Dora(Lora):
-    """The parameters are those of LoRA; each adapted layer has its row lengths m beside A and B."""
+    """The parameters are those of LoRA; each adapted layer has its row lengths m next to A and B."""
 
     kind: ClassVar[str] = "dora"
     label: ClassVar[str] = "DoRA"
@@ -32,8 +32,8 @@ class Dora(Lora):
 
     def description(self) -> Description:
         """As of LoRA, with the row lengths."""
-        said = Lora.description(self)
-        return said._replace(adapters=f"{said.adapters}, and the length of each row of these weights")
+        inner = Lora.description(self)
+        return inner._replace(adapters=f"{inner.adapters}, and the length of each row of these weights")
 
     def stored(self, name: str) -> Method:
         """Kind and parameters: the first format has no word for it."""

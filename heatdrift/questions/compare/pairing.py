@@ -42,7 +42,7 @@ def pairing_of_cells(sides: Sequence[pl.DataFrame], common: pl.DataFrame, key: S
     """
     found = common
     for number, side in enumerate(sides):
-        said = side.group_by(key).agg(
+        stated = side.group_by(key).agg(
             *(
                 (pl.col(name) if name in side.columns else pl.lit(None, dtype=pl.String))
                 .cast(pl.String)
@@ -52,7 +52,7 @@ def pairing_of_cells(sides: Sequence[pl.DataFrame], common: pl.DataFrame, key: S
                 for name in _DRAWN_BY
             )
         )
-        found = found.join(said, on=key, how="left")
+        found = found.join(stated, on=key, how="left")
     unknown = {
         name: pl.any_horizontal(
             *(pl.col(f"{name}:{number}").list.contains(None, nulls_equal=True) for number in (0, 1))

@@ -137,10 +137,14 @@ def _facts(result: StudyComparison) -> Section:
     blocks: list[Block] = [Note(text=text, tone="caveat") for text in result.caveats]
     blocks += [Note(text=row.sentence) for row in result.pairing]
     decides = [fact for fact in result.facts if fact.decides and fact.same is not True]
-    beside = [fact for fact in result.facts if not fact.decides and fact.same is not True]
+    others = [fact for fact in result.facts if not fact.decides and fact.same is not True]
     for caption, facts, folded in (
         ("Differs or is not known, and decides results", sorted(decides, key=lambda fact: fact.same is None), False),
-        ("Differs or is not known, beside that", sorted(beside, key=lambda fact: fact.same is None), True),
+        (
+            "Differs or is not known, and decides nothing",
+            sorted(others, key=lambda fact: fact.same is None),
+            True,
+        ),
         ("Is the same", [fact for fact in result.facts if fact.same], True),
     ):
         rows = [

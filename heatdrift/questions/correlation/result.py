@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from heatdrift.questions.base import Result
-from heatdrift.questions.tables import Grid, limits, said
+from heatdrift.questions.tables import Grid, finding_lines, limits
 from heatdrift.wording import percent
 
 _SHOWN: Final = (
@@ -79,7 +79,7 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
             f"{self.x} [{self.x_unit}] against {self.y} [{self.y_unit}]: {self.n_runs} runs, {self.n_dropped} left out"
         )
         yield from limits(self.left_out, self.caveats)
-        yield from said(self.findings)
+        yield from finding_lines(self.findings)
         title = f"{percent(self.pooled.conf_level)} interval: {self.pooled.ci_method}; p not adjusted"
         yield Grid(("level", *_SHOWN), self._rows(), title)
 

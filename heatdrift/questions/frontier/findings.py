@@ -39,7 +39,7 @@ def frontier_findings(
         dataset: _front([c for c in cells if (c.dataset or datasets[0]) == dataset], dataset, accuracy.title, named)
         for dataset in datasets
     }
-    told = {
+    claims_of = {
         dataset: [
             (_strength(row), _matched(row, dataset, level, titles))
             for row in matched
@@ -47,10 +47,10 @@ def frontier_findings(
         ]
         for dataset in datasets
     }
-    every = [claim for claims in told.values() for claim in claims]
+    every = [claim for claims in claims_of.values() for claim in claims]
     if len(every) > MANY:
         return (*fronts.values(), *ranked(every, _summary(matched)))
-    return tuple(text for dataset in datasets for text in (fronts[dataset], *(text for _, text in told[dataset])))
+    return tuple(text for dataset in datasets for text in (fronts[dataset], *(text for _, text in claims_of[dataset])))
 
 
 def _strength(row: MatchedRow) -> tuple[float]:

@@ -98,7 +98,7 @@ def _groupings(frame: pl.DataFrame, random: str) -> tuple[Grouping, ...]:
         for column in columns:
             if column != "seed" and frame[column].n_unique() < 2:
                 raise StatsError(
-                    f"random part {name}: there is one {column} only, so it cannot be told from seed",
+                    f"random part {name}: there is one {column} only, so it cannot be distinguished from seed",
                     hint="use --random seed",
                 )
         keys = frame.select(pl.struct(columns).rank("dense").alias("code"))["code"].to_numpy()

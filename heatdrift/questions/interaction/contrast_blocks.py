@@ -63,7 +63,7 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
         rows=rows,
         axes=dict.fromkeys(rows["panel"].unique().to_list(), axis),
         kinds=kinds,
-        beside=len(kinds) > 1,
+        side_by_side=len(kinds) > 1,
         n_means="runs in the model",
         extras={"df": "df", "p_holm": "p (Holm)"},
         shared=True,
@@ -88,7 +88,7 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
     p-values adjusted over the rows of this table are in a column that says over how many; one row needs none.
     """
     twins = {(c.dataset, c.lr, c.method_a, c.method_b): c for c in result.robust_contrasts}
-    beside = [twins.get((c.dataset, c.lr, c.method_a, c.method_b)) for c in contrasts]
+    own = [twins.get((c.dataset, c.lr, c.method_a, c.method_b)) for c in contrasts]
     rows: list[tuple[str, ...]] = [
         (
             c.dataset or "all", contrast_label(c), wording.number(c.estimate), wording.number(c.se),
@@ -104,10 +104,10 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
     )  # fmt: skip
     if len(contrasts) == 1:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    if any(beside):
-        family = wording.holm_head(twin.p for twin in beside if twin is not None)
+    if any(own):
+        family = wording.holm_head(twin.p for twin in own if twin is not None)
         heads += (f"seed-level {level} interval", "seed-level df", f"seed-level {family}")
-        rows = [(*row, *_seed_level(twin)) for row, twin in zip(rows, beside, strict=True)]
+        rows = [(*row, *_seed_level(twin)) for row, twin in zip(rows, own, strict=True)]
     return text_table(
         caption, heads, rows, text_columns=2, command=model_command(result), p=[c.p_holm for c in contrasts]
     )

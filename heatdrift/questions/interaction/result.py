@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from heatdrift.questions.base import Check, Result
-from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, grid, limits, said
+from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import percent
 
 DdfMethod = Literal["satterthwaite", "kenward_roger", "strata"]
@@ -183,7 +183,7 @@ class InteractionResult(Result, frozen=True, kw_only=True):
         yield f"{self.formula}   [{self.unit}]   REML log-likelihood {self.reml_loglik:.4f}"
         yield f"{self.n_runs} runs, {self.n_seeds} seeds, {self.n_dropped} runs left out"
         yield from limits(self.left_out, self.caveats)
-        yield from said(self.findings)
+        yield from finding_lines(self.findings)
         family = adjusted_over("findings", [t.p_box for t in self.tests], "terms of this response (p_box of strata)")
         yield grid(self.tests, title=f"tests of terms (headline: strata, the seed-level test), not adjusted; {family}")
         family = adjusted_over("p_holm", [c.p for c in self.contrasts], "contrasts of this response")

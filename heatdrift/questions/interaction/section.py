@@ -65,8 +65,8 @@ def _nothing_supported(result: InteractionResult) -> str:
 
 def singular_caveats(result: InteractionResult) -> list[str]:
     """Return what a singular fit means: the sentence of the check of that name, ours where there is none."""
-    said = [check.sentence for check in result.checks if check.name == "singular" and check.flag]
-    return said or ([SINGULAR] if result.singular else [])
+    explained = [check.sentence for check in result.checks if check.name == "singular" and check.flag]
+    return explained or ([SINGULAR] if result.singular else [])
 
 
 def line_caveats(result: InteractionResult) -> list[str]:
@@ -176,7 +176,7 @@ def _tests(result: InteractionResult, name: str) -> Table:
         for term, row in rows.items():
             row += [texts.get(term, wording.NOT_MEASURED) for texts in columns.values()]
     caption = (
-        f"Tests of {name}, type III. The seed-level test (error strata) is the headline, those of the model beside it."
+        f"Tests of {name}, type III. The seed-level test (error strata) is the headline, those of the model next to it."
     )
     if "Box p" in heads:
         caption += " Box p is what a finding rests on: corrected for variances that differ between levels."

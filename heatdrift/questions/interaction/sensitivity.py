@@ -106,7 +106,7 @@ def _leave_one_cell_out(model: InteractionModel) -> Check:
     one place only and cannot be asked.
     """
     values: dict[str, float | int | str | None] = {}
-    told, flag = [], False
+    crossing, flag = [], False
     skipped = 0
     for term in model.design.terms:
         parts = _place_hypotheses(model, term)
@@ -131,14 +131,14 @@ def _leave_one_cell_out(model: InteractionModel) -> Check:
                 f"{term} estimate_max": max(estimates),
             }
             text += f"; estimate {signed(min(estimates))} to {signed(max(estimates))}"
-        told += [f"{text})"] if crossed else []
+        crossing += [f"{text})"] if crossed else []
         flag = flag or crossed
     sentence = (
         "Leaving out one cell at a time, with the cells it is compared with, moves p across 5 % for "
-        + ", ".join(told)
-        + f": {'this average hangs' if len(told) == 1 else 'these averages hang'} on single cells. "
+        + ", ".join(crossing)
+        + f": {'this average hangs' if len(crossing) == 1 else 'these averages hang'} on single cells. "
         "Read the differences at each learning rate and data set instead."
-        if told
+        if crossing
         else "Leaving out one cell at a time, with the cells it is compared with, changes no answer at 5 %."
     )
     if skipped:

@@ -33,11 +33,11 @@ class PairedFindings:
         family = self._family([row for row in rows if not np.isnan(row.seed_p)])
         supported = [row for row in rows if row.seed_p_holm < ALPHA]
         disagreeing = [row for row in rows if self._differ(row)]
-        told = ranked(
+        differences = ranked(
             [((row.seed_p_holm, -abs(row.seed_t)), self._difference(row, family)) for row in supported],
             self._summary(supported, disagreeing, rows),
         )
-        return (*told, *(self._disagreement(row) for row in disagreeing))
+        return (*differences, *(self._disagreement(row) for row in disagreeing))
 
     def _summary(self, supported: list[PairedRow], disagreeing: list[PairedRow], rows: list[PairedRow]) -> str:
         parts = []

@@ -61,7 +61,9 @@ def _best(rows: Sequence[PredictorRow], when: str, level: float) -> list[str]:
         f"{_evidence(found[0], found, len(scored), level, share)}."
     )
     if near:
-        claim += f" With these cells {'it' if len(found) == 1 else 'they'} cannot be told from {_titles(near)}."
+        claim += (
+            f" With these cells {'it' if len(found) == 1 else 'they'} cannot be distinguished from {_titles(near)}."
+        )
     return [claim, *_references(rows, found, when)]
 
 

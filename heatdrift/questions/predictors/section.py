@@ -130,7 +130,7 @@ def _selection_table(rows: list[SelectionRow], result: PredictorsResult, when: s
     only = result.datasets[0] if result.datasets else "all"
     return text_table(
         f"Retention of the cell that a signal ({when}) picks among those within {result.margin:g} points of the best "
-        "validation accuracy, beside the best, a random and the worst of them",
+        "validation accuracy, next to the best, a random and the worst of them",
         ("data set", "signal", "picks", "candidates", "retention (%)", level_words(result.conf_level), "best", "random",
          "worst"),
         [

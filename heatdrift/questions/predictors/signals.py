@@ -48,7 +48,7 @@ _UNSIGNED: Final = "any change of attention is a departure from the features tha
 
 
 def _of_probe(probe: Probe) -> Iterator[Signal]:
-    """The results of a probe whose direction is stated: a drift signed and unsigned, else the value beside the base."""
+    """The results of a probe whose direction is stated: a drift signed and unsigned, else its value."""
     if probe.expected is None:
         return
     orientation, reason = probe.expected.orientation, probe.expected.reason

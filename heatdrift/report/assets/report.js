@@ -38,7 +38,7 @@
     panel.querySelector(".static").remove();
   };
 
-  // The names of all fields that a spec reads, wherever they stand.
+  // The names of all fields that a spec reads, wherever they are.
   const fields = (spec, found = new Set()) => {
     if (spec && typeof spec === "object") {
       if (typeof spec.field === "string") found.add(spec.field);
@@ -77,7 +77,7 @@
   // Colours of the page are CSS variables; a file takes those of the light palette.
   const plain = (text) => text.replace(/var\(--([\w-]+)\)/g, (all, name) => palette[name] || all);
 
-  // A spec that stands alone: its data inside, its legends, which the page shows once per figure, its own.
+  // A spec that is complete by itself: its data inside, its legends, which the page shows once per figure, its own.
   const standalone = (panel) => {
     const spec = JSON.parse(plain(JSON.stringify(specOf(panel))), (key, value) =>
       key === "legend" && value === null ? undefined : value,

@@ -55,8 +55,8 @@ def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
             word = {"caveat": "**Caveat.** ", "missing": "**Missing.** ", "plain": ""}[block.tone]
             return [f"{'> ' if word else ''}{word}{escaped(block.text)}"]
         case Finding():
-            said = [f"### {escaped(block.title)}", *map(escaped, block.sentences), *_more(block.more)]
-            return [*said, "**Before you believe it:**", _items(block.caveats)] if block.caveats else said
+            lines = [f"### {escaped(block.title)}", *map(escaped, block.sentences), *_more(block.more)]
+            return [*lines, "**Before you believe it:**", _items(block.caveats)] if block.caveats else lines
         case Pointer():
             return [f"{escaped(block.text)}."]
         case Facts():

@@ -45,13 +45,13 @@ def methods(inp: ReportInput) -> Section:
     blocks.append(Facts(title="Definitions", pairs=formulas))
     used = [(s.name, _described(inp, s.name)) for s in method_styles(inp.grid["method"].drop_nulls().to_list())]
     trained = [
-        (method_title(name), name, said.tower, "yes" if said.projection else "no", said.adapters)
-        for name, said in used
-        if said is not None
+        (method_title(name), name, description.tower, "yes" if description.projection else "no", description.adapters)
+        for name, description in used
+        if description is not None
     ]
     if trained:
         heads = ("method", "name", "visual tower", "visual projection", "adapters")
-        blocks.append(text_table("What each method trains, beside the classifier", heads, trained, text_columns=5))
+        blocks.append(text_table("What each method trains besides the classifier", heads, trained, text_columns=5))
     statistics = _statistics(inp)
     if statistics:
         blocks.append(

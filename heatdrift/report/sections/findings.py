@@ -12,7 +12,7 @@ from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import frame_table
 
 LEAD: Final = (
-    "What these runs support after adjusting for everything that was asked, with what speaks against it beside it."
+    "What these runs support after adjusting for everything that was asked, with what speaks against it next to it."
 )
 
 

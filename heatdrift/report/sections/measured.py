@@ -14,7 +14,7 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
         text = "No finished run with a learning rate above 0: there is nothing to draw."
         return (Section(section_id="dose", title="Dose-response", blocks=(Note(text=text, tone="missing"),)),)
     level = f"{wording.percent(inp.conf_level)} t-intervals"
-    shared = f"Means over seeds with {level}, at the selected epoch. Methods at one learning rate stand side by side."
+    shared = f"Means over seeds with {level}, at the selected epoch. Methods at one rate are drawn side by side."
     transfer_sets = sorted(inp.done["transfer_set"].drop_nulls().unique().to_list())
     on = f" Retention on {wording.listed(transfer_sets)}." if transfer_sets else ""
     drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, shared)

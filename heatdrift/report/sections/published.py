@@ -94,7 +94,7 @@ def published_section(inp: ReportInput, data: StudyData) -> Section:
             blocks.append(Note(text="No finished run to compare with published values.", tone="missing"))
             continue
         blocks += _blocks(inp, data, published, f"fig-published-{i}")
-    lead = "What others published about the same question, and whether these runs may be set beside it."
+    lead = "What others published about the same question, and whether these runs may be compared with it."
     return Section(section_id="published", title="Published values", lead=lead, blocks=tuple(blocks))
 
 

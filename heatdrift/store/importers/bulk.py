@@ -1,8 +1,8 @@
 """Tables in the columns of the public views -> one bulk part (``parts.py``), by DuckDB alone.
 
-Accepted are a folder with ``runs.parquet`` and, beside it, any of ``epochs``, ``layers``, ``heads``, ``transfer`` and
+Accepted are a folder with ``runs.parquet`` and, next to it, any of ``epochs``, ``layers``, ``heads``, ``transfer`` and
 ``robustness`` as Parquet, or an exported ``.duckdb`` file. Of their columns those that were measured are kept; drifts,
-retentions and standard errors are derived again. Without epochs or transfer, the result columns of the runs stand in.
+retentions and standard errors are derived again. Without epochs or transfer, those of the runs are used in.
 """
 
 import hashlib
@@ -143,7 +143,7 @@ def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | 
     for words, wrong in _CHECKS.items():
         _refuse(connection, f"SELECT study || '/' || cell_id FROM found WHERE {wrong}", words, source)
     doubled = "SELECT study || '/' || cell_id FROM found GROUP BY study, cell_id HAVING count(*) > 1"
-    _refuse(connection, doubled, "a (study, cell_id) that stands twice", source)
+    _refuse(connection, doubled, "a (study, cell_id) that occurs twice", source)
     _copy(connection, "SELECT * FROM found ORDER BY study, cell_id", folder / "runs.parquet")
     for view, table in LONG_VIEWS.items():
         columns = source.columns(connection, view)

@@ -40,7 +40,7 @@ T = TypeVar("T", int, float, str)
 
 
 class FlatRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One run as its source has it: where it stands there, and its rows."""
+    """One run as its source has it: its place there, and its rows."""
 
     label: str
     rows: tuple[Mapping[str, object], ...]
@@ -236,7 +236,7 @@ def _real(row: Mapping[str, object], name: str) -> float | None:
 
 
 def _whole(row: Mapping[str, object], name: str) -> int | None:
-    """Return a whole number, also one that stands as 3.0; None when absent, NaN or infinite."""
+    """Return a whole number, also one written as 3.0; None when absent, NaN or infinite."""
     text = _text(row, name)
     if text is not None and text.lstrip("+-").isdecimal():
         return int(text)

@@ -1,6 +1,6 @@
 """Import of MLflow runs through its own client (extra `mlflow`), so every kind of tracking URI works.
 
-Of a run, params and tags (as ``tags.<name>``) stand for the whole run; a metric gives one row per step, steps being
+Of a run, params and tags (as ``tags.<name>``) are of the whole run; a metric gives one row per step, steps being
 epochs; a metric logged once gives the value of the run. Names go through the same column map as tables. MLflow's own
 facts have the names ``run_id``, ``run_name``, ``status``, ``start_time``, ``end_time``.
 """

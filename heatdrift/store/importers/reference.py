@@ -2,7 +2,7 @@
 
 Fractions become percent, per-layer lists become the probes' layers, the baseline becomes epoch 0. Drifts and retentions
 are not copied: the views derive them, and `import_reference` compares them with the file's own values. Each source file
-is kept verbatim beside its record as source.json.
+is kept verbatim next to its record as source.json.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The reference study's run JSON, typed; and every value in it that follows from others, for checking.
 
-Python wrote these files, so NaN and Infinity may stand in them; they mean not measured. Fields that are unknown here
+Python wrote these files, so NaN and Infinity may occur in them; they mean not measured. Fields that are unknown here
 are left to source.json.
 """
 

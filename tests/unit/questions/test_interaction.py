@@ -237,7 +237,7 @@ def test_wrong_options_are_refused(make_runs, options, error):
 
 
 def test_a_random_part_that_one_level_cannot_carry_is_refused(make_runs):
-    with pytest.raises(StatsError, match="cannot be told from seed"):
+    with pytest.raises(StatsError, match="cannot be distinguished from seed"):
         interaction(make_runs(datasets=("eurosat",)), metric=METRIC, random="seed + seed:dataset")
 
 

@@ -182,7 +182,7 @@ def test_what_cannot_be_told_from_the_best_names_three_and_counts_the_rest(resul
     first = result.findings[0]
     if len(near) > 4:
         assert f" and {len(near) - 3} more." in first
-    named = [r for r in near if f"“{signal_title(r.signal)}”" in first.split("cannot be told from")[-1]]
+    named = [r for r in near if f"“{signal_title(r.signal)}”" in first.split("cannot be distinguished from")[-1]]
     assert len(named) == (3 if len(near) > 4 else len(near))
 
 
