@@ -35,11 +35,11 @@ def trajectory():
     ).to_dict()
 
 
-def contrasts(*, beside=True):
+def contrasts(*, side_by_side=True):
     forest = Forest(
         rows=pl.DataFrame({"panel": ["a"]}),
         axes={"a": ("LoRA r=8 − Full FT", "Δ attention entropy", "(% of base), 95 % interval")},
-        kinds=("model", "seed level"), beside=beside, n_means="runs", extras={"df": "df"},
+        kinds=("model", "seed level"), side_by_side=side_by_side, n_means="runs", extras={"df": "df"},
     )  # fmt: skip
     return forest_chart(forest, data="rows", panel="a", n_rows=4, domain=(-1.0, 1.0)).to_dict()
 
@@ -98,7 +98,7 @@ def test_axis_titles_carry_unit_and_interval():
 
 def test_two_kinds_of_interval_stand_beside_each_other_and_differ_in_shape():
     assert all(e["field"] == "kind" for e in encodings(contrasts(), "yOffset"))
-    assert encodings(contrasts(beside=False), "yOffset") == []
+    assert encodings(contrasts(side_by_side=False), "yOffset") == []
     (shape,) = encodings(contrasts(), "shape")
     assert shape["scale"]["range"] == ["circle", "square"]
 
