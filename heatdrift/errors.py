@@ -6,7 +6,7 @@ else is a bug of ours and keeps its traceback. A run that diverged is a *status*
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -92,17 +92,6 @@ class StatsError(HeatdriftError):
 
 class LargeDesignError(StatsError):
     """A model has more coefficients than can be tested in sensible time; a numeric learning rate makes it smaller."""
-
-
-class MissingCellsError(StatsError):
-    """Planned cells have no finished run, so a comparison would be lopsided."""
-
-    def __init__(self, missing: Sequence[str], planned: int) -> None:
-        shown = ", ".join(sorted(missing)[:3])
-        message = f"{len(missing)} of {planned} planned cells have no finished run (first: {shown})"
-        super().__init__(message, hint="heatdrift train --all")
-        self.missing = tuple(missing)
-        self.planned = planned
 
 
 class ReportError(HeatdriftError):

@@ -1,4 +1,4 @@
-"""The definitions of DESIGN 4 as plain float64 loops, so that the vectorised probes are checked against something else.
+"""The definitions of docs/probes.md as plain float64 loops, to check the vectorised probes against something else.
 
 Nothing of heatdrift is imported here. ``attention`` is one block's softmax, (images, heads, tokens, tokens), with the
 class token first; ``blocks`` a list of such arrays, first block first.

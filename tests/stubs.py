@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from heatdrift.config import BackboneSpec
+from heatdrift.store.folder import find_cells
 
 TINY_BLOCKS = 3
 TINY_HEADS = 4
@@ -82,3 +83,8 @@ def _picture(label: int, classes: int, size: int, generator: np.random.Generator
     buffer = io.BytesIO()
     Image.fromarray((pixels.clip(0, 1) * 255).astype(np.uint8)).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def find_records(store_folder: Path, study: str | None = None) -> list[Path]:
+    """The record.json of every cell (of one study), in order of study and cell id."""
+    return [path for folder in find_cells(store_folder, study) if (path := folder / "record.json").is_file()]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heatdrift.cli.method_words import name_methods
+from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption
 from heatdrift.cli.output import show_answer
 from heatdrift.cli.workspace import Workspace

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from typer.cli import get_docs_for_click
 
-from heatdrift.methods.page import methods_page
+from heatdrift.methods.docs_page import methods_page
 from heatdrift.metrics import PROBES
 
 

@@ -87,7 +87,7 @@ def import_runs(
 def _show_import(
     report: "ImportReport", kind: ImportFormat, path: str, problems: "Sequence[Problem]", store: Path, fmt: Format
 ) -> None:
-    from heatdrift.store.hints import with_store
+    from heatdrift.store.advice import with_store
 
     for problem in (*report.problems, *problems):
         note(f"left out: {problem.path}: {problem.reason}")

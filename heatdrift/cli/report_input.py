@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from heatdrift.cli.method_words import name_methods
+from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.output import note
 from heatdrift.config import PROTOCOLS
 from heatdrift.errors import HeatdriftError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from heatdrift.cli.method_words import name_methods
+from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.options import (
     BackboneOption,
     DatasetOption,

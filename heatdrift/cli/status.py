@@ -37,8 +37,8 @@ def status(
 
     Example: `heatdrift status`
     """
+    from heatdrift.store.bulk_parts import count_bulk
     from heatdrift.store.folder import cell_folders
-    from heatdrift.store.parts import count_bulk
     from heatdrift.train.status import all_studies
 
     work = Workspace.of(store)

@@ -47,11 +47,11 @@ def check(
     Example: `heatdrift store check`
     """
     from heatdrift.store.check import check_store
-    from heatdrift.store.mend import mend_store
+    from heatdrift.store.repair import repair_store
 
     work = Workspace.of(store)
     if repair or mend:
-        for line in mend_store(work.store):
+        for line in repair_store(work.store):
             note(line)
     report = check_store(work.store)
     if fmt is Format.json:

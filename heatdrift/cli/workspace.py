@@ -48,7 +48,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         settings = load_settings(Path.cwd())
         chosen = store or (Path(settings.store) if settings.store else DEFAULT_STORE)
         if not chosen.exists() and any(chosen.parent.glob("*.duckdb")):
-            from heatdrift.store.neighbours import refuse_second_store
+            from heatdrift.store.second_store import refuse_second_store
 
             refuse_second_store(chosen)
         return cls(settings=settings, store=chosen)

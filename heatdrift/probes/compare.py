@@ -33,7 +33,7 @@ class ProbeValues:
 
 
 def probe_values(base: Measured, adapted: Measured, *, weight: float, projection: float) -> ProbeValues:
-    """All probes of DESIGN 4 for one model against its base."""
+    """All probes of one model against its base (docs/probes.md)."""
     rows = list(zip(base.class_rows, adapted.class_rows, strict=True))
     moved = {name: torch.stack([compared(x, y) for x, y in rows]) for name, compared in OF_CLASS_ROWS.items()}
     per_layer = adapted.layers | {name: value.mean(-1) for name, value in moved.items()}

@@ -1,7 +1,7 @@
 """ReportInput: the one frozen value that a report is made from, checked and completed at the border.
 
-The frames carry the columns of the public views (DESIGN 5). A column that a store does not have is added as NULL, so a
-figure asks one question only, "is there a value?", and a report of imported records renders like any other.
+The frames carry the columns of the public views (docs/schema.md). A column that a store does not have is added as
+NULL, so a figure asks one question only, "is there a value?", and a report of imported records renders like any other.
 """
 
 from collections.abc import Mapping, Sequence

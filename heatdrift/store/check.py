@@ -16,6 +16,8 @@ import msgspec
 from heatdrift.errors import RecordError, StoreError
 from heatdrift.metrics import PROBE
 from heatdrift.records import FINISHED, RunRecord
+from heatdrift.store.advice import with_store
+from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, find_parts, part_damage
 from heatdrift.store.claims import CLAIM_FILE, is_live, read_claim
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import (
@@ -28,8 +30,6 @@ from heatdrift.store.folder import (
     read_arrays,
     read_bytes,
 )
-from heatdrift.store.hints import with_store
-from heatdrift.store.parts import LONG_VIEWS, PARTS, find_parts, part_damage
 from heatdrift.store.rows import result_sha256
 
 _COUNTED: Final = ("epoch", "layer", "head", "transfer", "robustness")

@@ -228,11 +228,6 @@ def _subfolders(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def find_records(store_folder: Path, study: str | None = None) -> list[Path]:
-    """Return the record.json of every cell (of one study), in order of study and cell id."""
-    return [p for folder in find_cells(store_folder, study) if (p := folder / "record.json").is_file()]
-
-
 def write_arrays(folder: Path, kind: ArrayKind, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Path:
     """Write named arrays to ``<kind>.npz`` (deflated), whole or not at all; return the path.
 

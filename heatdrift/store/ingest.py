@@ -18,12 +18,12 @@ import msgspec
 import polars as pl
 
 from heatdrift.errors import NotAStoreError, StoreError
+from heatdrift.store.bulk_parts import find_parts, load_part
 from heatdrift.store.connect import attach, checked_version, open_store
+from heatdrift.store.expire import expire_claims
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
 from heatdrift.store.migrate import is_outdated, migrate
-from heatdrift.store.parts import find_parts, load_part
-from heatdrift.store.reap import reap
 from heatdrift.store.rows import Rows
 from heatdrift.store.scan import CellKey, Found, Problem, Scan
 
@@ -52,7 +52,7 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
 def ingest(store: Path) -> IngestReport:
     """Bring the database `store` up to the records and parts in its folder; running it twice changes nothing.
 
-    Runs whose process is gone are recorded as failed first (`reap`).
+    Runs whose process is gone are recorded as failed first (`expire_claims`).
 
     Raises
     ------
@@ -62,7 +62,7 @@ def ingest(store: Path) -> IngestReport:
     """
     with _ingest_lock(store):
         held = _held(store)
-        reap(store.parent)
+        expire_claims(store.parent)
         return _load_changes(store, held, write_anyway=held.outdated)
 
 
@@ -89,7 +89,7 @@ def rebuild(store: Path) -> IngestReport:
                 f"{store.parent} has no records, but {store} holds {held.n_runs} runs that a rebuild would lose",
                 hint="name the store beside its records with --store, or delete the file if you mean it",
             )
-        reap(store.parent)
+        expire_claims(store.parent)
         return _load_changes(store, _Held(), write_anyway=True, fresh=True, keep_old=aside)
 
 

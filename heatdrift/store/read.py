@@ -33,7 +33,7 @@ def read_view(
     lr: Sequence[float] = (),
     seed: Sequence[int] = (),
 ) -> pl.DataFrame:
-    """Return a public view's rows (DESIGN 5; docs/schema.md), all columns, NULL as null.
+    """Return a public view's rows (docs/schema.md), all columns, NULL as null.
 
     Parameters
     ----------

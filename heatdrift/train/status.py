@@ -10,8 +10,8 @@ import msgspec
 from heatdrift.errors import RecordError, StoreError, UnknownNameError
 from heatdrift.records import FINISHED, Cell, Status
 from heatdrift.store.claims import heartbeat_age_s, is_live, read_claim
+from heatdrift.store.expire import KILLED
 from heatdrift.store.folder import cell_folder, cell_folders, current_record
-from heatdrift.store.reap import KILLED
 
 CellStatus = Literal["planned", "running"] | Status
 
@@ -90,7 +90,7 @@ def all_studies(
     """Return the status of every study of a store folder, or of one.
 
     A cell counts as planned when the study's plan has it, or when it has a run: imported studies have no plan. `bulk`
-    counts the runs that have no folder (``store/parts.py``), by study and status; they are counted, not listed.
+    counts the runs that have no folder (``store/bulk_parts.py``), by study and status; they are counted, not listed.
 
     Raises
     ------

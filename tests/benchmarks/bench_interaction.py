@@ -68,7 +68,7 @@ def by_statsmodels(responses: np.ndarray) -> float:
     frame = pd.read_csv(DATA)
     began = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its convergence warnings are the point of DESIGN 6, not of a timing
+        warnings.simplefilter("ignore")  # its convergence warnings are why it is compared, not of a timing
         for response in responses:
             frame["y"] = response
             smf.mixedlm("y ~ C(lr) * method * dataset", frame, groups=frame["seed"]).fit(reml=True)

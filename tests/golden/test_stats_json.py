@@ -80,7 +80,7 @@ def test_every_result_travels_with_its_evidence(name):
     assert isinstance(found["left_out"], list)
 
 
-# the keys of DESIGN 6 that scripts rely on
+# the keys that scripts rely on (docs/questions)
 PAIRED = "dataset metric n mean_full_ft mean_lora_r8 difference dz t t_p t_p_holm wilcoxon_p seed_t seed_df seed_p"
 DOSE = "dataset method metric n rho p p_exact"
 PREDICTORS = "signal when n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"

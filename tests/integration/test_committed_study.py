@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from stubs import find_records
 from typer.testing import CliRunner
 
 from heatdrift.cli.main import app
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.plan.study import load_study
 from heatdrift.records import Recipe
-from heatdrift.store.folder import find_records, read_arrays, read_record
+from heatdrift.store.folder import read_arrays, read_record
 
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "runs" / "mini"

@@ -16,12 +16,12 @@ import msgspec
 import polars as pl
 
 from heatdrift.errors import DataError
+from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.connect import attach, quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
 from heatdrift.store.folder import cell_folder
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.migrate import migrate
-from heatdrift.store.parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.validate import NAME
 
 _DEFAULTS: Final = {

@@ -1,4 +1,4 @@
-"""Import of the reference study's run records (one JSON per run; DESIGN 5) as heatdrift records.
+"""Import of the reference study's run records (one JSON per run) as heatdrift records.
 
 Fractions become percent, per-layer lists become the probes' layers, the baseline becomes epoch 0. Drifts and retentions
 are not copied: the views derive them, and `import_reference` compares them with the file's own values. Each source file
@@ -34,7 +34,7 @@ BACKBONES: Final = {
     "openai/clip-vit-base-patch32": "ViT-B-32-quickgelu/openai",
     "openai/clip-vit-base-patch16": "ViT-B-16-quickgelu/openai",
 }
-TRACK_IMAGES: Final = 1000  # DESIGN 3, protocol leakfree: the tracking subset, of the first transfer set
+TRACK_IMAGES: Final = 1000  # protocol leakfree: the tracking subset, of the first transfer set
 TOLERANCE: Final = 1e-9  # relative, above 1 in magnitude; absolute below
 
 

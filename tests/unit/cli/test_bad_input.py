@@ -7,9 +7,10 @@ import sys
 import duckdb
 import msgspec
 import pytest
+from stubs import find_records
 
 from heatdrift.cli import main as cli
-from heatdrift.store.folder import find_records, read_record, write_record
+from heatdrift.store.folder import read_record, write_record
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from heatdrift.cli.main import app
-from heatdrift.cli.stats import COMMANDS
 from heatdrift.errors import HeatdriftError
 from heatdrift.metrics import RUN_COLUMN
+from heatdrift.questions import QUESTIONS
 
 ARCHIVE = Path(__file__).parents[2] / "archives" / "schema0001.duckdb.gz"
 # values of the archive are formulas: what a method changes does not vary between seeds, except where noted
@@ -23,6 +23,7 @@ ASKED = {
     "correlation": ("--bootstrap", 100),
     "dose": ("--metric", "retention_pct"),
     "paired": ("--metric", "retention_pct"),
+    "best": ("--metric", "retention_pct"),
     "layers": ("--metric", "entropy"),
     "predictors": ("--bootstrap", 100),
     "frontier": ("--bootstrap", 100),
@@ -48,7 +49,7 @@ def answer(store, *arguments):
 
 
 def test_every_command_is_asked_here():
-    assert {command.__name__ for command in COMMANDS} == set(ASKED)
+    assert {question.name for question in QUESTIONS} == set(ASKED)
 
 
 @pytest.mark.parametrize("name", [n for n in ASKED if n not in ("interaction", "power")])

@@ -14,12 +14,12 @@ import pytest
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import BUILT_IN, FAMILIES, METHOD_TITLES, METHODS, Method, family_of, known_family, method
 from heatdrift.methods.base import Family, OwnWeights
+from heatdrift.methods.docs_page import attribute_words
 from heatdrift.methods.families.bitfit import BitFit
 from heatdrift.methods.families.dora import Dora
 from heatdrift.methods.families.full import Full
 from heatdrift.methods.families.lora import TARGETS, Lora
 from heatdrift.methods.families.partial import Partial
-from heatdrift.methods.page import attribute_words
 from heatdrift.methods.registry import found_families
 
 # Parameters beside the built-in ones; a family is tested with them all.

@@ -26,7 +26,7 @@ HEAD = {"classifier.weight", "classifier.bias"}
 
 
 def wanted_parameters(method, backbone):
-    """What DESIGN 3 says that a method trains; a new method is one more entry here."""
+    """What each method trains (docs/methods.md); a new method is one more entry here."""
     tower = {f"visual.{name}" for name, _ in backbone.visual.named_parameters()}
     return {
         "full_ft": tower | HEAD,

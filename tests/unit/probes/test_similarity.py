@@ -50,7 +50,7 @@ def test_cka_ignores_rotation_scale_and_shift():
 
 
 def test_the_biased_estimator_is_high_for_unrelated_features_and_the_debiased_is_not():
-    """DESIGN 4: 200 images, 768 features, independent noise: the biased estimator gives 0.79."""
+    """With 200 images, 768 features, independent noise: the biased estimator gives 0.79."""
     x, y = activations(200, 768, seed=1), activations(200, 768, seed=2)
     assert linear_cka(x, y) == pytest.approx(0.79, abs=0.005)
     assert linear_cka_debiased(x, y) == pytest.approx(0, abs=0.01)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from stubs import find_records
 
 from heatdrift.errors import StoreError
 from heatdrift.store.check import check_store
 from heatdrift.store.export import export_store
-from heatdrift.store.folder import find_records, read_record, write_record
+from heatdrift.store.folder import read_record, write_record
 from heatdrift.store.importers.records import import_heatdrift
 from heatdrift.store.ingest import ingest, rebuild
 from heatdrift.store.sql import run_sql, write_frame

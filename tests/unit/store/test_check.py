@@ -12,14 +12,15 @@ import duckdb
 import msgspec
 import numpy as np
 import pytest
+from stubs import find_records
 
 from heatdrift.errors import StoreError
 from heatdrift.store.check import check_store
 from heatdrift.store.claims import claim, read_claim
-from heatdrift.store.folder import cell_folder, current_record, find_records, read_record, write_arrays, write_record
+from heatdrift.store.expire import KILLED, expire_claims
+from heatdrift.store.folder import cell_folder, current_record, read_record, write_arrays, write_record
 from heatdrift.store.ingest import ingest, rebuild
-from heatdrift.store.mend import mend_store
-from heatdrift.store.reap import KILLED, reap
+from heatdrift.store.repair import repair_store
 from heatdrift.store.sql import run_sql
 
 
@@ -120,7 +121,7 @@ def test_harm_is_found_and_the_next_command_named(store, harm, found, mended):
     assert report.wrong
     assert all(f.todo and f.where and f.what for f in report.findings)
     if mended:
-        assert mend_store(store)
+        assert repair_store(store)
         assert kinds(store) == []
 
 
@@ -163,7 +164,7 @@ def killed(store, record, attempts=0):
     command = [sys.executable, "-c", HOLD, str(folder), str(path), str(attempts)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
-    assert reap(store.parent) == ()  # it lives
+    assert expire_claims(store.parent) == ()  # it lives
     process.kill()
     process.communicate()
     return folder
@@ -189,7 +190,7 @@ def test_a_run_killed_after_its_record_was_written_is_no_failure(store, make_rec
     record = make_record(seed=31)
     folder = killed(store, record)
     write_record(record, store.parent).path.unlink()  # between the two files of an attempt
-    assert reap(store.parent) == ()
+    assert expire_claims(store.parent) == ()
     assert read_record(folder / "record.json") == record
     assert read_claim(folder) is None
     assert run_sql(store.with_name("b.duckdb"), "SELECT status FROM attempts WHERE seed = 31").rows() == [("done",)]

@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from stubs import find_records
 
 from heatdrift.errors import RecordError, StoreError
 from heatdrift.records import RECORD_FORMAT
 from heatdrift.store import files, folder
-from heatdrift.store.folder import cell_folder, find_records, read_arrays, read_record, write_arrays, write_record
+from heatdrift.store.folder import cell_folder, read_arrays, read_record, write_arrays, write_record
 
 
 def all_files(path):

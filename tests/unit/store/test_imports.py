@@ -6,16 +6,17 @@ import duckdb
 import msgspec
 import polars as pl
 import pytest
+from stubs import find_records
 
 from heatdrift.errors import DataError, StoreError, UnknownNameError
+from heatdrift.store.bulk_parts import find_parts
 from heatdrift.store.check import check_store
 from heatdrift.store.export import export_store
-from heatdrift.store.folder import attempt_files, find_records, read_record, write_arrays, write_record
+from heatdrift.store.folder import attempt_files, read_record, write_arrays, write_record
 from heatdrift.store.importers.columns import column_map
 from heatdrift.store.importers.records import import_heatdrift
 from heatdrift.store.importers.table import import_table
 from heatdrift.store.ingest import ingest, rebuild
-from heatdrift.store.parts import find_parts
 from heatdrift.store.sql import run_sql
 
 VIEWS = ("runs", "epochs", "layers", "heads", "transfer", "robustness", "cells")

@@ -15,8 +15,8 @@ from heatdrift.store import connect, ingest, migrate
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import write_record
 from heatdrift.store.ingest import open_current, rebuild
-from heatdrift.store.neighbours import refuse_second_store
 from heatdrift.store.read import VIEWS, read_view, resolve_study, studies
+from heatdrift.store.second_store import refuse_second_store
 
 
 def words(text):

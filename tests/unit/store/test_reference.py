@@ -3,10 +3,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from stubs import find_records
 
 from heatdrift.errors import StoreError
 from heatdrift.store.connect import open_store
-from heatdrift.store.folder import find_records, read_record
+from heatdrift.store.folder import read_record
 from heatdrift.store.importers.reference import import_reference
 from heatdrift.store.ingest import ingest
 from heatdrift.store.read import read_view

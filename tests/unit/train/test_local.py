@@ -3,13 +3,14 @@ import signal
 
 import msgspec
 import pytest
+from stubs import find_records
 
 from heatdrift import provenance
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.errors import TrainError
 from heatdrift.plan.study import load_study
 from heatdrift.store.claims import claim
-from heatdrift.store.folder import cell_folder, find_records, read_record
+from heatdrift.store.folder import cell_folder, read_record
 from heatdrift.train.local import default_jobs, run_cells
 from heatdrift.train.status import cell_states, unfinished
 from heatdrift.train.worker import Ended, EpochDone, Started, WorkerSettings

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 import safetensors
 import torch
+from stubs import find_records
 
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.plan.study import load_study
 from heatdrift.records import Provenance
-from heatdrift.store.folder import attempt_files, cell_folder, find_records, read_record
+from heatdrift.store.folder import attempt_files, cell_folder, read_record
 from heatdrift.train.resources import Resources
 from heatdrift.train.worker import EpochDone, Task, WorkerSettings, train_task
 

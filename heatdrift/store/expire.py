@@ -12,7 +12,7 @@ from heatdrift.store.folder import cell_folders, count_attempts, restore_record,
 KILLED: Final = "its process ended before the run did (killed, interrupted or out of memory)"
 
 
-def reap(
+def expire_claims(
     store_folder: Path, study: str | None = None, *, stale_after_s: float = STALE_AFTER_S
 ) -> tuple[RunRecord, ...]:
     """Give back every stale claim and record its run as failed; return those records.
@@ -28,12 +28,12 @@ def reap(
         record
         for folder in cell_folders(store_folder, study)
         if (folder / CLAIM_FILE).exists()
-        for record in [_reap(folder, store_folder, stale_after_s)]
+        for record in [_expire(folder, store_folder, stale_after_s)]
         if record is not None
     )
 
 
-def _reap(folder: Path, store_folder: Path, stale_after_s: float) -> RunRecord | None:
+def _expire(folder: Path, store_folder: Path, stale_after_s: float) -> RunRecord | None:
     found = read_claim(folder)  # a first look without the lock: most claims are live
     if found is not None and is_live(folder, found, stale_after_s=stale_after_s):
         return None

@@ -1,15 +1,15 @@
-"""store check --mend: what can be put right without losing anything."""
+"""store check --repair: what can be put right without losing anything."""
 
 from pathlib import Path
 
+from heatdrift.store.bulk_parts import PARTS
 from heatdrift.store.claims import CLAIM_FILE, read_claim, take_stale
 from heatdrift.store.files import remove_old_temporary
 from heatdrift.store.folder import cell_folders, find_cells, restore_record
 from heatdrift.store.ingest import ingest
-from heatdrift.store.parts import PARTS
 
 
-def mend_store(store: Path) -> tuple[str, ...]:
+def repair_store(store: Path) -> tuple[str, ...]:
     """Restore lost or damaged records from their attempts, clear up after killed processes, ingest; say what was done.
 
     Raises
