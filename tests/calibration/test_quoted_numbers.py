@@ -204,6 +204,9 @@ QUOTES = {
     "frontier": {
         "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),
     },
+    "best": {
+        "seed-level t, one data set | no search, everywhere": ("paired", "paired: seed_t, one data set", ""),
+    },
     "power": {
         "seed-level t, one data set | everywhere": ("paired", "paired: seed_t, one data set", ""),
         "seed-level t, both data sets | everywhere": ("paired", "paired: seed_t, both data sets", ""),
