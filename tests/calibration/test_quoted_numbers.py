@@ -200,13 +200,10 @@ QUOTES = {
         ),
         "a finding: interval, permutation and seeds | all conditions": ("predictors", "of the best: a finding", ""),
     },
-    "best": {"`p` | all conditions": ("Calibration of stats best", "^best, ", "")},
     "frontier": {
         "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),
     },
-    "best": {
-        "seed-level t, one data set | no search, everywhere": ("paired", "paired: seed_t, one data set", ""),
-    },
+    "best": {"`p` | all conditions": ("Calibration of stats best", "^best, ", "")},
     "power": {
         "seed-level t, one data set | everywhere": ("paired", "paired: seed_t, one data set", ""),
         "seed-level t, both data sets | everywhere": ("paired", "paired: seed_t, both data sets", ""),

@@ -30,7 +30,7 @@ def test_the_index_lists_our_pages_only_in_a_fixed_order(tmp_path):
     (tmp_path / "ant.pdf").write_bytes(b"%PDF-")
     assert write_index(tmp_path) == tmp_path / "index.html"
     assert [entry.title for entry in index_entries(tmp_path)] == ["ant", "zebra"]
-    assert next(index_entries(tmp_path)).beside == (("ant.pdf", "PDF"),)
+    assert next(index_entries(tmp_path)).other_formats == (("ant.pdf", "PDF"),)
     before = (tmp_path / "index.html").read_bytes()
     write_index(tmp_path)
     assert (tmp_path / "index.html").read_bytes() == before
