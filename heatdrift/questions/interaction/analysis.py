@@ -12,17 +12,17 @@ from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.metrics import run_title
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.interaction.building import build_model
+from heatdrift.questions.interaction.build import build_model
 from heatdrift.questions.interaction.checks import assumption_checks
+from heatdrift.questions.interaction.contrast_agreement import twin_check
 from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts, method_effects
 from heatdrift.questions.interaction.findings import interaction_findings
 from heatdrift.questions.interaction.intervals import IntervalKind, with_intervals
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
-from heatdrift.questions.interaction.seed_level_contrasts import twin_check
 from heatdrift.questions.interaction.sensitivity import sensitivity_checks
 from heatdrift.questions.interaction.variance_tests import variance_tests
-from heatdrift.questions.selection import largest_block, select_runs, study_name
+from heatdrift.questions.selection import check_level, largest_block, select_runs, study_name
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.distributions import t_p_value
 
@@ -75,8 +75,7 @@ def interaction(
     _check_choice("kind of interval", intervals, get_args(IntervalKind))
     if bootstrap < 100:
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
-    if not 0.0 < conf_level < 1.0:
-        raise StatsError(f"the confidence level must lie between 0 and 1, got {conf_level:g}", hint="for example 0.95")
+    check_level(conf_level)
     selection = largest_block(select_runs(runs, [metric]))
     lrs = sorted(set(runs["lr"].drop_nulls().to_list())) if study_lrs is None else list(study_lrs)
     model = build_model(selection, metric=metric, lr_as=lr_as, random=random, study_lrs=lrs)

@@ -9,8 +9,8 @@ import pytest
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.interaction.analysis import interaction
+from heatdrift.questions.interaction.contrast_agreement import twin_check
 from heatdrift.questions.interaction.result import Contrast
-from heatdrift.questions.interaction.seed_level_contrasts import twin_check
 
 METRIC = "delta_entropy_pct"
 

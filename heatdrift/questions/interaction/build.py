@@ -9,7 +9,7 @@ import polars as pl
 
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.questions.interaction.model import InteractionModel
-from heatdrift.questions.selection import Selection
+from heatdrift.questions.selection import Selection, codes
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
 
@@ -74,12 +74,11 @@ def build_model(
             f"{metric} does not vary between the seeds of a cell, so there is no error to test against",
             hint="choose another --metric",
         )
-    codes = np.searchsorted(np.array(seed_names), frame["seed"].to_numpy())
     return InteractionModel(
         y=y,
         design=design,
         cells=cells,
-        seeds=codes,
+        seeds=codes(frame, "seed"),
         seed_names=seed_names,
         lrs=tuple(lrs),
         random=" + ".join(g.name for g in groupings),
@@ -101,6 +100,5 @@ def _groupings(frame: pl.DataFrame, random: str) -> tuple[Grouping, ...]:
                     f"random part {name}: there is one {column} only, so it cannot be distinguished from seed",
                     hint="use --random seed",
                 )
-        keys = frame.select(pl.struct(columns).rank("dense").alias("code"))["code"].to_numpy()
-        groupings.append(Grouping(name=name, codes=(keys - 1).astype(np.intp)))
+        groupings.append(Grouping(name=name, codes=codes(frame, *columns)))
     return tuple(groupings)
