@@ -5,6 +5,7 @@ from math import prod
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
@@ -13,8 +14,11 @@ from heatdrift.questions.selection import Selection, codes
 from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
 
+Floats = npt.NDArray[np.float64]
+
 RANDOM_TERMS: Final = ("seed", "seed + seed:method", "seed + seed:dataset", "dataset:seed")
 POLY_DEGREE: Final = 2
+_ROUNDING: Final = 1e-10  # of the response's size: below it a residual is rounding
 LARGEST_DESIGN: Final = 400  # coefficients: the work grows with their square, the memory of some tests with the cube
 
 
@@ -74,6 +78,7 @@ def build_model(
             f"{metric} does not vary between the seeds of a cell, so there is no error to test against",
             hint="choose another --metric",
         )
+    _refuse_exact(metric, y, x, groupings)
     return InteractionModel(
         y=y,
         design=design,
@@ -84,6 +89,23 @@ def build_model(
         random=" + ".join(g.name for g in groupings),
         groupings=groupings,
     )
+
+
+def _refuse_exact(metric: str, y: Floats, x: Floats, groupings: Sequence[Grouping]) -> None:
+    """Refuse a response that is its fixed effects plus its random intercepts: what is left of it is rounding.
+
+    A design that leaves nothing by itself (as many columns as runs) says nothing about the response.
+    """
+    whole = np.hstack([x, *(grouping.indicator for grouping in groupings)])
+    fitted, _, rank, _ = np.linalg.lstsq(whole, y, rcond=None)
+    left = y - whole @ fitted
+    if rank < y.size and left @ left <= _ROUNDING**2 * (y @ y):
+        names = " and ".join(grouping.name for grouping in groupings)
+        raise StatsError(
+            f"{metric} is exactly a mean of its cell plus a value of its {names} in all {y.size} runs: nothing is left "
+            "that varies from run to run, so there is no error to test against",
+            hint="choose another --metric, or give more digits: such numbers come from rounding or from a formula",
+        )
 
 
 def _groupings(frame: pl.DataFrame, random: str) -> tuple[Grouping, ...]:

@@ -438,3 +438,22 @@ def test_a_twin_that_differs_often_is_counted_and_names_the_methods():
     assert check.values["n_changed"] == 40
     assert "differs for 40 of them, first eurosat, lr 1e-5, LoRA r=8 minus Full FT (model" in check.sentence
     assert check.sentence.count("(model p") == 6
+
+
+@pytest.mark.parametrize("random", ["seed", "seed + seed:method", "dataset:seed"])
+def test_a_metric_that_is_cell_mean_plus_seed_is_refused(make_runs, random):
+    """Few cells and rounded accuracies give such tables; what is left after the seed term is rounding."""
+    by_seed = {7: 0.5, 11: -1.25, 19: 0.25, 42: 2.0, 123: -0.75}
+    value = (
+        pl.col("lr").rank("dense") * 3.0
+        + pl.when(pl.col("method") == "lora_r8").then(1.1).otherwise(0.0)
+        + pl.col("seed").replace_strict(by_seed, return_dtype=pl.Float64)
+    )
+    runs = make_runs().with_columns(retention_pct=value)
+    with pytest.raises(StatsError, match="nothing is left that varies from run to run"):
+        interaction(runs, metric="retention_pct", random=random)
+
+
+def test_a_metric_with_a_little_left_is_modelled(make_runs):
+    runs = make_runs().with_columns(retention_pct=70.0 + 1e-6 * pl.col("retention_pct"))
+    assert interaction(runs, metric="retention_pct").n_runs == 80
