@@ -58,7 +58,8 @@ def interaction(
         tests do not depend on it.
     ddf : how contrasts are tested. Term tests are always given three ways.
     conf_level : of all intervals, in (0, 1).
-    study_lrs : learning rates whose mean log10 is the zero of a numeric lr; default: all in `runs`, finished or not.
+    study_lrs : learning rates whose mean log10 is the zero of a numeric lr in the coefficients; default: all in `runs`
+        of the methods that are modelled, finished or not. Tests and averages are over the learning rates modelled.
     intervals : of coefficients, contrasts and variances (``intervals.py``): Wald, profile likelihood or bootstrap.
     bootstrap, bootstrap_seed : refits of the parametric bootstrap, and the seed of its generator.
 
@@ -77,7 +78,9 @@ def interaction(
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
     check_level(conf_level)
     selection = largest_block(select_runs(runs, [metric]))
-    lrs = sorted(set(runs["lr"].drop_nulls().to_list())) if study_lrs is None else list(study_lrs)
+    modelled = [pl.col(name).is_in(selection.levels(name)) for name in ("method", "dataset")]
+    planned = runs.filter(*modelled)["lr"].drop_nulls()
+    lrs = sorted(set(planned.to_list())) if study_lrs is None else list(study_lrs)
     model = build_model(selection, metric=metric, lr_as=lr_as, random=random, study_lrs=lrs)
     fit = model.fit
     tests = model.term_tests()

@@ -141,6 +141,35 @@ def test_linear_lr_is_centred_on_all_learning_rates_of_the_study(make_runs):
     assert [f.term for f in whole.fixed[:3]] == ["(Intercept)", "lr", "method[lora_r8]"]
 
 
+@pytest.mark.parametrize("lr_as", ["factor", "linear", "poly"])
+def test_runs_of_a_method_that_the_block_leaves_out_change_nothing(make_runs, lr_as):
+    runs = make_runs(method_effect=1.5)
+    probe = runs.filter(pl.col("method") == "lora_r8", pl.col("lr") == 5e-5).with_columns(
+        method=pl.lit("linear_probe"), lr=pl.lit(1e-3)
+    )
+    alone = interaction(runs, metric=METRIC, lr_as=lr_as)
+    beside = interaction(pl.concat([runs, probe]), metric=METRIC, lr_as=lr_as)
+    for part in ("fixed", "tests", "contrasts", "method_effects", "marginal_means", "findings"):
+        assert getattr(beside, part) == getattr(alone, part), part
+
+
+@pytest.mark.parametrize("lr_as", ["factor", "linear", "poly"])
+def test_an_average_over_learning_rates_is_one_number_in_sentence_test_and_effect(make_runs, lr_as):
+    runs = make_runs(method_effect=1.5)
+    growing = runs.with_columns(
+        pl.when(pl.col("method") == "lora_r8")
+        .then(pl.col(METRIC) + 2.0 * (pl.col("lr").log10() + 5.0))
+        .otherwise(METRIC)
+        .alias(METRIC),
+        status=pl.when(pl.col("lr") == 5e-5).then(pl.lit("failed")).otherwise("status"),
+    )
+    result = interaction(growing, metric=METRIC, lr_as=lr_as)
+    (effect,) = result.method_effects
+    test = next(t for t in result.tests if t.term == "method" and t.method == "strata")
+    assert test.f == pytest.approx(effect.t**2, rel=1e-9)
+    assert any(f"difference {effect.estimate:+.3g}" in s and "averaged over 3 learning" in s for s in result.findings)
+
+
 def test_findings_follow_the_headline_test_only(make_runs):
     with_effect = interaction(make_runs(method_effect=1.5), metric=METRIC)
     sentence = next(s for s in with_effect.findings if "LoRA r=8" in s)
