@@ -22,9 +22,10 @@ from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
 from heatdrift.questions.interaction.sensitivity import sensitivity_checks
 from heatdrift.questions.interaction.variance_tests import variance_tests
-from heatdrift.questions.selection import check_level, largest_block, select_runs, study_name
+from heatdrift.questions.selection import Selection, check_level, largest_block, select_runs, study_name
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.distributions import t_p_value
+from heatdrift.wording import counted, listed, method_title
 
 PAGE_METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # the first is the study's question
 _RESIDUAL: Final = "Residual"
@@ -77,7 +78,8 @@ def interaction(
     if bootstrap < 100:
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
     check_level(conf_level)
-    selection = largest_block(select_runs(runs, [metric]))
+    usable = select_runs(runs, [metric])
+    selection = largest_block(usable)
     modelled = [pl.col(name).is_in(selection.levels(name)) for name in ("method", "dataset")]
     planned = runs.filter(*modelled)["lr"].drop_nulls()
     lrs = sorted(set(planned.to_list())) if study_lrs is None else list(study_lrs)
@@ -142,8 +144,27 @@ def interaction(
         interval_method=shown.method,
         bootstrap=bootstrap if intervals == "bootstrap" else None,
         bootstrap_seed=bootstrap_seed if intervals == "bootstrap" else None,
-        caveats=run_caveats(runs, [metric]),
+        caveats=(*_methods_outside(usable, selection), *run_caveats(runs, [metric])),
     )
+
+
+def _methods_outside(usable: Selection, block: Selection) -> tuple[str, ...]:
+    """Name the methods that the model cannot hold, and the question that compares methods whatever their grids."""
+    kept = [str(name) for name in block.levels("method")]
+    outside = [name for name in map(str, usable.levels("method")) if name not in kept]
+    if not outside:
+        return ()
+    inside = usable.frame.filter(pl.col("method").is_in(kept))["lr"].unique()
+    rates = usable.frame.filter(pl.col("method").is_in(outside))["lr"].unique()
+    shared = rates.is_in(inside.to_list()).sum()
+    return (
+        f"Not in this model: {listed(_titles(outside))}, with {shared} of {counted(rates.len(), 'learning rate')} "
+        f"shared with {listed(_titles(kept))}. `heatdrift stats best` compares methods that have learning rates of their own.",
+    )
+
+
+def _titles(methods: Sequence[str]) -> list[str]:
+    return [method_title(name) for name in methods]
 
 
 def _check_choice(kind: str, value: str, known: Sequence[str]) -> None:

@@ -153,6 +153,17 @@ def test_runs_of_a_method_that_the_block_leaves_out_change_nothing(make_runs, lr
         assert getattr(beside, part) == getattr(alone, part), part
 
 
+def test_a_method_that_the_model_cannot_hold_is_named_with_the_question_that_can(make_runs):
+    runs = make_runs()
+    own_grid = runs.with_columns(lr=pl.when(pl.col("method") == "lora_r8").then(pl.col("lr") * 1e3).otherwise("lr"))
+    result = interaction(own_grid, metric=METRIC)
+    assert result.caveats[0] == (
+        "Not in this model: LoRA r=8, with 0 of 4 learning rates shared with Full FT. `heatdrift stats best` compares "
+        "methods that have learning rates of their own."
+    )
+    assert interaction(runs, metric=METRIC).caveats == ()
+
+
 @pytest.mark.parametrize("lr_as", ["factor", "linear", "poly"])
 def test_an_average_over_learning_rates_is_one_number_in_sentence_test_and_effect(make_runs, lr_as):
     runs = make_runs(method_effect=1.5)
