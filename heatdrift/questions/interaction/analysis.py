@@ -159,7 +159,8 @@ def _methods_outside(usable: Selection, block: Selection) -> tuple[str, ...]:
     shared = rates.is_in(inside.to_list()).sum()
     return (
         f"Not in this model: {listed(_titles(outside))}, with {shared} of {counted(rates.len(), 'learning rate')} "
-        f"shared with {listed(_titles(kept))}. `heatdrift stats best` compares methods that have learning rates of their own.",
+        f"shared with {listed(_titles(kept))}. `heatdrift stats best` compares methods that have learning "
+        "rates of their own.",
     )
 
 
