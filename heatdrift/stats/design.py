@@ -61,11 +61,10 @@ def log_linear(levels: Sequence[float], study_lrs: Sequence[float], *, degree: i
         lr 0, which has no logarithm, or fewer levels than the degree needs.
     """
     if min(*levels, *study_lrs) <= 0:
-        raise StatsError("lr 0 has no logarithm", hint="use --lr-as factor, or leave lr 0 out with --lr")
+        raise StatsError("lr 0 has no logarithm")
     if len(levels) <= degree:
         raise StatsError(
-            f"a polynomial of degree {degree} in log10(lr) needs {degree + 1} learning rates, there are {len(levels)}",
-            hint="use --lr-as factor",
+            f"a polynomial of degree {degree} in log10(lr) needs {degree + 1} learning rates, there are {len(levels)}"
         )
     x = np.log10(np.asarray(levels)) - np.mean(np.log10(np.unique(np.asarray(study_lrs, dtype=float))))
     powers = np.column_stack([x] + [x**d - np.mean(x**d) for d in range(2, degree + 1)])
