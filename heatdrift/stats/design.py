@@ -36,6 +36,11 @@ class Factor:
     treatment: Floats  # (levels, columns)
     contrast: Floats  # (levels, columns)
 
+    @property
+    def numeric(self) -> bool:
+        """Whether it is a line or curve in a number, so that its levels have no means of their own."""
+        return len(self.labels) < len(self.levels) - 1
+
 
 def categorical(name: str, levels: Sequence[Level]) -> Factor:
     """Factor with treatment columns against the first level."""

@@ -34,6 +34,15 @@ def test_linear_lr_is_centred_on_the_study_not_on_the_runs():
     assert factor.labels == ("lr",)
 
 
+@pytest.mark.parametrize(
+    ("factor", "numeric"),
+    [(log_linear(LRS, LRS, degree=2), True), (log_linear(LRS, LRS, degree=3), False), (categorical("lr", LRS), False)],
+    ids=["curve", "curve through every mean", "factor"],
+)
+def test_a_coding_is_numeric_where_it_leaves_means_unfitted(factor, numeric):
+    assert factor.numeric is numeric
+
+
 def test_quadratic_lr_keeps_the_method_effect_an_average_over_the_grid():
     design = full_factorial([log_linear(LRS, LRS, degree=2), categorical("method", ["a", "b"])])
     assert design.columns == ("(Intercept)", "lr", "lr^2", "method[b]", "lr:method[b]", "lr^2:method[b]")
