@@ -98,12 +98,8 @@ class Design:
     hypotheses: Mapping[str, Floats]
     spans: Mapping[str, tuple[int, ...]]
 
-    def rows(self, values: Mapping[str, Sequence[Level]]) -> Floats:
-        """Design matrix of runs given their level of each factor, (n, p)."""
-        return self.grid[self.cells(values)]
-
     def cells(self, values: Mapping[str, Sequence[Level]]) -> npt.NDArray[np.intp]:
-        """Index into `grid` of each run."""
+        """Index into `grid` of each run, given its level of each factor."""
         index = np.zeros(len(values[self.factors[0].name]), dtype=np.intp)
         for factor in self.factors:
             position = {level: i for i, level in enumerate(factor.levels)}

@@ -31,7 +31,7 @@ def fit_of(ref):
     else:
         names = ref["fixed"].replace("lr_f", "lr").split(" * ")
         design = full_factorial([categorical(name, sorted(frame[name].unique().to_list())) for name in names])
-        x = design.rows({name: frame[name].to_list() for name in names})
+        x = design.grid[design.cells({name: frame[name].to_list() for name in names})]
     return fit_mixed(y, x, [Grouping(ref["group"], (keys - 1).astype(np.intp))])
 
 
