@@ -29,10 +29,11 @@ from heatdrift.questions.selection import (
     shown_dataset,
     study_name,
 )
-from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
+from heatdrift.stats.blocked_spearman import seed_trend_p, within_seed_test
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.multiplicity import holm
+from heatdrift.stats.ranks import spearman, spearman_p
 from heatdrift.wording import (
     counted,
 )

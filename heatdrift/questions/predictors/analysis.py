@@ -24,7 +24,7 @@ from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult
 from heatdrift.questions.predictors.scores import Resampling, signal_scores
 from heatdrift.questions.predictors.signals import SIGNALS, Signal
 from heatdrift.questions.selection import FACTORS, check_level, codes, select_runs, study_name
-from heatdrift.stats.blocked_spearman import spearman
+from heatdrift.stats.ranks import spearman
 
 Floats = npt.NDArray[np.float64]
 When = Literal["final", "epoch1"]
