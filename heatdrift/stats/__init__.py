@@ -4,6 +4,6 @@
 ``kenward_roger``; ``cluster_robust`` (CR2) -> ``cluster_tests`` (seed-level tests, the headline) and ``two_samples``,
 with ``sphericity`` (Box) and ``homoscedasticity``; ``variance_ratio``, ``profile_likelihood`` and
 ``parametric_bootstrap`` for intervals of a mixed model; ``cell_correlation``, ``rank_scores``, ``blocked_spearman`` and
-``matched_curves`` for associations; ``distributions``, ``intervals``, ``multiplicity``, ``ranks`` and ``group_means``
-under all of them. What is asked of runs is in ``heatdrift.questions``.
+``matched_curves`` for associations, permuted by ``arrangements``; ``distributions``, ``intervals``, ``multiplicity``,
+``ranks`` and ``group_means`` under all of them. What is asked of runs is in ``heatdrift.questions``.
 """

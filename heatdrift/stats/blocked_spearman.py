@@ -8,13 +8,14 @@ seeds the convolution grows with the cube of the runs; beyond LARGEST_WORK arran
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, permutations
+from itertools import accumulate
 from math import factorial, gcd, prod
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.arrangements import orders
 from heatdrift.stats.cell_correlation import CellTable, seed_level_p
 from heatdrift.stats.ranks import average_ranks, spearman
 
@@ -87,15 +88,12 @@ def within_seed_test(lr: Floats, y: Floats, seeds: Codes, *, draws: int, seed: i
     return TrendTest(p=(extreme + 1) / (draws + 1), smallest=1 / (draws + 1), how=how)
 
 
-@lru_cache(maxsize=LARGEST_LIST)
-def _arrangements(size: int) -> Integers:
-    """All orders of `size` things, (size!, size)."""
-    return np.array(list(permutations(range(size))), dtype=np.int64)
+_known_orders = lru_cache(maxsize=LARGEST_LIST)(orders)  # of every size that is listed: 3 MB
 
 
 def _list(a: Integers, b: Integers) -> Integers:
     """T of one seed under every arrangement of its labels `a`."""
-    return np.asarray(a[_arrangements(a.size)] @ b)
+    return np.asarray(a[_known_orders(a.size)] @ b)
 
 
 def _drawn_from_lists(parts: list[tuple[Integers, Integers]], draws: int, seed: int) -> Floats:
