@@ -10,8 +10,8 @@ from scipy import special
 
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import criterion
 from heatdrift.stats.design import categorical, full_factorial, log_linear
+from heatdrift.stats.deviance import profiled_deviance
 from heatdrift.stats.homoscedasticity import cell_spread, extra_f
 from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed_model import MixedFit, fit_many
@@ -204,7 +204,7 @@ def slope_variance(model: InteractionModel, y: Floats) -> Sizes:
 
 def restricted_ratio(model: InteractionModel, y: Floats) -> Floats:
     """Restricted likelihood ratio of all variances of the model against none."""
-    moments = criterion(model.x, model.groupings, reml=True)
+    moments = profiled_deviance(model.x, model.groupings, reml=True)
     u, yy = moments.project(y)
     zero = np.zeros((y.shape[0], len(model.groupings)))
     none = -0.5 * (moments.deviance(zero, u, yy)[0] + moments.constant)

@@ -13,8 +13,8 @@ from sizes import f_tail, rejects
 
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.deviance import Grouping
 
 Floats = npt.NDArray[np.float64]
 Found = dict[tuple[str, str], float]

@@ -10,8 +10,8 @@ import polars as pl
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.selection import Selection
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
+from heatdrift.stats.deviance import Grouping
 
 RANDOM_TERMS: Final = ("seed", "seed + seed:method", "seed + seed:dataset", "dataset:seed")
 POLY_DEGREE: Final = 2

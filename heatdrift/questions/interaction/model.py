@@ -16,8 +16,8 @@ from heatdrift.methods import learning_rate_text
 from heatdrift.questions.interaction.result import DdfMethod, LikelihoodRatio, TermTest
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import FTest, cluster_contrast
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Design, Factor
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.distributions import chi2_p_value, f_p_value
 from heatdrift.stats.kenward_roger import KenwardRoger, kenward_roger
 from heatdrift.stats.mixed_model import MixedFit, fit_mixed

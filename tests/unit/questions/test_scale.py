@@ -12,7 +12,7 @@ from heatdrift.questions.interaction.analysis import interaction
 from heatdrift.stats.blocked_spearman import LEAST_DRAWS, within_seed_test
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import Grouping, solve_unit
+from heatdrift.stats.deviance import Grouping, solve_unit
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.satterthwaite import satterthwaite
 from heatdrift.stats.sphericity import level_variances
