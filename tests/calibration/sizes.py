@@ -60,7 +60,7 @@ def seed_level(model: InteractionModel, y: Floats) -> Sizes:
         f, epsilon = hypothesis.statistics(y)
         df = hypothesis.df
         estimator = model.level_variances(term)
-        box = estimator.epsilon(y, hypothesis.white) if q > 1 and estimator is not None else np.ones_like(f)
+        box = estimator.epsilon(y, hypothesis.orthonormal) if q > 1 and estimator is not None else np.ones_like(f)
         found[("headline", term)] = rejects(f_tail(f, q * box, df * box))
         if q > 1:
             found[("seed-level F, uncorrected", term)] = rejects(f_tail(f, q, df))
@@ -163,7 +163,7 @@ def lack_of_fit(model: InteractionModel, y: Floats) -> Sizes:
     if not hypothesis.testable or estimator is None:
         return {}
     f, _ = hypothesis.statistics(y)
-    box = estimator.epsilon(y, hypothesis.white)
+    box = estimator.epsilon(y, hypothesis.orthonormal)
     p = f_tail(f, LACK_OF_FIT.shape[0] * box, hypothesis.df * box)
     return {("lack of fit, seed-level", "lr as a line"): rejects(p)}
 

@@ -109,7 +109,7 @@ class InteractionModel:
         estimator = self.level_variances(term) if contrast.testable and rows.shape[0] > 1 else None
         if estimator is None:
             return test
-        return test.corrected(float(estimator.epsilon(self.y[None, :], contrast.white)[0]))
+        return test.corrected(float(estimator.epsilon(self.y[None, :], contrast.orthonormal)[0]))
 
     def level_variances(self, term: str) -> LevelVariances | None:
         """Estimator of the residual variance per level of the factors of `term` that have more than two levels."""
