@@ -206,10 +206,10 @@ PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
 )
 LATER_RESULTS: Final = _results(*LATER_PROBES)
 # the columns that `cells` averages and the report shows
-RUN_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
+CELL_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
 # what `runs` has besides them; statistics can be asked about these too
 FURTHER: Final = _further(*FIRST_PROBES)
-RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*RUN_COLUMNS, *FURTHER, *_further(*LATER_PROBES))}
+RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*CELL_COLUMNS, *FURTHER, *_further(*LATER_PROBES))}
 # appended to `runs`, probe by probe
 APPENDED: Final = tuple(column for p in LATER_PROBES for column in (*_results(p), *_further(p)))
 
