@@ -225,12 +225,3 @@ def run_column(name: str) -> Column:
 def run_title(name: str) -> str:
     """Words for a result column; its own name where it is none."""
     return RUN_COLUMN[name].title if name in RUN_COLUMN else name
-
-
-def signal_title(name: str) -> str:
-    """Words for a signal made from a result column: `|Δ attention entropy|` for abs_delta_entropy_pct."""
-    if name == "log10_lr":
-        return "log₁₀ learning rate"
-    bare = name.removeprefix("abs_")
-    title = run_title(bare)
-    return f"|{title}|" if bare != name else title

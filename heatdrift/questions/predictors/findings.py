@@ -6,10 +6,9 @@ from typing import Final
 import numpy as np
 
 from heatdrift.methods import learning_rate_text
-from heatdrift.metrics import signal_title
 from heatdrift.questions.base import ALPHA
 from heatdrift.questions.predictors.result import PredictorRow, SelectionRow
-from heatdrift.questions.predictors.signals import SIGNAL
+from heatdrift.questions.predictors.signals import SIGNAL, signal_title
 from heatdrift.wording import at_equal_decimals, counted, method_title, number, p_span, p_text, percent, quoted, signed
 
 _TIE: Final = 1e-9

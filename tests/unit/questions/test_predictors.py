@@ -6,9 +6,8 @@ from simulated_study import simulated_study
 
 from heatdrift.errors import StatsError
 from heatdrift.methods import learning_rate_text
-from heatdrift.metrics import signal_title
 from heatdrift.questions.predictors.analysis import predictors
-from heatdrift.questions.predictors.signals import SIGNALS
+from heatdrift.questions.predictors.signals import SIGNALS, signal_title
 from heatdrift.stats.rank_scores import cell_scores
 from heatdrift.wording import method_title
 
@@ -224,3 +223,10 @@ def test_bad_questions(study):
     bare = study.runs.select("dataset", "method", "lr", "seed", "status", "retention_pct")
     with pytest.raises(StatsError, match="no signal"):
         predictors(bare, study.epochs)
+
+
+def test_signals_have_the_words_of_their_columns():
+    assert signal_title("cka_debiased") == "linear CKA to base, debiased"
+    assert signal_title("abs_delta_entropy_pct") == "|Δ attention entropy|"
+    assert signal_title("log10_lr") == "log₁₀ learning rate"
+    assert signal_title("my_signal") == "my_signal"
