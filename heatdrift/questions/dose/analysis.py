@@ -61,7 +61,7 @@ def dose(
     Parameters
     ----------
     runs : rows of the view ``runs`` of one study, protocol and backbone.
-    metrics : result columns; None = those of ``choice.DEFAULT_METRICS`` that were measured.
+    metrics : result columns; None = those of ``selection.DEFAULT_METRICS`` that were measured.
     permutations, seed : random arrangements where there are too many to count exactly, and their seed.
 
     Raises
