@@ -204,7 +204,9 @@ def _joined(values: dict[str, str]) -> str:
 def _refuse(connection: duckdb.DuckDBPyConnection, query: str, words: str, source: _Source) -> None:
     rows = connection.sql(f"SELECT * FROM ({query}) LIMIT 1").fetchall()
     if rows:
-        raise DataError(f"runs of {source.path}: {words} ({rows[0][0]})", hint="correct the table; nothing was imported")
+        raise DataError(
+            f"runs of {source.path}: {words} ({rows[0][0]})", hint="correct the table; nothing was imported"
+        )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
