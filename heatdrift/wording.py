@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Final
 
 from heatdrift import methods
-from heatdrift.methods import learning_rate_text
 
 MINUS: Final = "\u2212"
 NOT_MEASURED: Final = "–"
@@ -124,8 +123,13 @@ def at_equal_decimals(values: Sequence[float], decimals: int = 1) -> list[str]:
 
 
 def learning_rate(lr: float | None) -> str:
-    """Return a learning rate as written in a study file: 1e-05 is `1e-5`, averaged (None) is `all`."""
-    return "all" if lr is None else learning_rate_text(lr)
+    """Return a learning rate as study files write it: 1e-05 is `1e-5`, 0.003 is `3e-3`, averaged (None) is `all`."""
+    if lr is None:
+        return "all"
+    if lr == 0:
+        return "0"
+    mantissa, exponent = f"{lr:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def method_title(name: str) -> str:

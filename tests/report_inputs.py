@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from heatdrift.questions import QUESTIONS
-from heatdrift.questions.base import Answer, Check
+from heatdrift.questions.answer import Answer, Check
 from heatdrift.questions.correlation.result import Association, CorrelationResult
 from heatdrift.questions.dose.result import DoseResult, DoseRow
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow

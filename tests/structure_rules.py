@@ -7,8 +7,18 @@ from pathlib import Path
 
 STAGES = ("plan", "data", "model", "train", "probes", "store", "stats", "questions", "report", "cli")
 MEETING_PLACES = ("train", "cli")
-SHARED = ("base", "options", "tables", "selection", "pairs", "caveats", "claims")  # what all questions may import
+SHARED = (
+    "answer",
+    "base",
+    "options",
+    "tables",
+    "selection",
+    "pairs",
+    "caveats",
+    "claims",
+)  # what all questions may import
 FILES = ("result", "analysis", "findings")
+ON_A_PAGE = ("section.py", "contrast_blocks.py", "scatter.py")  # sections and their helpers may use the page kit
 
 
 def imports(path: Path, *, typing_too: bool = True) -> set[str]:
@@ -36,7 +46,7 @@ def sibling_stages(package: Path) -> Iterator[str]:
             continue
         allowed = {"questions"} if stage == "report" else set()
         if stage == "questions":
-            allowed = {"stats"} if name in ("result.py", "analysis.py", "findings.py") else {"stats", "report"}
+            allowed = {"stats", "report"} if name in ON_A_PAGE else {"stats"}
         for module in sorted(imports(path, typing_too=False)):
             parts = module.split(".")
             other = parts[1] if parts[0] == "heatdrift" and len(parts) > 1 and parts[1] in STAGES else stage
@@ -70,7 +80,11 @@ def named_questions(package: Path) -> Iterator[str]:
     for path in sorted((package / "report").rglob("*.py")):
         for module in sorted(imports(path)):
             parts = module.split(".")
-            if parts[:2] == ["heatdrift", "questions"] and len(parts) > 2 and parts[2] not in ("base", "QUESTIONS"):
+            if (
+                parts[:2] == ["heatdrift", "questions"]
+                and len(parts) > 2
+                and parts[2] not in ("answer", "base", "QUESTIONS")
+            ):
                 yield (
                     f"{path.relative_to(package)} imports {module}: the report reaches questions through the registry"
                 )

@@ -17,7 +17,7 @@ from heatdrift.cli.options import Format
 if TYPE_CHECKING:
     import polars as pl
 
-    from heatdrift.questions.base import Shown
+    from heatdrift.questions.answer import Shown
 
 _WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
 _GAP: Final = 3  # between two columns

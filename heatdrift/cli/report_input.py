@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from heatdrift.cli.workspace import KeptPlan, Workspace
-    from heatdrift.questions.base import Answer, StudyRuns
+    from heatdrift.questions.answer import Answer
+    from heatdrift.questions.base import StudyRuns
     from heatdrift.report.inputs import ReportInput
 
 # Per-block and per-head values at the selected epoch only: of ten thousand runs all epochs would not fit into memory.

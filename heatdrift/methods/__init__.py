@@ -22,7 +22,6 @@ __all__ = [
     "all_titles",
     "family_of",
     "known_family",
-    "learning_rate_text",
     "method",
     "method_title",
     "own_titles",
@@ -30,11 +29,3 @@ __all__ = [
     "study_methods",
     "use_titles",
 ]
-
-
-def learning_rate_text(lr: float) -> str:
-    """Return a learning rate as study files and axes write it: 1e-05 is `1e-5`, 0.003 is `3e-3`."""
-    if lr == 0:
-        return "0"
-    mantissa, exponent = f"{lr:e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"

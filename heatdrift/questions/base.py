@@ -1,78 +1,24 @@
-"""What a question is, and what every answer to one has.
+"""What a question is: its declaration, and the way from it to what its folder holds.
 
 A question is a folder. Its ``__init__`` declares it (`Question`, light: the command line reads it at start-up),
 ``result`` types the answer, ``analysis`` makes it from runs, ``findings`` puts it into sentences and ``section`` onto
 a page. Nobody else knows a question by name: commands and page loop over ``heatdrift.questions.QUESTIONS``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import msgspec
-
+from heatdrift.questions.answer import Answer
 from heatdrift.questions.options import Option
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from heatdrift.questions.tables import Grid
     from heatdrift.report.blocks import Block, Finding
     from heatdrift.report.inputs import ReportInput
     from heatdrift.report.study_data import StudyData
-
-ALPHA: Final = 0.05  # level of every claim
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """A typed value of an answer; its fields are its JSON keys, NaN becomes null."""
-
-
-class Check(Result, frozen=True, kw_only=True):
-    """One assumption or sensitivity check: what was asked, the numbers, and a sentence for people.
-
-    ``flag`` is True where the reader must know before believing the headline.
-    """
-
-    name: str
-    flag: bool
-    values: Mapping[str, float | int | str | None]
-    sentence: str
-
-
-class Shown(Protocol):
-    """What can be printed on a terminal and as CSV."""
-
-    def shown(self) -> "Iterator[str | Grid]":
-        """Lines and tables for a terminal."""
-
-    def csv_rows(self) -> list[dict[str, object]]:
-        """Rows of the main table, for CSV."""
-
-
-class Answer(Shown, Protocol):
-    """What all answers have, whatever was asked: a number travels with its method and with what was left out."""
-
-    @property
-    def study(self) -> str | None:
-        """Name of the study."""
-
-    @property
-    def method(self) -> str:
-        """How the numbers were computed."""
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """Sentences that the results support."""
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Runs and metrics that are not in the answer, one sentence per reason."""
-
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """What a reader must know before believing a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +43,23 @@ class StudyRuns:
 
 
 Attempt = tuple[str, Callable[[], Answer]]  # what is tried, in words, and how
+
+
+class AnalysisModule(Protocol):
+    """What ``analysis`` of a question holds besides the function of its name."""
+
+    def for_page(self, study: StudyRuns) -> Iterable[Attempt]:
+        """Return what a page shows."""
+
+
+class SectionModule(Protocol):
+    """What ``section`` of a question holds; `answers` are of the question's own type."""
+
+    def blocks(self, answers: Sequence[Any], inp: "ReportInput", data: "StudyData") -> "list[Block]":
+        """Return the blocks of the section."""
+
+    def headlines(self, answers: Sequence[Any], data: "StudyData") -> "list[Finding]":
+        """Return what the answers say, with their caveats, for the first section of the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +95,6 @@ class Question:
     noun : what its answers are called where a page lists methods.
     place : where it is on a page; None = on none.
     page_probes : per-block probes that a page's answer needs.
-    usage : options that the command cannot do without, for advice.
     """
 
     name: str
@@ -144,15 +106,11 @@ class Question:
     views: tuple[str, ...] = ()
     place: Place | None = None
     page_probes: tuple[str, ...] = ()
-    usage: str = ""
 
     @property
     def command(self) -> str:
-        """The command that prints the whole answer."""
-        return f"heatdrift stats {self.name}" + (f" {self.usage}" if self.usage else "")
-
-    def _module(self, name: str) -> Any:  # noqa: ANN401 - a module of the question's folder
-        return import_module(f"{__package__}.{self.name}.{name}")
+        """The command that prints the answer."""
+        return f"heatdrift stats {self.name}"
 
     def ask(self, *frames: "pl.DataFrame", **options: object) -> Answer:
         """Answer from rows of ``runs`` and of the question's other views."""
@@ -160,12 +118,12 @@ class Question:
 
     def for_page(self, study: StudyRuns) -> Iterable[Attempt]:
         """Return what a page shows of this question: each answer may fail without the others."""
-        return cast("Iterable[Attempt]", self._module("analysis").for_page(study))
+        return cast("AnalysisModule", self._module("analysis")).for_page(study)
 
-    def blocks(self, answers: Sequence[Answer], inp: "ReportInput", data: "StudyData") -> "list[Block]":
-        """Return the blocks of the question's section."""
-        return cast("list[Block]", self._module("section").blocks(answers, inp, data))
+    @property
+    def section(self) -> "SectionModule":
+        """What puts its answers onto a page."""
+        return cast("SectionModule", self._module("section"))
 
-    def headlines(self, answers: Sequence[Answer], data: "StudyData") -> "list[Finding]":
-        """Return what the answers say, with their caveats, for the first section of the page."""
-        return cast("list[Finding]", self._module("section").headlines(answers, data))
+    def _module(self, name: str) -> object:
+        return import_module(f"{__package__}.{self.name}.{name}")

@@ -15,8 +15,9 @@ import polars as pl
 
 from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
-from heatdrift.methods import METHODS, learning_rate_text
+from heatdrift.methods import METHODS
 from heatdrift.metrics import run_column
+from heatdrift.wording import counted, learning_rate
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")
 _KEY: Final = (*FACTORS, "status")
@@ -81,7 +82,7 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
         )
     done = runs.filter(pl.col("status") == "done")
     left_out = [
-        _count(count, f"with status {status}")
+        f"{counted(count, 'run')} with status {status}"
         for status, count in runs.filter(pl.col("status") != "done").group_by("status").len().sort("status").iter_rows()
     ]
     if done.is_empty():
@@ -92,11 +93,11 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
     _refuse_pooling(done, metrics)
     usable = done.with_columns(pl.col(m).cast(pl.Float64) for m in metrics)
     for metric in metrics:
-        left_out += [_count(n, f"without {metric}") for n in [usable[metric].null_count()] if n]
+        left_out += [f"{counted(n, 'run')} without {metric}" for n in [usable[metric].null_count()] if n]
         usable = usable.filter(pl.col(metric).is_not_null())
         broken = usable.filter(~pl.col(metric).is_finite())
         if broken.height:
-            left_out.append(_count(broken.height, f"whose {metric} is NaN or infinite"))
+            left_out.append(f"{counted(broken.height, 'run')} whose {metric} is NaN or infinite")
             usable = usable.filter(pl.col(metric).is_finite())
     if usable.is_empty():
         raise StatsError(
@@ -173,20 +174,16 @@ def largest_block(selection: Selection) -> Selection:
     if outside.is_empty():
         return selection
     named = [
-        f"{method} at lr {', '.join(learning_rate_text(lr) for lr in sorted(set(group['lr'].to_list())))}"
+        f"{method} at lr {', '.join(learning_rate(lr) for lr in sorted(set(group['lr'].to_list())))}"
         for (method,), group in sorted(outside.group_by("method"), key=lambda item: str(item[0][0]))
     ]
     sentence = (
-        _count(outside.height, "outside the largest complete block of ")
+        f"{counted(outside.height, 'run')} outside the largest complete block of "
         + f"{len(lrs)} learning rates x {len(chosen)} methods: {'; '.join(named)}"
     )
     return Selection(
         frame=block, left_out=(*selection.left_out, sentence), n_dropped=selection.n_dropped + outside.height
     )
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {'run' if n == 1 else 'runs'} {what}"
 
 
 def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:
@@ -210,7 +207,7 @@ def _refuse_duplicates(usable: pl.DataFrame) -> None:
     dataset, method, lr, seed, n = twice.row(0)
     raise StatsError(
         f"{twice.height} combinations of dataset, method, lr and seed have several runs "
-        f"(first: {n} of {dataset}, {method}, lr {learning_rate_text(lr)}, seed {seed}): "
+        f"(first: {n} of {dataset}, {method}, lr {learning_rate(lr)}, seed {seed}): "
         "they are of different recipes and not pooled",
         hint="give each recipe a study of its own and choose one with --study",
     )

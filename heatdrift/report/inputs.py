@@ -13,7 +13,7 @@ import polars as pl
 
 from heatdrift.errors import ReportError
 from heatdrift.metrics import CELL_COLUMNS
-from heatdrift.questions.base import Answer
+from heatdrift.questions.answer import Answer
 
 Maps = Mapping[str, npt.NDArray[Any]]
 

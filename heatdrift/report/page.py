@@ -78,7 +78,7 @@ def question_section(question: Question, inp: ReportInput, data: StudyData) -> S
     place = question.place
     assert place is not None  # the caller's choice: a question without a place has no section
     answers = inp.answers.get(question.name, ())
-    blocks = question.blocks(answers, inp, data)
+    blocks = question.section.blocks(answers, inp, data)
     shown = bool(blocks) and bool(answers)
     blocks += missing_notes(inp, question.name, place.otherwise, blocks if shown else ())
     lead = place.lead if shown else ""

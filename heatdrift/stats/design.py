@@ -26,8 +26,8 @@ INTERCEPT: Final = "(Intercept)"
 class Factor:
     """One factor: its levels and, per level, its columns in treatment and in sum coding.
 
-    ``labels`` name the treatment columns. A numeric coding has the same columns in both: they are centred over the
-    levels.
+    ``labels`` name the treatment columns. The columns of ``contrast`` have mean 0 over the levels, so that hypotheses
+    about other factors are about averages over this one.
     """
 
     name: str
@@ -58,7 +58,8 @@ def categorical(name: str, levels: Sequence[Level]) -> Factor:
 def log_linear(levels: Sequence[float], study_lrs: Sequence[float], *, degree: int) -> Factor:
     """Learning rate as powers 1..degree of log10(lr) minus its mean over `study_lrs`.
 
-    Powers above the first are centred over `levels`, so that the effects of other factors stay averages over the grid.
+    The coefficients keep this zero, which does not move when a level is missing. The hypotheses are about averages over
+    `levels`, wherever their mean lies: so are the words and the effects that stand next to them.
 
     Raises
     ------
@@ -74,7 +75,9 @@ def log_linear(levels: Sequence[float], study_lrs: Sequence[float], *, degree: i
     x = np.log10(np.asarray(levels)) - np.mean(np.log10(np.unique(np.asarray(study_lrs, dtype=float))))
     powers = np.column_stack([x] + [x**d - np.mean(x**d) for d in range(2, degree + 1)])
     labels = tuple("lr" if d == 1 else f"lr^{d}" for d in range(1, degree + 1))
-    return Factor(name="lr", levels=tuple(levels), labels=labels, treatment=powers, contrast=powers)
+    return Factor(
+        name="lr", levels=tuple(levels), labels=labels, treatment=powers, contrast=powers - powers.mean(axis=0)
+    )
 
 
 @dataclass(frozen=True, slots=True)

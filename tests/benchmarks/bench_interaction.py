@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from heatdrift.questions.interaction.analysis import interaction
-from heatdrift.questions.interaction.building import build_model
+from heatdrift.questions.interaction.build import build_model
 from heatdrift.questions.selection import largest_block, select_runs
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.parametric_bootstrap import parametric_bootstrap

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+import typing
 from importlib import import_module
 from pathlib import Path
 
@@ -75,10 +76,26 @@ def test_what_a_question_declares_is_what_its_analysis_takes(question):
     parameters = inspect.signature(getattr(module, question.name)).parameters
     for option in question.options:
         assert option.parameter in parameters, f"{question.name} has no parameter {option.parameter}"
+        default = parameters[option.parameter].default
+        assert default in (option.default, inspect.Parameter.empty), f"{question.name} {option.flag}: two defaults"
     assert len({option.name for option in question.options}) == len(question.options)
     frames = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert len(frames) == 1 + len(question.views)
     assert hasattr(heatdrift, question.name)
+
+
+@pytest.mark.parametrize("question", [q for q in QUESTIONS if q.place], ids=lambda question: question.name)
+def test_a_section_takes_answers_of_its_own_question(question):
+    section = import_module(f"heatdrift.questions.{question.name}.section")
+    results = vars(import_module(f"heatdrift.questions.{question.name}.result"))
+    for function, parameters in (
+        (section.blocks, ["answers", "inp", "data"]),
+        (section.headlines, ["answers", "data"]),
+    ):
+        assert list(inspect.signature(function).parameters) == parameters
+        (answer,) = typing.get_args(typing.get_type_hints(function)["answers"])
+        assert answer in results.values()
+        assert {"study", "method", "findings", "left_out", "caveats"} <= set(answer.__struct_fields__)
 
 
 def test_a_probe_has_a_unit_a_title_and_a_definition():

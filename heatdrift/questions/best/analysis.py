@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from heatdrift.accuracy import VALIDATION, accuracy_metric
+from heatdrift.accuracy import VALIDATION, accuracy_metric, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
@@ -70,6 +70,7 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
     adjusted = holm([row.p for row in rows])
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     known = tuple(sorted(datasets))
+    titles = {metric: shown_column(metric, runs).title for metric in chosen}
     return BestResult(
         study=study_name(runs),
         datasets=known,
@@ -79,7 +80,7 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
         method=_METHOD.format(validation=VALIDATION),
         choices=tuple(choices),
         rows=tuple(rows),
-        findings=best_findings(rows, choices, runs, known, conf_level),
+        findings=best_findings(rows, choices, titles, known, conf_level),
         left_out=tuple(dict.fromkeys(left_out)),
         caveats=(*run_caveats(runs, [VALIDATION]), *_edges(choices, known)),
     )

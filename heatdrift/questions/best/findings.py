@@ -1,18 +1,19 @@
 """Sentences about methods at their own best learning rates: what holds after adjustment, with what was chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import polars as pl
-
-from heatdrift.accuracy import shown_column
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.best.result import BestRow, ChoiceRow, chosen_text
 from heatdrift.questions.claims import ranked
 from heatdrift.wording import counted, difference_interval, family_text, method_title, p_text, signed, t_text, with_unit
 
 
 def best_findings(
-    rows: Sequence[BestRow], choices: Sequence[ChoiceRow], runs: pl.DataFrame, datasets: Sequence[str], level: float
+    rows: Sequence[BestRow],
+    choices: Sequence[ChoiceRow],
+    titles: Mapping[str, str],
+    datasets: Sequence[str],
+    level: float,
 ) -> tuple[str, ...]:
     """Return a sentence per difference that holds after Holm's adjustment over all rows."""
     tested = [row for row in rows if row.p == row.p]
@@ -23,13 +24,16 @@ def best_findings(
     }
     family = f", Holm over {family_text(len(tested), by)}" if len(tested) > 1 else ""
     supported = [row for row in tested if row.p_holm < ALPHA]
-    claims = [((row.p_holm, -abs(row.t)), _sentence(row, choices, runs, datasets, family, level)) for row in supported]
+    claims = [
+        ((row.p_holm, -abs(row.t)), _sentence(row, _chosen(row, choices), titles, datasets, family, level))
+        for row in supported
+    ]
     summary = f"{len(supported)} of {counted(len(tested), 'difference')} hold after Holm's adjustment."
     return tuple(ranked(claims, summary))
 
 
 def _sentence(
-    row: BestRow, choices: Sequence[ChoiceRow], runs: pl.DataFrame, datasets: Sequence[str], family: str, level: float
+    row: BestRow, chosen: str, titles: Mapping[str, str], datasets: Sequence[str], family: str, level: float
 ) -> str:
     a, b = method_title(row.method_a), method_title(row.method_b)
     only = row.dataset or (datasets[0] if len(datasets) == 1 else None)
@@ -37,9 +41,9 @@ def _sentence(
     holm = f"{family} {p_text(row.p_holm)}" if family else ""
     return (
         f"Each at its own best learning rate, {a} has {'higher' if row.difference > 0 else 'lower'} "
-        f"{shown_column(row.metric, runs).title} than {b} {place}: difference "
+        f"{titles[row.metric]} than {b} {place}: difference "
         f"{with_unit(signed(row.difference), row.unit)} ({difference_interval(level, row.ci_low, row.ci_high)}; "
-        f"seed-level {t_text(row.df, row.t)}, {p_text(row.p)}{holm}; {_seeds(row)}){_chosen(row, choices)}."
+        f"seed-level {t_text(row.df, row.t)}, {p_text(row.p)}{holm}; {_seeds(row)}){chosen}."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.questions.best import QUESTION
 from heatdrift.questions.best.result import BestResult, BestRow, chosen_text
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
@@ -14,7 +15,7 @@ from heatdrift.report.result_notes import headline, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
-COMMAND: Final = "heatdrift stats best"
+COMMAND: Final = QUESTION.command
 
 
 def blocks(answers: Sequence[BestResult], inp: ReportInput, data: StudyData) -> list[Block]:

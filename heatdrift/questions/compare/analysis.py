@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.accuracy import TEST
+from heatdrift.accuracy import TEST, finished
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.compare.facts import fact_caveats, study_facts
@@ -109,7 +109,7 @@ def compare_studies(
 
 
 def _finished(runs: pl.DataFrame, name: str) -> pl.DataFrame:
-    done = runs.filter(pl.col("status") == "done")
+    done = finished(runs)
     if done.is_empty():
         raise StatsError(f"{name} has no finished run", hint="heatdrift status shows what is planned and what is done")
     return done.with_columns(pl.col("lr").cast(pl.Float64)).sort("backbone", *CELL, "seed")

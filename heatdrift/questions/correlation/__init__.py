@@ -21,5 +21,4 @@ QUESTION: Final = Question(
         order=80,
         otherwise="No correlation was computed for this study.",
     ),
-    usage="--x METRIC --y METRIC",
 )

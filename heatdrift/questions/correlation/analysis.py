@@ -21,7 +21,7 @@ from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.correlation import X, Y
 from heatdrift.questions.correlation.findings import REVERSAL_CELLS, correlation_findings
 from heatdrift.questions.correlation.result import Association, CorrelationResult
-from heatdrift.questions.selection import Selection, select_runs, study_name
+from heatdrift.questions.selection import Selection, check_level, select_runs, study_name
 from heatdrift.stats.cell_correlation import (
     CellTable,
     bootstrap_interval,
@@ -82,10 +82,10 @@ def correlation(
     x_column, y_column = shown_column(x, runs), shown_column(y, runs)
     if x == y:
         raise StatsError(f"x and y are both {x}: a metric correlates perfectly with itself", hint="choose two metrics")
-    if bootstrap < 1 or permutations < 1 or not 0.0 < conf_level < 1.0:
+    check_level(conf_level)
+    if bootstrap < 1 or permutations < 1:
         raise StatsError(
-            f"bootstrap ({bootstrap}) and permutations ({permutations}) must be at least 1, "
-            f"the confidence level ({conf_level:g}) between 0 and 1",
+            f"bootstrap ({bootstrap}) and permutations ({permutations}) must be at least 1",
             hint="for example --bootstrap 2000",
         )
     selection = select_runs(runs, [x, y])

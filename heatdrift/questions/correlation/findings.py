@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from heatdrift.metrics import Column
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.claims import MANY
 from heatdrift.questions.correlation.result import Association
 from heatdrift.wording import counted, method_title, number, p_text, percent, signed

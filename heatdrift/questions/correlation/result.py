@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from heatdrift.questions.base import Result
+from heatdrift.questions.answer import Result
 from heatdrift.questions.tables import Grid, finding_lines, limits
 from heatdrift.wording import percent
 

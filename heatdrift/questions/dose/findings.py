@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from heatdrift.metrics import Column
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.claims import ranked
 from heatdrift.questions.dose.result import DoseRow
 from heatdrift.wording import (

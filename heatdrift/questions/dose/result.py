@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from heatdrift.questions.base import Result
+from heatdrift.questions.answer import Result
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import percent
 

@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.questions.dose import QUESTION
 from heatdrift.questions.dose.result import DoseResult
 from heatdrift.report.blocks import Block, Finding
 from heatdrift.report.forest import Forest, forest_figure, level_words
@@ -14,7 +15,7 @@ from heatdrift.report.result_notes import headline, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
-COMMAND: Final = "heatdrift stats dose"
+COMMAND: Final = QUESTION.command
 
 
 def blocks(answers: Sequence[DoseResult], inp: ReportInput, data: StudyData) -> list[Block]:
@@ -46,7 +47,7 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
         ],
         infer_schema_length=None,
     )  # fmt: skip
-    units = {data.metric_title(r.metric): r.unit for r in result.rows}
+    units = {data.metric_title(r.metric): wording.difference_unit(r.unit) for r in result.rows}
     forest = Forest(
         rows=rows,
         axes={panel: ("change per tenfold learning rate", f"({unit}), {level}") for panel, unit in units.items()},
@@ -64,7 +65,8 @@ def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:
         [
             (data.metric_title(r.metric), f"{r.dataset or result.datasets[0]} · {wording.method_title(r.method)}",
              str(r.n), wording.number(r.rho), wording.p_value(r.p_exact), wording.p_value(r.p_exact_holm),
-             wording.p_value(r.p_smallest), wording.signed(r.slope), r.unit, wording.interval(r.ci_low, r.ci_high),
+             wording.p_value(r.p_smallest), wording.signed(r.slope), units[data.metric_title(r.metric)],
+             wording.interval(r.ci_low, r.ci_high),
              "yes" if r.monotone else "no")
             for r in result.rows
         ],

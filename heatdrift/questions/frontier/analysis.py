@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
-from heatdrift.accuracy import TEST, VALIDATION, accuracy_metric, shown_column
+from heatdrift.accuracy import TEST, VALIDATION, accuracy_metric, finished, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
@@ -93,7 +93,7 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
 def _with_drift(frame: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     if DRIFT not in runs.columns:
         return frame.with_columns(pl.lit(None, pl.Float64).alias(DRIFT))
-    done = runs.filter(pl.col("status") == "done").with_columns(pl.col("lr", DRIFT).cast(pl.Float64))
+    done = finished(runs).with_columns(pl.col("lr", DRIFT).cast(pl.Float64))
     return frame.join(done.select(*FACTORS, DRIFT), on=FACTORS, how="left", maintain_order="left")
 
 

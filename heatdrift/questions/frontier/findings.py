@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import Column, run_column
 from heatdrift.questions.claims import MANY, ranked
 from heatdrift.questions.frontier.result import FrontierCell, MatchedRow
@@ -13,6 +12,7 @@ from heatdrift.wording import (
     at_equal_decimals,
     counted,
     difference_interval,
+    learning_rate,
     method_title,
     number,
     percent,
@@ -75,7 +75,7 @@ def _front(cells: Sequence[FrontierCell], dataset: str, accuracy: str, n_named: 
     named = [c for c in front if c in surest]
     others = f"; and {len(front) - len(named)} more, on it in fewer resamples" if len(named) < len(front) else ""
     shown = "; ".join(
-        f"{method_title(c.method)} at lr {learning_rate_text(c.lr)} (accuracy {acc} %, retention {kept} %"
+        f"{method_title(c.method)} at lr {learning_rate(c.lr)} (accuracy {acc} %, retention {kept} %"
         + ("" if np.isnan(c.front_share) else f", on the front in {_share(c)} of resamples of seeds")
         + ")"
         for c, acc, kept in zip(

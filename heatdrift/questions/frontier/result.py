@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from heatdrift.questions.base import Result
+from heatdrift.questions.answer import Result
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import percent
 

@@ -7,6 +7,7 @@ import altair as alt
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.questions.frontier import QUESTION
 from heatdrift.questions.frontier.result import FrontierResult, MatchedRow
 from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.charts import Frame, layered, rows_of, top_title
@@ -21,7 +22,7 @@ from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR
 
 NAME: Final = "fig-frontier-rows"
-COMMAND: Final = "heatdrift stats frontier"
+COMMAND: Final = QUESTION.command
 NAMED: Final = 8  # cells of one front that carry their learning rate
 MATCHED: Final = {
     "test_acc_pct": "equal accuracy",
@@ -191,7 +192,8 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
         ],
         infer_schema_length=None,
     )  # fmt: skip
-    axis = (f"{pair}, zero-shot retention", f"({result.unit}), {level}")
+    unit = wording.difference_unit(result.unit)
+    axis = (f"{pair}, zero-shot retention", f"({unit}), {level}")
     forest = Forest(
         rows=rows,
         axes=dict.fromkeys(rows["panel"].unique().to_list(), axis),
@@ -203,7 +205,7 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
     )
     table = text_table(
         f"Retention of {pair} where both methods reach the same accuracy or weight drift",
-        (head, "matched on", "note", "overlap", f"difference ({result.unit})", level, "df", "n (seeds)"),
+        (head, "matched on", "note", "overlap", f"difference ({unit})", level, "df", "n (seeds)"),
         [
             (named(r), data.axis_title(r.matched_on), r.note or wording.NOT_MEASURED,
              wording.interval(r.overlap_low, r.overlap_high), wording.signed(r.difference),
@@ -224,7 +226,7 @@ def _matched_blocks(result: FrontierResult, data: StudyData) -> list[Block]:
 
 
 def _pair(row: MatchedRow) -> str:
-    return f"{wording.method_title(row.method_a)} {wording.MINUS} {wording.method_title(row.method_b)}"
+    return wording.method_difference(row.method_a, row.method_b)
 
 
 def _matched_title(row: MatchedRow) -> str:

@@ -50,5 +50,4 @@ QUESTION: Final = Question(
         order=60,
         otherwise="No interaction model was computed for this study.",
     ),
-    usage="--metric METRIC",
 )  # fmt: skip

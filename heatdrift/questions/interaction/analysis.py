@@ -12,17 +12,17 @@ from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.metrics import run_title
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.interaction.building import build_model
+from heatdrift.questions.interaction.build import build_model
 from heatdrift.questions.interaction.checks import assumption_checks
+from heatdrift.questions.interaction.contrast_agreement import twin_check
 from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts, method_effects
 from heatdrift.questions.interaction.findings import interaction_findings
 from heatdrift.questions.interaction.intervals import IntervalKind, with_intervals
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
-from heatdrift.questions.interaction.seed_level_contrasts import twin_check
 from heatdrift.questions.interaction.sensitivity import sensitivity_checks
 from heatdrift.questions.interaction.variance_tests import variance_tests
-from heatdrift.questions.selection import largest_block, select_runs, study_name
+from heatdrift.questions.selection import check_level, largest_block, select_runs, study_name
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.distributions import t_p_value
 
@@ -58,7 +58,8 @@ def interaction(
         tests do not depend on it.
     ddf : how contrasts are tested. Term tests are always given three ways.
     conf_level : of all intervals, in (0, 1).
-    study_lrs : learning rates whose mean log10 is the zero of a numeric lr; default: all in `runs`, finished or not.
+    study_lrs : learning rates whose mean log10 is the zero of a numeric lr in the coefficients; default: all in `runs`
+        of the methods that are modelled, finished or not. Tests and averages are over the learning rates modelled.
     intervals : of coefficients, contrasts and variances (``intervals.py``): Wald, profile likelihood or bootstrap.
     bootstrap, bootstrap_seed : refits of the parametric bootstrap, and the seed of its generator.
 
@@ -67,7 +68,7 @@ def interaction(
     UnknownNameError
         Unknown metric, random part, lr coding or df method.
     StatsError
-        The runs cannot answer the question (see ``selection.py`` and ``building.py``).
+        The runs cannot answer the question (see ``selection.py`` and ``build.py``).
     """
     column = shown_column(metric, runs)
     _check_choice("lr coding", lr_as, get_args(LrCoding))
@@ -75,10 +76,11 @@ def interaction(
     _check_choice("kind of interval", intervals, get_args(IntervalKind))
     if bootstrap < 100:
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
-    if not 0.0 < conf_level < 1.0:
-        raise StatsError(f"the confidence level must lie between 0 and 1, got {conf_level:g}", hint="for example 0.95")
+    check_level(conf_level)
     selection = largest_block(select_runs(runs, [metric]))
-    lrs = sorted(set(runs["lr"].drop_nulls().to_list())) if study_lrs is None else list(study_lrs)
+    modelled = [pl.col(name).is_in(selection.levels(name)) for name in ("method", "dataset")]
+    planned = runs.filter(*modelled)["lr"].drop_nulls()
+    lrs = sorted(set(planned.to_list())) if study_lrs is None else list(study_lrs)
     model = build_model(selection, metric=metric, lr_as=lr_as, random=random, study_lrs=lrs)
     fit = model.fit
     tests = model.term_tests()

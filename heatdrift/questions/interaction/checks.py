@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.questions.base import ALPHA, Check
+from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import TermTest
 from heatdrift.stats.design import Factor, categorical, full_factorial

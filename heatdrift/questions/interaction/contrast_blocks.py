@@ -18,7 +18,7 @@ SEEDS = "seed level, this row's own spread"
 
 def pair_label(row: Contrast) -> str:
     """Return `LoRA r=8 − Full FT`."""
-    return f"{wording.method_title(row.method_a)} {wording.MINUS} {wording.method_title(row.method_b)}"
+    return wording.method_difference(row.method_a, row.method_b)
 
 
 def contrast_label(row: Contrast) -> str:
@@ -58,7 +58,7 @@ def contrast_figure(result: InteractionResult, data: StudyData, figure_id: str) 
     if rows.is_empty():
         return (Note(text="The model has no contrasts of two methods.", tone="missing"),)
     level = level_words(result.conf_level)
-    axis = (pair or "difference of methods", name, f"({result.unit}), {level}")
+    axis = (pair or "difference of methods", name, f"({wording.difference_unit(result.unit)}), {level}")
     forest = Forest(
         rows=rows,
         axes=dict.fromkeys(rows["panel"].unique().to_list(), axis),
@@ -98,8 +98,9 @@ def contrast_table(result: InteractionResult, contrasts: Sequence[Contrast], cap
         for c in contrasts
     ]  # fmt: skip
     level = wording.percent(result.conf_level)
+    unit = wording.difference_unit(result.unit)
     heads: tuple[str, ...] = (
-        "data set", "contrast", f"estimate ({result.unit})", "SE", f"{level} interval", "df", "method of df", "t", "p",
+        "data set", "contrast", f"estimate ({unit})", "SE", f"{level} interval", "df", "method of df", "t", "p",
         wording.holm_head(c.p for c in contrasts),
     )  # fmt: skip
     if len(contrasts) == 1:

@@ -10,9 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from heatdrift.methods import learning_rate_text
 from heatdrift.metrics import Column
-from heatdrift.questions.base import ALPHA, Check
+from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast
 from heatdrift.questions.interaction.sensitivity import terms_on_one_cell
@@ -25,6 +24,7 @@ from heatdrift.wording import (
     difference_interval,
     difference_unit,
     f_text,
+    learning_rate,
     method_title,
     number,
     p_text,
@@ -226,7 +226,7 @@ class _Writer:
 
     def _place(self, name: str, level: Level) -> str:
         if name == "lr":
-            return f"at lr {learning_rate_text(float(level))}"
+            return f"at lr {learning_rate(float(level))}"
         return f"with {method_title(str(level))}" if name == "method" else f"on {level}"
 
     def _level(self, name: str, level: Level) -> str:

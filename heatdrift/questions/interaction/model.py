@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.errors import StatsError
-from heatdrift.methods import learning_rate_text
 from heatdrift.questions.interaction.result import DdfMethod, LikelihoodRatio, TermTest
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import FTest, cluster_contrast
@@ -23,6 +22,7 @@ from heatdrift.stats.kenward_roger import KenwardRoger, kenward_roger
 from heatdrift.stats.mixed_model import MixedFit, fit_mixed
 from heatdrift.stats.satterthwaite import Satterthwaite, satterthwaite
 from heatdrift.stats.sphericity import LevelVariances, level_variances
+from heatdrift.wording import learning_rate
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -93,9 +93,7 @@ class InteractionModel:
     def place(self, cell: int) -> str:
         """Words for a row of the grid: 'lr 1e-5, lora_r8, eurosat'."""
         levels = [f.levels[self.design.level_codes(f.name)[cell]] for f in self.design.factors]
-        return ", ".join(
-            f"lr {learning_rate_text(level)}" if isinstance(level, float) else str(level) for level in levels
-        )
+        return ", ".join(f"lr {learning_rate(level)}" if isinstance(level, float) else str(level) for level in levels)
 
     @cached_property
     def seed_tests(self) -> dict[str, FTest]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from heatdrift.questions.base import Check, Result
+from heatdrift.questions.answer import Check, Result
 from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import percent
 

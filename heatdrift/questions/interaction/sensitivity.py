@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.questions.base import ALPHA, Check
+from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.wording import counted, p_span, p_text, signed
 

@@ -14,9 +14,11 @@ import numpy.typing as npt
 import polars as pl
 from msgspec.structs import replace
 
+from heatdrift.accuracy import finished
 from heatdrift.errors import StatsError
 from heatdrift.metrics import PROBE
-from heatdrift.questions.base import ALPHA, Attempt, StudyRuns
+from heatdrift.questions.answer import ALPHA
+from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.layers import PAGE_PROBES
 from heatdrift.questions.layers.findings import layer_findings
@@ -81,9 +83,7 @@ def layers(
             "all usable runs have one seed: without a second there is no error term", hint="train more seeds"
         )
     measured = frame.join(
-        runs.filter(pl.col("status") == "done").select(
-            *FACTORS[:2], pl.col("lr").cast(pl.Float64), "seed", "cell_id", "selected_epoch"
-        ),
+        finished(runs).select(*FACTORS[:2], pl.col("lr").cast(pl.Float64), "seed", "cell_id", "selected_epoch"),
         on=FACTORS,
         how="left",
         maintain_order="left",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from heatdrift.questions.base import ALPHA, Result
+from heatdrift.questions.answer import ALPHA, Result
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 
 SHOWN_HEADS: Final = 20  # of hundreds of heads the terminal shows those that differ, at most this many

@@ -8,8 +8,9 @@ import polars as pl
 
 from heatdrift import wording
 from heatdrift.metrics import PROBE
-from heatdrift.questions.base import ALPHA
-from heatdrift.questions.layers.data_sets import sentences
+from heatdrift.questions.answer import ALPHA
+from heatdrift.questions.layers import QUESTION
+from heatdrift.questions.layers.page_sentences import sentences
 from heatdrift.questions.layers.result import LayerRow, LayersResult
 from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.charts import layered, rows_of, top_title
@@ -22,7 +23,7 @@ from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS
 
-COMMAND: Final = "heatdrift stats layers"
+COMMAND: Final = QUESTION.command
 SUPPORTED: Final = "supported at false discovery rate 5 %"
 OPEN: Final = "not supported"
 HEAD_ROWS: Final = "fig-heads-rows"
@@ -92,7 +93,7 @@ def _frame(results: Sequence[LayersResult], test: str, *, heads: bool) -> pl.Dat
 def _question(results: Sequence[LayersResult], test: str) -> str:
     if test == "drift":
         return "mean drift"
-    return f"{wording.method_title(results[0].method_a)} {wording.MINUS} {wording.method_title(results[0].method_b)}"
+    return wording.method_difference(results[0].method_a, results[0].method_b)
 
 
 def _block_figure(results: Sequence[LayersResult], test: str, data: StudyData) -> list[Block]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.claims import ranked
 from heatdrift.questions.paired.result import PairedRow
 from heatdrift.wording import (

@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.questions.paired import QUESTION
 from heatdrift.questions.paired.result import PairedResult
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
@@ -15,7 +16,7 @@ from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
 ALL: Final = "all data sets"
-COMMAND: Final = "heatdrift stats paired"
+COMMAND: Final = QUESTION.command
 
 
 def blocks(answers: Sequence[PairedResult], inp: ReportInput, data: StudyData) -> list[Block]:
@@ -33,7 +34,7 @@ def headlines(answers: Sequence[PairedResult], data: StudyData) -> list[Finding]
 
 
 def _paired_figure(result: PairedResult, data: StudyData) -> list[Block]:
-    pair = f"{wording.method_title(result.method_a)} {wording.MINUS} {wording.method_title(result.method_b)}"
+    pair = wording.method_difference(result.method_a, result.method_b)
     level = level_words(result.conf_level)
     only = result.datasets[0] if len(result.datasets) == 1 else ALL
     rows = pl.DataFrame(

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from heatdrift.questions.base import ALPHA, Question
+from heatdrift.questions.answer import ALPHA
+from heatdrift.questions.base import Question
 from heatdrift.questions.options import CONF_LEVEL, METHOD_A, METHOD_B, METRIC, Option
 
 _SEEDS: Final = Option(parameter="seeds", flag="--seeds", type=int, default=5, help="Planned number of seeds.", low=2)

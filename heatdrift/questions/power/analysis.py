@@ -13,7 +13,7 @@ from scipy import optimize, special
 
 from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.pairs import PAIR, check_pair, method_pairs, seed_level_difference, unpaired
 from heatdrift.questions.power.findings import power_findings

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from heatdrift.accuracy import VALIDATION, shown_column
+from heatdrift.accuracy import VALIDATION, finished, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
@@ -127,7 +127,7 @@ def predictors(
 def _joined(frame: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     """Usable runs with cell_id, validation accuracy and every signal that the view has, at the selected epoch."""
     have = {*runs.columns}
-    done = runs.filter(pl.col("status") == "done").with_columns(pl.col("lr").cast(pl.Float64))
+    done = finished(runs).with_columns(pl.col("lr").cast(pl.Float64))
     columns = [*([c] if (c := "val_acc_pct") in have else []), *([d] if (d := "cell_id") in have else [])]
     signals = [s.values().alias(f"signal:{s.name}") for s in SIGNALS if s.column in have]
     return frame.join(done.select(*FACTORS, *columns, *signals), on=FACTORS, how="left", maintain_order="left")

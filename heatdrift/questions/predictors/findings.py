@@ -5,11 +5,21 @@ from typing import Final
 
 import numpy as np
 
-from heatdrift.methods import learning_rate_text
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.predictors.result import PredictorRow, SelectionRow
 from heatdrift.questions.predictors.signals import SIGNAL, signal_title
-from heatdrift.wording import at_equal_decimals, counted, method_title, number, p_span, p_text, percent, quoted, signed
+from heatdrift.wording import (
+    at_equal_decimals,
+    counted,
+    learning_rate,
+    method_title,
+    number,
+    p_span,
+    p_text,
+    percent,
+    quoted,
+    signed,
+)
 
 _TIE: Final = 1e-9
 _PLACE: Final = {"final": "At the selected epoch", "epoch1": "After epoch 1"}
@@ -151,7 +161,7 @@ def _selection(rows: Sequence[SelectionRow], dataset: str, margin: float, accura
     kept = [found[0].retention_pct for found in by_pick.values()]
     texts = at_equal_decimals([first.worst, first.oracle, first.random, *kept])
     shown = "; ".join(
-        f"{method_title(method)} at lr {learning_rate_text(lr)} (retention {text} %) by {_counted(found)}: "
+        f"{method_title(method)} at lr {learning_rate(lr)} (retention {text} %) by {_counted(found)}: "
         f"{quoted([signal_title(r.signal) for r in found])}"
         for ((method, lr), found), text in zip(by_pick.items(), texts[3:], strict=True)
     )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from heatdrift.questions.base import Result
+from heatdrift.questions.answer import Result
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import counted, percent

@@ -7,6 +7,7 @@ import polars as pl
 
 from heatdrift import wording
 from heatdrift.metrics import run_title
+from heatdrift.questions.predictors import QUESTION
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Block, Finding, Table
@@ -17,7 +18,7 @@ from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
 WHEN: Final = {"final": "at the selected epoch", "epoch1": "after epoch 1"}
-COMMAND: Final = "heatdrift stats predictors"
+COMMAND: Final = QUESTION.command
 KINDS: Final = ("signal without labels", "reference")
 
 

@@ -21,7 +21,7 @@ def findings(inp: ReportInput, data: StudyData) -> Section:
     blocks: list[Block] = []
     for question in QUESTIONS:
         if question.place is not None and question.name in inp.answers:
-            blocks += question.headlines(inp.answers[question.name], data)
+            blocks += question.section.headlines(inp.answers[question.name], data)
     lead = LEAD if blocks else ""
     if not blocks:
         blocks.append(

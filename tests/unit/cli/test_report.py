@@ -132,7 +132,7 @@ def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monke
         note=notes.append,
     )  # fmt: skip
     ((_, ask),) = for_page(rows)
-    monkeypatch.setattr("heatdrift.questions.interaction.building.LARGEST_DESIGN", 11)
+    monkeypatch.setattr("heatdrift.questions.interaction.build.LARGEST_DESIGN", 11)
     result = ask()
     assert result.lr_as == "linear"
     assert "12 coefficients" in notes[0]
@@ -141,7 +141,7 @@ def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monke
     assert "12 coefficients, one per cell" in said
     assert any(check.name == "lack_of_fit" for check in result.checks)
 
-    monkeypatch.setattr("heatdrift.questions.interaction.building.LARGEST_DESIGN", 7)
+    monkeypatch.setattr("heatdrift.questions.interaction.build.LARGEST_DESIGN", 7)
     with pytest.raises(StatsError, match=r"12 coefficients.*with the learning rate as a line: .* 8 coefficients"):
         ask()
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from simulated_study import simulated_study
 from typer.testing import CliRunner
 
+import heatdrift
 from heatdrift.cli.main import app
 from heatdrift.errors import HeatdriftError
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.questions import QUESTIONS
+from heatdrift.questions.tables import Grid
 
 ARCHIVE = Path(__file__).parents[2] / "archives" / "schema0001.duckdb.gz"
 # values of the archive are formulas: what a method changes does not vary between seeds, except where noted
@@ -70,11 +73,11 @@ def test_json_csv_and_table_tell_the_same_run_count(store, name):
 
 def test_an_adjusted_p_of_a_table_names_its_family(store):
     """What Holm's adjustment runs over stands in the title of the table that shows it."""
-    tables = " ".join(answer(store, "interaction", "--metric", "delta_entropy_pct").split())
-    found = json.loads(answer(store, "interaction", "--metric", "delta_entropy_pct", "--format", "json"))
-    terms = {t["term"] for t in found["tests"]}
-    assert f"findings: Holm over {len(terms)} terms of this response (p_box of strata)" in tables
-    assert tables.count(f"p_holm: Holm over {len(found['contrasts'])} contrasts of this response") == 2
+    found = heatdrift.interaction(simulated_study().runs, metric="retention_pct")
+    titles = " ".join(part.title for part in found.shown() if isinstance(part, Grid))
+    terms = {test.term for test in found.tests}
+    assert f"findings: Holm over {len(terms)} terms of this response (p_box of strata)" in titles
+    assert titles.count(f"p_holm: Holm over {len(found.contrasts)} contrasts of this response") == 2
     rows = json.loads(answer(store, "dose", "--format", "json"))["rows"]
     tested = sum(row["p_exact"] is not None for row in rows)
     assert f"p_exact_holm: Holm over {tested} tests by metric, data set and method" in answer(store, "dose")

@@ -9,8 +9,8 @@ import pytest
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.interaction.analysis import interaction
+from heatdrift.questions.interaction.contrast_agreement import twin_check
 from heatdrift.questions.interaction.result import Contrast
-from heatdrift.questions.interaction.seed_level_contrasts import twin_check
 
 METRIC = "delta_entropy_pct"
 
@@ -139,6 +139,35 @@ def test_linear_lr_is_centred_on_all_learning_rates_of_the_study(make_runs):
     )
     assert interaction(unfinished, metric=METRIC, lr_as="linear").fixed == whole.fixed
     assert [f.term for f in whole.fixed[:3]] == ["(Intercept)", "lr", "method[lora_r8]"]
+
+
+@pytest.mark.parametrize("lr_as", ["factor", "linear", "poly"])
+def test_runs_of_a_method_that_the_block_leaves_out_change_nothing(make_runs, lr_as):
+    runs = make_runs(method_effect=1.5)
+    probe = runs.filter(pl.col("method") == "lora_r8", pl.col("lr") == 5e-5).with_columns(
+        method=pl.lit("linear_probe"), lr=pl.lit(1e-3)
+    )
+    alone = interaction(runs, metric=METRIC, lr_as=lr_as)
+    beside = interaction(pl.concat([runs, probe]), metric=METRIC, lr_as=lr_as)
+    for part in ("fixed", "tests", "contrasts", "method_effects", "marginal_means", "findings"):
+        assert getattr(beside, part) == getattr(alone, part), part
+
+
+@pytest.mark.parametrize("lr_as", ["factor", "linear", "poly"])
+def test_an_average_over_learning_rates_is_one_number_in_sentence_test_and_effect(make_runs, lr_as):
+    runs = make_runs(method_effect=1.5)
+    growing = runs.with_columns(
+        pl.when(pl.col("method") == "lora_r8")
+        .then(pl.col(METRIC) + 2.0 * (pl.col("lr").log10() + 5.0))
+        .otherwise(METRIC)
+        .alias(METRIC),
+        status=pl.when(pl.col("lr") == 5e-5).then(pl.lit("failed")).otherwise("status"),
+    )
+    result = interaction(growing, metric=METRIC, lr_as=lr_as)
+    (effect,) = result.method_effects
+    test = next(t for t in result.tests if t.term == "method" and t.method == "strata")
+    assert test.f == pytest.approx(effect.t**2, rel=1e-9)
+    assert any(f"difference {effect.estimate:+.3g}" in s and "averaged over 3 learning" in s for s in result.findings)
 
 
 def test_findings_follow_the_headline_test_only(make_runs):
@@ -452,3 +481,22 @@ def test_a_twin_that_differs_often_is_counted_and_names_the_methods():
     assert check.values["n_changed"] == 40
     assert "differs for 40 of them, first eurosat, lr 1e-5, LoRA r=8 minus Full FT (model" in check.sentence
     assert check.sentence.count("(model p") == 6
+
+
+@pytest.mark.parametrize("random", ["seed", "seed + seed:method", "dataset:seed"])
+def test_a_metric_that_is_cell_mean_plus_seed_is_refused(make_runs, random):
+    """Few cells and rounded accuracies give such tables; what is left after the seed term is rounding."""
+    by_seed = {7: 0.5, 11: -1.25, 19: 0.25, 42: 2.0, 123: -0.75}
+    value = (
+        pl.col("lr").rank("dense") * 3.0
+        + pl.when(pl.col("method") == "lora_r8").then(1.1).otherwise(0.0)
+        + pl.col("seed").replace_strict(by_seed, return_dtype=pl.Float64)
+    )
+    runs = make_runs().with_columns(retention_pct=value)
+    with pytest.raises(StatsError, match="nothing is left that varies from run to run"):
+        interaction(runs, metric="retention_pct", random=random)
+
+
+def test_a_metric_with_a_little_left_is_modelled(make_runs):
+    runs = make_runs().with_columns(retention_pct=70.0 + 1e-6 * pl.col("retention_pct"))
+    assert interaction(runs, metric="retention_pct").n_runs == 80

@@ -5,11 +5,10 @@ from scipy import stats
 from simulated_study import simulated_study
 
 from heatdrift.errors import StatsError
-from heatdrift.methods import learning_rate_text
 from heatdrift.questions.predictors.analysis import predictors
 from heatdrift.questions.predictors.signals import SIGNALS, signal_title
 from heatdrift.stats.rank_scores import cell_scores
-from heatdrift.wording import method_title
+from heatdrift.wording import learning_rate, method_title
 
 CELL = ["dataset", "method", "lr"]
 
@@ -202,10 +201,7 @@ def test_a_selection_sentence_counts_who_picks_and_tells_retentions_apart(result
         by_pick.setdefault((row.picked_method, row.picked_lr), []).append(row)
     for (method, lr), found in by_pick.items():
         references = sum(r.signal in ("test_acc_pct", "log10_lr") for r in found)
-        assert (
-            f"{method_title(method)} at lr {learning_rate_text(lr)} (retention {found[0].retention_pct:.1f} %) by"
-            in text
-        )
+        assert f"{method_title(method)} at lr {learning_rate(lr)} (retention {found[0].retention_pct:.1f} %) by" in text
         signals = len(found) - references
         assert not signals or f" by {signals} signal" in text
     assert not [r.signal for r in rows if "_" in r.signal and r.signal in text]

@@ -4,7 +4,7 @@ import msgspec
 import polars as pl
 
 from heatdrift.accuracy import selection_splits
-from heatdrift.questions.base import Check
+from heatdrift.questions.answer import Check
 from heatdrift.questions.interaction.section import SINGULAR, singular_caveats
 from heatdrift.report import ReportInput
 from heatdrift.report.caveats import (

@@ -1,4 +1,5 @@
 import os
+import shlex
 import sys
 
 import pytest
@@ -9,7 +10,10 @@ from heatdrift.report.formats.pdf import find_browser, write_pdf
 
 
 def script(path, body):
-    path.write_text(f"#!{sys.executable}\n{body}")
+    """A program that runs `body`; a #! line cannot name an interpreter whose path is long or has spaces."""
+    code = path.with_suffix(".py")
+    code.write_text(body)
+    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(code))} "$@"\n')
     path.chmod(0o755)
     return path
 

@@ -11,7 +11,7 @@ from report_inputs import section_of, without
 from heatdrift.accuracy import ON_TEST_TITLE
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.layers.data_sets import sentences
+from heatdrift.questions.layers.page_sentences import sentences
 from heatdrift.questions.layers.section import SHOWN_TABLE
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table

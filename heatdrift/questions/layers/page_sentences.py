@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import product, zip_longest
 
 from heatdrift import wording
-from heatdrift.questions.base import ALPHA
+from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.claims import MANY
 from heatdrift.questions.layers.result import LayerRow, LayersResult
 

@@ -5,16 +5,20 @@ from math import prod
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.questions.interaction.model import InteractionModel
-from heatdrift.questions.selection import Selection
+from heatdrift.questions.selection import Selection, codes
 from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
 from heatdrift.stats.deviance import Grouping
 
+Floats = npt.NDArray[np.float64]
+
 RANDOM_TERMS: Final = ("seed", "seed + seed:method", "seed + seed:dataset", "dataset:seed")
 POLY_DEGREE: Final = 2
+_ROUNDING: Final = 1e-10  # of the response's size: below it a residual is rounding
 LARGEST_DESIGN: Final = 400  # coefficients: the work grows with their square, the memory of some tests with the cube
 
 
@@ -71,12 +75,12 @@ def build_model(
             f"{metric} does not vary between the seeds of a cell, so there is no error to test against",
             hint="choose another --metric",
         )
-    codes = np.searchsorted(np.array(seed_names), frame["seed"].to_numpy())
+    _refuse_exact(metric, y, x, groupings)
     return InteractionModel(
         y=y,
         design=design,
         cells=cells,
-        seeds=codes,
+        seeds=codes(frame, "seed"),
         seed_names=seed_names,
         lrs=tuple(lrs),
         random=" + ".join(g.name for g in groupings),
@@ -95,6 +99,23 @@ def _lr_factor(lrs: Sequence[float], study_lrs: Sequence[float], lr_as: LrCoding
         raise StatsError(error.message, hint=f"use --lr-as factor{leave_out}") from error
 
 
+def _refuse_exact(metric: str, y: Floats, x: Floats, groupings: Sequence[Grouping]) -> None:
+    """Refuse a response that is its fixed effects plus its random intercepts: what is left of it is rounding.
+
+    A design that leaves nothing by itself (as many columns as runs) says nothing about the response.
+    """
+    whole = np.hstack([x, *(grouping.indicator for grouping in groupings)])
+    fitted, _, rank, _ = np.linalg.lstsq(whole, y, rcond=None)
+    left = y - whole @ fitted
+    if rank < y.size and left @ left <= _ROUNDING**2 * (y @ y):
+        names = " and ".join(grouping.name for grouping in groupings)
+        raise StatsError(
+            f"{metric} is exactly a mean of its cell plus a value of its {names} in all {y.size} runs: nothing is left "
+            "that varies from run to run, so there is no error to test against",
+            hint="choose another --metric, or give more digits: such numbers come from rounding or from a formula",
+        )
+
+
 def _groupings(frame: pl.DataFrame, random: str) -> tuple[Grouping, ...]:
     """Random intercepts named by `random`, e.g. 'seed + seed:method'."""
     normal = " + ".join(part.strip() for part in random.split("+"))
@@ -109,6 +130,5 @@ def _groupings(frame: pl.DataFrame, random: str) -> tuple[Grouping, ...]:
                     f"random part {name}: there is one {column} only, so it cannot be distinguished from seed",
                     hint="use --random seed",
                 )
-        keys = frame.select(pl.struct(columns).rank("dense").alias("code"))["code"].to_numpy()
-        groupings.append(Grouping(name=name, codes=(keys - 1).astype(np.intp)))
+        groupings.append(Grouping(name=name, codes=codes(frame, *columns)))
     return tuple(groupings)

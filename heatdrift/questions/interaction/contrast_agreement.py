@@ -5,11 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from heatdrift.methods import learning_rate_text
-from heatdrift.questions.base import ALPHA, Check
+from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.claims import MANY
 from heatdrift.questions.interaction.result import Contrast
-from heatdrift.wording import counted, method_title, number, p_text
+from heatdrift.wording import counted, learning_rate, method_title, number, p_text
 
 _NAMED: Final = 6  # contrasts named where many differ
 
@@ -22,7 +21,7 @@ def twin_check(contrasts: Sequence[Contrast], robust: Sequence[Contrast]) -> Che
 
     def place(row: Contrast) -> str:
         methods = f"{method_title(row.method_a)} minus {method_title(row.method_b)}" if several else None
-        parts = (row.dataset, None if row.lr is None else f"lr {learning_rate_text(row.lr)}", methods)
+        parts = (row.dataset, None if row.lr is None else f"lr {learning_rate(row.lr)}", methods)
         return ", ".join(str(part) for part in parts if part is not None)
 
     changed = [
