@@ -146,12 +146,12 @@ def decode_toml(text: bytes, kind: type[T], where: str) -> T:
     try:
         return msgspec.toml.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise StudyError(f"{where}: {error}", hint=_mend(str(error), kind)) from None
+        raise StudyError(f"{where}: {error}", hint=_correction(str(error), kind)) from None
     except msgspec.DecodeError as error:
         raise StudyError(f"{where}: not valid TOML: {error}", hint="correct the line named above") from None
 
 
-def _mend(message: str, kind: type) -> str:
+def _correction(message: str, kind: type) -> str:
     quoted = re.search(r"Expected `(?:float|int)[^`]*`, got `str` - at `\$([^`]*)`", message)
     if quoted is not None:
         key = quoted.group(1).split(".")[-1].split("[")[0]

@@ -206,10 +206,10 @@ PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
 )
 LATER_RESULTS: Final = _results(*LATER_PROBES)
 # the columns that `cells` averages and the report shows
-RUN_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
+CELL_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
 # what `runs` has besides them; statistics can be asked about these too
 FURTHER: Final = _further(*FIRST_PROBES)
-RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*RUN_COLUMNS, *FURTHER, *_further(*LATER_PROBES))}
+RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*CELL_COLUMNS, *FURTHER, *_further(*LATER_PROBES))}
 # appended to `runs`, probe by probe
 APPENDED: Final = tuple(column for p in LATER_PROBES for column in (*_results(p), *_further(p)))
 
@@ -225,12 +225,3 @@ def run_column(name: str) -> Column:
 def run_title(name: str) -> str:
     """Words for a result column; its own name where it is none."""
     return RUN_COLUMN[name].title if name in RUN_COLUMN else name
-
-
-def signal_title(name: str) -> str:
-    """Words for a signal made from a result column: `|Δ attention entropy|` for abs_delta_entropy_pct."""
-    if name == "log10_lr":
-        return "log₁₀ learning rate"
-    bare = name.removeprefix("abs_")
-    title = run_title(bare)
-    return f"|{title}|" if bare != name else title

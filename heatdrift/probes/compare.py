@@ -20,6 +20,10 @@ OF_ACTIVATIONS: Final[Mapping[str, Callable[[Tensor, Tensor], float | None]]] = 
 OF_CLASS_ROWS: Final[Mapping[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "map_js": map_js,
 }
+# probe -> its value from all that was measured of both models
+OF_MODEL: Final[Mapping[str, Callable[[Measured, Measured], float]]] = {
+    "embedding_drift": lambda base, adapted: embedding_drift(base.embeddings, adapted.embeddings),
+}
 Layers = dict[str, tuple[float | None, ...]]
 
 
@@ -32,8 +36,13 @@ class ProbeValues:
     heads: dict[str, tuple[tuple[float | None, ...], ...]]
 
 
-def probe_values(base: Measured, adapted: Measured, *, weight: float, projection: float) -> ProbeValues:
-    """All probes of one model against its base (docs/probes.md)."""
+def probe_values(base: Measured, adapted: Measured, *, weights: Mapping[str, float]) -> ProbeValues:
+    """All probes of one model against its base (docs/probes.md).
+
+    Parameters
+    ----------
+    weights : probes of the weights (``weights.weight_probes``), which need no images.
+    """
     rows = list(zip(base.class_rows, adapted.class_rows, strict=True))
     moved = {name: torch.stack([compared(x, y) for x, y in rows]) for name, compared in OF_CLASS_ROWS.items()}
     per_layer = adapted.layers | {name: value.mean(-1) for name, value in moved.items()}
@@ -41,10 +50,8 @@ def probe_values(base: Measured, adapted: Measured, *, weight: float, projection
     tokens = list(zip(base.activations, adapted.activations, strict=True))
     layers |= {name: tuple(compared(x, y) for x, y in tokens) for name, compared in OF_ACTIVATIONS.items()}
     means = {name: _mean(values) for name, values in layers.items()}
-    means.update({name: finite(value) for name, value in adapted.whole.items()})
-    means["embedding_drift"] = finite(embedding_drift(base.embeddings, adapted.embeddings))
-    means["weight_drift"] = finite(weight)
-    means["proj_drift"] = finite(projection)
+    compared_whole = {name: compared(base, adapted) for name, compared in OF_MODEL.items()}
+    means |= {name: finite(value) for name, value in (adapted.whole | compared_whole | dict(weights)).items()}
     per_head = adapted.heads | moved
     heads = {name: tuple(tuple(map(finite, row)) for row in value.tolist()) for name, value in per_head.items()}
     return ProbeValues(means=means, layers=layers, heads=heads)

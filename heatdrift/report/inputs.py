@@ -12,14 +12,14 @@ import numpy.typing as npt
 import polars as pl
 
 from heatdrift.errors import ReportError
-from heatdrift.metrics import RUN_COLUMNS
+from heatdrift.metrics import CELL_COLUMNS
 from heatdrift.questions.answer import Answer
 
 Maps = Mapping[str, npt.NDArray[Any]]
 
 _KEY: Final = {"study": pl.String, "cell_id": pl.String}
 _GRID: Final = {"backbone": pl.String, "dataset": pl.String, "method": pl.String, "lr": pl.Float64}
-_RESULTS: Final = {c.name: pl.Float64 for c in RUN_COLUMNS}
+_RESULTS: Final = {c.name: pl.Float64 for c in CELL_COLUMNS}
 _DRIFTS: Final = {name: pl.Float64 for name in _RESULTS if name.startswith("delta_")}
 
 RUNS: Final[dict[str, type[pl.DataType]]] = {

@@ -8,16 +8,16 @@ seeds the convolution grows with the cube of the runs; beyond LARGEST_WORK arran
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, permutations
+from itertools import accumulate
 from math import factorial, gcd, prod
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
+from heatdrift.stats.arrangements import orders
 from heatdrift.stats.cell_correlation import CellTable, seed_level_p
-from heatdrift.stats.ranks import average_ranks
+from heatdrift.stats.ranks import average_ranks, spearman
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -29,25 +29,6 @@ LEAST_DRAWS: Final = 9_999
 _SHOWN_IN_FULL: Final = 10**15
 
 Integers = npt.NDArray[np.int64]
-
-
-def spearman(x: Floats, y: Floats) -> float:
-    """Spearman's rho; NaN below three values or where one of the two is constant."""
-    if x.size < 3 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
-        return float("nan")
-    a, b = average_ranks(x), average_ranks(y)
-    a, b = a - a.mean(), b - b.mean()
-    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
-
-
-def spearman_p(rho: float, n: int) -> float:
-    """Two-sided p by Student's t with n - 2 df, as R and scipy report it for runs taken as independent."""
-    if np.isnan(rho) or n < 3:
-        return float("nan")
-    if abs(rho) >= 1.0:
-        return 0.0
-    t = rho * np.sqrt((n - 2) / ((1.0 - rho) * (1.0 + rho)))
-    return float(2.0 * special.stdtr(n - 2, -abs(t)))
 
 
 def seed_trend_p(lr: Floats, y: Floats, seeds: Codes) -> float:
@@ -107,15 +88,12 @@ def within_seed_test(lr: Floats, y: Floats, seeds: Codes, *, draws: int, seed: i
     return TrendTest(p=(extreme + 1) / (draws + 1), smallest=1 / (draws + 1), how=how)
 
 
-@lru_cache(maxsize=LARGEST_LIST)
-def _arrangements(size: int) -> Integers:
-    """All orders of `size` things, (size!, size)."""
-    return np.array(list(permutations(range(size))), dtype=np.int64)
+_known_orders = lru_cache(maxsize=LARGEST_LIST)(orders)  # of every size that is listed: 3 MB
 
 
 def _list(a: Integers, b: Integers) -> Integers:
     """T of one seed under every arrangement of its labels `a`."""
-    return np.asarray(a[_arrangements(a.size)] @ b)
+    return np.asarray(a[_known_orders(a.size)] @ b)
 
 
 def _drawn_from_lists(parts: list[tuple[Integers, Integers]], draws: int, seed: int) -> Floats:

@@ -10,14 +10,14 @@ one matrix product.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
-from math import factorial, prod
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.arrangements import n_arrangements, orders, random_arrangements
 from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.group_means import group_rows
 from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.ranks import average_ranks
 
@@ -153,8 +153,8 @@ def permutation_p(
     -------
     p (NaN when no block has two cells or the correlation is not defined) and how it was computed.
     """
-    members = [np.flatnonzero(blocks == b) for b in range(int(blocks.max()) + 1)]
-    n_all = prod(factorial(m.size) for m in members)
+    members = group_rows(blocks)
+    n_all = n_arrangements(members)
     crossed = _crossed_moments(_residuals(table, parts))
     observed = _from_sums(crossed[np.arange(table.n_cells), np.arange(table.n_cells)].sum(axis=0)[None, :])[0]
     if n_all < 2 or np.isnan(observed):
@@ -163,13 +163,10 @@ def permutation_p(
     if exact:
         sums = np.zeros((1, 6))
         for block in members:
-            orders = np.array(list(permutations(block)))
-            here = crossed[block[None, :], orders].sum(axis=1)
+            here = crossed[block[None, :], block[orders(block.size)]].sum(axis=1)
             sums = (sums[:, None, :] + here[None, :, :]).reshape(-1, 6)
     else:
-        order = np.empty((draws, table.n_cells), dtype=np.intp)
-        for block in members:
-            order[:, block] = block[np.argsort(rng.random((draws, block.size)), axis=1)]
+        order = random_arrangements(members, draws, rng)
         sums = crossed[np.arange(table.n_cells)[None, :], order].sum(axis=1)
     values = np.abs(_from_sums(sums))
     # an arrangement without a correlation (too few common seeds) counts as extreme: it must not make p smaller

@@ -9,7 +9,7 @@ parts is W, and Satterthwaite's df are (tr W)^2 / tr W^2. Two things follow for 
 
 - A row alone in its cell has no residual, so CR2 cannot see its variance. The error is divided by the share of the
   variance that residuals do show, tr W / tr AA' (1 in balanced data): without that a contrast with such a cell is
-  rejected several times too often. Below LEAST_SEEN there is no error term, only rounding, and no test.
+  rejected several times too often. Below LEAST_RESIDUAL_SHARE there is no error term, only rounding, and no test.
 - A standard error below NO_SPREAD of the response's size is rounding: nothing varies, and the test is not defined.
 
 No n x n matrix is formed: of R only its blocks per cluster, and of W what its Gram form needs.
@@ -27,7 +27,7 @@ from heatdrift.stats.group_means import group_means, group_rows
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-LEAST_SEEN: Final = 0.05
+LEAST_RESIDUAL_SHARE: Final = 0.05
 NO_SPREAD: Final = 1e-12
 
 
@@ -93,14 +93,14 @@ class WithinClusters:
 
     def corrected(self, parts: Floats) -> "CorrectedParts":
         """CR2 by an eigendecomposition per cluster."""
-        loads = np.empty_like(parts)
+        weights = np.empty_like(parts)
         for members, root in zip(self._members, self._roots, strict=True):
-            loads[:, members] = parts[:, members] @ root
-        free = [loads[:, m] - loads[:, m].mean(axis=1, keepdims=True) for m in self._members]
+            weights[:, members] = parts[:, members] @ root
+        free = [weights[:, m] - weights[:, m].mean(axis=1, keepdims=True) for m in self._members]
         return CorrectedParts(
-            loads=loads,
+            corrected_weights=weights,
             own=np.stack([part @ part.T for part in free]),
-            crossed=np.stack([loads[:, m] @ self._basis[m] for m in self._members]),
+            crossed=np.stack([weights[:, m] @ self._basis[m] for m in self._members]),
             wanted=np.stack([np.sum(parts[:, m] ** 2) for m in self._members]),
         )
 
@@ -139,12 +139,16 @@ class CellMeans:
         both = self.clusters * n_cells + self.cells
         count, size = np.bincount(both)[both], self.sizes[self.cells]
         root = np.where(count < size, 1.0 / np.sqrt(1.0 - count / np.maximum(size, count + 1)), 0.0)
-        loads = parts + (root - 1.0) * group_means(parts.T, both).T
-        sums = np.stack([np.bincount(both, weights=load, minlength=n_clusters * n_cells) for load in loads], axis=1)
+        weights = parts + (root - 1.0) * group_means(parts.T, both).T
+        sums = np.stack([np.bincount(both, weights=row, minlength=n_clusters * n_cells) for row in weights], axis=1)
         crossed = sums.reshape(n_clusters, n_cells, q).transpose(0, 2, 1) / np.sqrt(self.sizes)
-        pairs = [[np.bincount(self.clusters, weights=a * b) for b in loads] for a in loads]
-        wanted: Floats = np.bincount(self.clusters, weights=np.sum(parts**2, axis=0)).astype(float)
-        return CorrectedParts(loads=loads, own=np.moveaxis(np.array(pairs), -1, 0), crossed=crossed, wanted=wanted)
+        pairs = [[np.bincount(self.clusters, weights=a * b) for b in weights] for a in weights]
+        return CorrectedParts(
+            corrected_weights=weights,
+            own=np.moveaxis(np.array(pairs), -1, 0),
+            crossed=crossed,
+            wanted=np.bincount(self.clusters, weights=np.sum(parts**2, axis=0)).astype(float),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +157,19 @@ class CorrectedParts:
 
     Attributes
     ----------
-    loads : (q, n) A_s R_ss^(-1/2) of all clusters, side by side: times the residuals of a cluster its corrected part.
-    own, crossed : (S, q, q) loads_s D_s loads_s' and (S, q, rank) loads_s U_s; block s, t of W is own_s where s = t,
-        less crossed_s crossed_t'.
+    corrected_weights : (q, n) C_s = A_s R_ss^(-1/2) of all clusters, side by side: times the residuals of a cluster its
+        corrected part.
+    own, crossed : (S, q, q) C_s D_s C_s' and (S, q, rank) C_s U_s; block s, t of W is own_s where s = t, less
+        crossed_s crossed_t'.
     wanted : (S,) tr A_s A_s', the variance of each cluster's part under equal variances.
     """
 
-    loads: Floats
+    corrected_weights: Floats
     own: Floats
     crossed: Floats
     wanted: Floats
 
-    def seen(self, clusters: npt.NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    def residual_share_and_df(self, clusters: npt.NDArray[np.bool_] | None = None) -> tuple[float, float]:
         """Share of the variance that residuals show, and Satterthwaite's df, over all clusters or those marked.
 
         The df are NaN where next to nothing shows. The sum over pairs of clusters is that of all less the diagonal, in
@@ -178,10 +183,10 @@ class CorrectedParts:
         trace = float(np.trace(own - inner, axis1=1, axis2=2).sum())
         squares = float(np.sum((own - inner) ** 2) - np.sum(inner**2) + np.sum(gram**2))
         share = trace / float(self.wanted[chosen].sum())
-        return share, whole(trace**2 / squares) if share >= LEAST_SEEN else float("nan")
+        return share, rounded_df(trace**2 / squares) if share >= LEAST_RESIDUAL_SHARE else float("nan")
 
 
-def whole(df: float) -> float:
+def rounded_df(df: float) -> float:
     """Df without the rounding of a whole number: balanced data have S - 1 exactly, for those who compare."""
     return float(np.rint(df)) if abs(df - np.rint(df)) < 1e-9 else df
 

@@ -95,16 +95,18 @@ class ClusterContrast:
 
     Attributes
     ----------
-    parts, white : (q, n) contributions of the rows to the contrasts, as asked and orthonormal (NaN: not estimable).
-    loads : (q, n) corrected contributions to the orthonormal contrasts, scaled up by what residuals do not show.
+    parts, orthonormal : (q, n) contributions of the rows to the contrasts, as asked and in orthonormal form (NaN: not
+        estimable).
+    corrected_weights : (q, n) corrected contributions to the orthonormal contrasts, scaled up by what residuals do not
+        show.
     df : of the error; NaN where fewer than two clusters contribute or residuals show next to nothing.
     n_clusters : clusters that contribute.
     """
 
     fit: Fit
     parts: Floats
-    white: Floats
-    loads: Floats
+    orthonormal: Floats
+    corrected_weights: Floats
     df: float
     n_clusters: int
 
@@ -116,15 +118,15 @@ class ClusterContrast:
     def scores(self, y: Floats) -> Floats:
         """Corrected parts of the orthonormal contrasts, (B, S, q), of responses (B, n).
 
-        Residuals are taken of the responses or of the loads, whichever are fewer.
+        Residuals are taken of the responses or of the corrected weights, whichever are fewer.
         """
-        q, n = self.loads.shape
+        q, n = self.corrected_weights.shape
         members = group_rows(self.fit.clusters)
         if y.shape[0] <= len(members) * q:
             free = self.fit.residuals(y)
-            return np.stack([free[:, m] @ self.loads[:, m].T for m in members], axis=1)
+            return np.stack([free[:, m] @ self.corrected_weights[:, m].T for m in members], axis=1)
         placed = np.zeros((len(members), q, n))
-        placed[self.fit.clusters, :, np.arange(n)] = self.loads.T
+        placed[self.fit.clusters, :, np.arange(n)] = self.corrected_weights.T
         makers = self.fit.residuals(placed.reshape(-1, n))
         return (y @ makers.T).reshape(-1, len(members), q)
 
@@ -134,7 +136,7 @@ class ClusterContrast:
         q = scores.shape[2]
         spread = np.einsum("bsi,bsj->bij", scores, scores)
         total = _defined(np.trace(spread, axis1=1, axis2=2), q, y)
-        return np.sum((y @ self.white.T) ** 2, axis=1) / total, total**2 / (q * np.sum(spread**2, axis=(1, 2)))
+        return np.sum((y @ self.orthonormal.T) ** 2, axis=1) / total, total**2 / (q * np.sum(spread**2, axis=(1, 2)))
 
     def f_test(self, y: Floats) -> FTest:
         """Test all contrasts of one response (n,) at once; NaN where they cannot be tested."""
@@ -169,13 +171,13 @@ def cluster_contrast(fit: Fit, rows: Floats) -> ClusterContrast:
     gram = parts @ parts.T
     if np.linalg.matrix_rank(gram) < q:
         return ClusterContrast(fit, parts, nothing, nothing, float("nan"), 0)
-    white = np.linalg.inv(np.linalg.cholesky(gram)) @ parts
-    found = fit.corrected(white)
-    share, df = found.seen()
-    n_clusters = np.unique(fit.clusters[np.abs(white).max(axis=0) > _NO_PART]).size
+    orthonormal = np.linalg.inv(np.linalg.cholesky(gram)) @ parts
+    found = fit.corrected(orthonormal)
+    share, df = found.residual_share_and_df()
+    n_clusters = np.unique(fit.clusters[np.abs(orthonormal).max(axis=0) > _NO_PART]).size
     if n_clusters < 2 or np.isnan(df):
-        return ClusterContrast(fit, parts, white, found.loads, float("nan"), n_clusters)
-    return ClusterContrast(fit, parts, white, found.loads / np.sqrt(share), df, n_clusters)
+        return ClusterContrast(fit, parts, orthonormal, found.corrected_weights, float("nan"), n_clusters)
+    return ClusterContrast(fit, parts, orthonormal, found.corrected_weights / np.sqrt(share), df, n_clusters)
 
 
 def _defined(total: Floats, q: int, y: Floats) -> Floats:

@@ -36,6 +36,11 @@ class Factor:
     treatment: Floats  # (levels, columns)
     contrast: Floats  # (levels, columns)
 
+    @property
+    def numeric(self) -> bool:
+        """Whether it is a line or curve in a number, so that its levels have no means of their own."""
+        return len(self.labels) < len(self.levels) - 1
+
 
 def categorical(name: str, levels: Sequence[Level]) -> Factor:
     """Factor with treatment columns against the first level."""
@@ -62,11 +67,10 @@ def log_linear(levels: Sequence[float], study_lrs: Sequence[float], *, degree: i
         lr 0, which has no logarithm, or fewer levels than the degree needs.
     """
     if min(*levels, *study_lrs) <= 0:
-        raise StatsError("lr 0 has no logarithm", hint="use --lr-as factor, or leave lr 0 out with --lr")
+        raise StatsError("lr 0 has no logarithm")
     if len(levels) <= degree:
         raise StatsError(
-            f"a polynomial of degree {degree} in log10(lr) needs {degree + 1} learning rates, there are {len(levels)}",
-            hint="use --lr-as factor",
+            f"a polynomial of degree {degree} in log10(lr) needs {degree + 1} learning rates, there are {len(levels)}"
         )
     x = np.log10(np.asarray(levels)) - np.mean(np.log10(np.unique(np.asarray(study_lrs, dtype=float))))
     powers = np.column_stack([x] + [x**d - np.mean(x**d) for d in range(2, degree + 1)])
@@ -97,12 +101,8 @@ class Design:
     hypotheses: Mapping[str, Floats]
     spans: Mapping[str, tuple[int, ...]]
 
-    def rows(self, values: Mapping[str, Sequence[Level]]) -> Floats:
-        """Design matrix of runs given their level of each factor, (n, p)."""
-        return self.grid[self.cells(values)]
-
     def cells(self, values: Mapping[str, Sequence[Level]]) -> npt.NDArray[np.intp]:
-        """Index into `grid` of each run."""
+        """Index into `grid` of each run, given its level of each factor."""
         index = np.zeros(len(values[self.factors[0].name]), dtype=np.intp)
         for factor in self.factors:
             position = {level: i for i, level in enumerate(factor.levels)}

@@ -1,6 +1,6 @@
 """Profiled REML and ML of random-intercept models, the boundary included.
 
-The criteria of ``criterion.py`` are profiled over b and s2, so the optimiser sees only the variance ratios
+The deviance of ``deviance.py`` is profiled over b and s2, so the optimiser sees only the variance ratios
 g_k = v_k / s2 >= 0. In terms of the ratios (not of their square roots, lme4's theta) the deviance is smooth at 0, so a
 boundary optimum is an ordinary constrained one: g_k = 0 with a positive slope.
 """
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.criterion import Criterion, Grouping, criterion, solve_unit
+from heatdrift.stats.deviance import Grouping, ProfiledDeviance, profiled_deviance, solve_unit
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class MixedFit:
     groupings : the random intercepts, in the order asked for.
     reml : whether the criterion was REML (else ML).
     ratios : v_k / s2, each >= 0.
-    residual_variance : s2, from the profiled criterion (divisor n - p under REML, n under ML).
+    residual_variance : s2, from the profiled deviance (divisor n - p under REML, n under ML).
     beta, cov_beta : generalised least squares estimates and their covariance at these variances.
     loglik : at the optimum, with lme4's constants.
     """
@@ -106,14 +106,14 @@ class ManyFits:
 
 def fit_many(y: Floats, x: Floats, groupings: Sequence[Grouping], *, reml: bool = True) -> ManyFits:
     """Fit B responses, y of shape (B, n), that share a design; see `fit_mixed`."""
-    moments = criterion(x, groupings, reml=reml)
+    moments = profiled_deviance(x, groupings, reml=reml)
     u, yy = moments.project(y)
     ratios = _newton(moments, u, yy, _best_start(moments, u, yy))
     deviance, spread = moments.deviance(ratios, u, yy)
     return ManyFits(ratios=ratios, residual_variance=spread / moments.size, loglik=-0.5 * (deviance + moments.constant))
 
 
-def _best_start(moments: Criterion, u: Floats, yy: Floats) -> Floats:
+def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
     """Per response the best point of a grid that includes every boundary, so that no basin is missed."""
     best = np.full(yy.shape, np.inf)
     start = np.zeros((*yy.shape, moments.member.shape[1]))
@@ -129,7 +129,7 @@ def _best_start(moments: Criterion, u: Floats, yy: Floats) -> Floats:
     return start
 
 
-def _newton(moments: Criterion, u: Floats, yy: Floats, start: Floats) -> Floats:
+def _newton(moments: ProfiledDeviance, u: Floats, yy: Floats, start: Floats) -> Floats:
     """Projected Newton with backtracking from `start` (B, K); components at 0 with a positive slope are held there.
 
     The steps are taken in log(1 + ratio): the ratio itself near the boundary, its logarithm where it is large.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.criterion import criterion
+from heatdrift.stats.deviance import profiled_deviance
 from heatdrift.stats.mixed_model import MixedFit, fit_many
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ def parametric_bootstrap(fit: MixedFit, *, draws: int, seed: int) -> Refits:
         y += np.sqrt(variance) * rng.normal(size=(draws, int(grouping.codes.max()) + 1))[:, grouping.codes]
     fits = fit_many(y, fit.x, fit.groupings)
     # b = (X'X)^-1 X'(y - Zu), u the predicted intercepts: the mixed-model equations, without an n x n matrix per draw
-    moments = criterion(fit.x, fit.groupings, reml=True)
+    moments = profiled_deviance(fit.x, fit.groupings, reml=True)
     u, yy = moments.project(y)
     predicted = (fits.ratios @ moments.member.T) * moments.solve(fits.ratios, u, yy)[1]
     beta = (y - predicted @ moments.z.T) @ np.linalg.pinv(fit.x).T

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from heatdrift.stats.criterion import Criterion, Grouping, criterion
+from heatdrift.stats.deviance import Grouping, ProfiledDeviance, profiled_deviance
 from heatdrift.stats.mixed_model import MixedFit, fit_many, fit_mixed
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def variance_interval(fit: MixedFit, component: int, level: float, *, reml: bool
     if fit.reml != reml:
         fit = fit_mixed(fit.y, fit.x, fit.groupings, reml=reml)
     scale = fit.residual_variance
-    moments = criterion(fit.x, fit.groupings, reml=reml)
+    moments = profiled_deviance(fit.x, fit.groupings, reml=reml)
     u, yy = moments.project(fit.y[None, :] / np.sqrt(scale))
     k = len(fit.groupings)
     estimate = np.append(fit.ratios, 1.0)
@@ -65,7 +65,7 @@ def variance_interval(fit: MixedFit, component: int, level: float, *, reml: bool
     return low**2 * scale, float("inf")
 
 
-def _fixed_at(moments: Criterion, u: Floats, yy: Floats, component: int, sd: float, start: Floats) -> float:
+def _fixed_at(moments: ProfiledDeviance, u: Floats, yy: Floats, component: int, sd: float, start: Floats) -> float:
     """Deviance minimised over all variances but `component`, which is sd ** 2."""
     from scipy.optimize import minimize
 
@@ -131,7 +131,7 @@ def contrast_intervals(
 
 def icc_interval(fit: MixedFit, level: float) -> tuple[float, float]:
     """REML profile interval of the ICC: the share of all random intercepts in the variance; 0 allowed."""
-    moments = criterion(fit.x, fit.groupings, reml=True)
+    moments = profiled_deviance(fit.x, fit.groupings, reml=True)
     u, yy = moments.project(fit.y[None, :])
     k = len(fit.groupings)
     shares = np.ones((1, 1)) if k == 1 else np.column_stack([_SHARES, 1.0 - _SHARES])

@@ -4,15 +4,14 @@ A cell (data set x method x lr, mean over its seeds) is what a user chooses betw
 so cells are resampled, within data set x method, and ranked anew in every resample.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
-from math import factorial, prod
 
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.arrangements import all_arrangements, n_arrangements, random_arrangements
 from heatdrift.stats.cell_correlation import CellTable, seed_level_p
+from heatdrift.stats.group_means import group_rows
 from heatdrift.stats.multiplicity import single_step_max
 from heatdrift.stats.ranks import average_ranks
 
@@ -43,7 +42,7 @@ def cell_scores(
     -------
     Scores; NaN where a signal or the outcome does not vary within any data set (of a resample).
     """
-    members = [np.flatnonzero(group == g) for g in range(int(group.max()) + 1)]
+    members = group_rows(group)
     picks = np.hstack([m[rng.integers(m.size, size=(draws, m.size))] for m in members])
     order = np.concatenate(members)
     return Scores(
@@ -62,10 +61,10 @@ def adjusted_p(
     is no evidence. All arrangements are listed up to `draws`, else `draws` random ones with the observed one counted.
     Parameters as in `cell_scores`; NaN where the score is, and where no cell can change places.
     """
-    members = [np.flatnonzero(group == g) for g in range(int(group.max()) + 1)]
-    total = prod(factorial(m.size) for m in members)
+    members = group_rows(group)
+    total = n_arrangements(members)
     listed = total <= draws
-    order = _all_orders(members) if listed else _random_orders(members, draws, rng)
+    order = all_arrangements(members) if listed else random_arrangements(members, draws, rng)
     found, observed, known = np.zeros((len(order), signals.shape[1])), *np.zeros((2, signals.shape[1]))
     for d in np.unique(dataset):
         here = dataset == d
@@ -101,26 +100,6 @@ def seed_agreement_p(signal: Floats, outcome: Floats, cell: Codes, group: Codes,
         runs = group[cell] * (int(seed.max()) + 1) + seed == part
         x[runs], y[runs] = average_ranks(signal[runs]), average_ranks(outcome[runs])
     return seed_level_p(replace(table, x=x, y=y), group)
-
-
-def _all_orders(members: Sequence[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
-    """Every arrangement of cells within their groups, (arrangements, cells)."""
-    order = np.zeros((1, sum(m.size for m in members)), dtype=np.intp)
-    for block in members:
-        own = np.array(list(permutations(block)), dtype=np.intp)
-        before = len(order)
-        order = np.repeat(order, len(own), axis=0)
-        order[:, block] = np.tile(own, (before, 1))
-    return order
-
-
-def _random_orders(
-    members: Sequence[npt.NDArray[np.intp]], draws: int, rng: np.random.Generator
-) -> npt.NDArray[np.intp]:
-    order = np.empty((draws, sum(m.size for m in members)), dtype=np.intp)
-    for block in members:
-        order[:, block] = block[np.argsort(rng.random((draws, block.size)), axis=1)]
-    return order
 
 
 def _score(signals: Floats, outcome: Floats, dataset: Codes, picks: Codes) -> Floats:

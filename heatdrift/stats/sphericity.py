@@ -42,11 +42,11 @@ class LevelVariances:
         squares = (free - (free @ self.basis) @ self.basis.T) ** 2 @ self.membership
         return np.asarray(np.maximum(squares @ self.inverse, 0.0))
 
-    def epsilon(self, y: Floats, white: Floats) -> Floats:
-        """Box's epsilon (B,) of orthonormal contrasts `white` (q, n) of responses (B, n)."""
-        q = white.shape[0]
+    def epsilon(self, y: Floats, orthonormal: Floats) -> Floats:
+        """Box's epsilon (B,) of contrasts in their orthonormal form (q, n) of responses (B, n)."""
+        q = orthonormal.shape[0]
         variances = self.estimate(y)
-        levels = [white[:, of_level > 0.0] for of_level in self.membership.T]
+        levels = [orthonormal[:, of_level > 0.0] for of_level in self.membership.T]
         parts = np.stack([own @ own.T for own in levels], axis=-1)
         traces = np.einsum("aak->k", parts)
         flat = parts.reshape(q * q, -1)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.cluster_robust import LEAST_SEEN, NO_SPREAD, CellMeans, whole
+from heatdrift.stats.cluster_robust import LEAST_RESIDUAL_SHARE, NO_SPREAD, CellMeans, rounded_df
 from heatdrift.stats.intervals import t_interval
 
 Floats = npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ def sample_difference(y: Floats, sample: Codes, cell: Codes, cluster: Codes) -> 
     enough = min(int(np.count_nonzero(own)) for own in of_sample) > 1
     several = fit.sizes[fit.cells] > 1  # a row alone in its cell has no residual
     se, df = float("nan"), float("nan")
-    if enough and min(_share(parts[0, sample == s], several[sample == s]) for s in (0, 1)) >= LEAST_SEEN:
+    if enough and min(_share(parts[0, sample == s], several[sample == s]) for s in (0, 1)) >= LEAST_RESIDUAL_SHARE:
         se, df = _error(fit, parts, y, kinds)
     return SampleDifference(
         float(means[0::2].mean()), float(means[1::2].mean()), se, df, n_linked=int(np.count_nonzero(linked))
@@ -73,10 +73,10 @@ def sample_difference(y: Floats, sample: Codes, cell: Codes, cluster: Codes) -> 
 def _error(fit: CellMeans, parts: Floats, y: Floats, kinds: tuple[npt.NDArray[np.bool_], ...]) -> tuple[float, float]:
     """Standard error (NaN without spread) and df; both NaN where a kind of cluster shows next to nothing."""
     found = fit.corrected(parts)
-    part = np.bincount(fit.clusters, weights=found.loads[0] * fit.residuals(y[None, :])[0])
+    part = np.bincount(fit.clusters, weights=found.corrected_weights[0] * fit.residuals(y[None, :])[0])
     variances, dfs = [], []
     for kind in filter(np.any, kinds):
-        share, df = found.seen(kind)
+        share, df = found.residual_share_and_df(kind)
         if math.isnan(df):
             return float("nan"), float("nan")
         variances.append(float(np.sum(part[kind] ** 2)) / share)
@@ -84,7 +84,7 @@ def _error(fit: CellMeans, parts: Floats, y: Floats, kinds: tuple[npt.NDArray[np
     se = math.sqrt(sum(variances))
     if not se > NO_SPREAD * float(np.abs(y).max()):
         return float("nan"), sum(dfs)
-    return se, whole(1.0 / sum((v / sum(variances)) ** 2 / df for v, df in zip(variances, dfs, strict=True)))
+    return se, rounded_df(1.0 / sum((v / sum(variances)) ** 2 / df for v, df in zip(variances, dfs, strict=True)))
 
 
 def _share(parts: Floats, several: npt.NDArray[np.bool_]) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from heatdrift.stats.criterion import Grouping
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.group_means import group_means
 

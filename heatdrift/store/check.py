@@ -34,7 +34,7 @@ from heatdrift.store.rows import result_sha256
 
 _COUNTED: Final = ("epoch", "layer", "head", "transfer", "robustness")
 _REBUILD: Final = "heatdrift store rebuild"
-_MEND: Final = "heatdrift store check --repair"
+_REPAIR: Final = "heatdrift store check --repair"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     kind : damaged, changed, misplaced, not loaded, orphan, rows, view, missing layers, repeated, leftover, interrupted.
     where : file or cell.
     what, todo : what was found, and the next command or edit.
-    wrong : False for what needs no mending: kept attempts that differ, runs that were killed.
+    wrong : False for what needs no repair: kept attempts that differ, runs that were killed.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wrong(self) -> bool:
-        """Whether anything must be mended."""
+        """Whether anything must be repaired."""
         return any(finding.wrong for finding in self.findings)
 
 
@@ -125,7 +125,7 @@ def _leftovers(folder: Path) -> Iterator[Finding]:
     if (folder / CLAIM_FILE).exists():
         running = read_claim(folder)
         if running is None:
-            yield Finding(kind="damaged", where=str(folder / CLAIM_FILE), what="not a readable claim", todo=_MEND)
+            yield Finding(kind="damaged", where=str(folder / CLAIM_FILE), what="not a readable claim", todo=_REPAIR)
         elif not is_live(folder, running):
             what = f"process {running.pid} on {running.host} ended before the run did"
             yield Finding(kind="interrupted", where=str(folder), what=what, todo="heatdrift train --all", wrong=False)
@@ -137,7 +137,7 @@ def _leftovers(folder: Path) -> Iterator[Finding]:
 
 def _leftover(path: Path) -> Finding:
     what = "left half-made by a process that was killed"
-    return Finding(kind="leftover", where=str(path), what=what, todo=_MEND, wrong=False)
+    return Finding(kind="leftover", where=str(path), what=what, todo=_REPAIR, wrong=False)
 
 
 def _cell(folder: Path, cells: _Cells) -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def _cell(folder: Path, cells: _Cells) -> Iterator[Finding]:
         record = decode_record(data, path)
     except RecordError as error:
         cells.unreadable.add(here)
-        todo = _MEND if newest_attempt(folder) else error.hint or ""
+        todo = _REPAIR if newest_attempt(folder) else error.hint or ""
         yield Finding(kind="damaged", where=str(path), what=error.problem, todo=todo)
         return
     cells.records += 1

@@ -68,14 +68,14 @@ def decode_record(data: bytes, path: Path) -> RunRecord:
             )
         record = msgspec.json.decode(data, type=RunRecord)
     except (msgspec.MsgspecError, StudyError, UnicodeDecodeError, RecursionError) as cause:  # Cell checks itself
-        raise RecordError(path, f"not a valid record: {cause}", hint=_mend(path)) from cause
+        raise RecordError(path, f"not a valid record: {cause}", hint=_restoring(path)) from cause
     problem = record_problem(record)
     if problem:
-        raise RecordError(path, f"not a valid record: {problem}", hint=_mend(path))
+        raise RecordError(path, f"not a valid record: {problem}", hint=_restoring(path))
     return record
 
 
-def _mend(path: Path) -> str:
+def _restoring(path: Path) -> str:
     return f"restore {path.name} from its attempts/ folder, or delete {path.parent} and train the cell again"
 
 
@@ -87,11 +87,11 @@ def read_bytes(path: Path) -> bytes:
             raise RecordError(
                 path,
                 f"{size / 2**20:.0f} MiB is no record (the limit is {MAX_RECORD_BYTES // 2**20})",
-                hint=_mend(path),
+                hint=_restoring(path),
             )
         return path.read_bytes()
     except OSError as cause:
-        raise RecordError(path, cause.strerror or str(cause), hint=_mend(path)) from cause
+        raise RecordError(path, cause.strerror or str(cause), hint=_restoring(path)) from cause
 
 
 def read_record(path: Path) -> RunRecord:

@@ -7,7 +7,7 @@ from typing import Final
 
 import duckdb
 
-from heatdrift.metrics import PROBE_COLUMN, PROBES, RUN_COLUMNS
+from heatdrift.metrics import CELL_COLUMNS, PROBE_COLUMN, PROBES
 from heatdrift.store.connect import STORAGE_VERSION
 from heatdrift.store.migrate import latest_version, migrate
 from heatdrift.store.queries import list_queries
@@ -77,7 +77,7 @@ def _probe(view: View, column: str) -> Words:
 
 def _average(column: str) -> Words:
     base, _, kind = column.rpartition("_")
-    run_column = {c.name: c for c in RUN_COLUMNS}[base]
+    run_column = {c.name: c for c in CELL_COLUMNS}[base]
     if kind == "mean":
         return Words(run_column.unit, f"mean over the done runs: {run_column.title}", "no run has it")
     return Words(

@@ -15,7 +15,7 @@ from heatdrift.probes.collector import Measured
 from heatdrift.probes.compare import probe_values
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_hits
-from heatdrift.probes.weights import projection_drift, weight_drift
+from heatdrift.probes.weights import weight_probes
 from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.loop import Optimisation, accuracy_pct, steps_per_epoch, train_epoch
@@ -172,12 +172,8 @@ def _epoch_record(
     epoch: int, base: Measured, measured: Measured, model: AdaptedModel, resources: Resources, *, track: float | None
 ) -> EpochRecord:
     reference = resources.backbone.visual
-    values = probe_values(
-        base,
-        measured,
-        weight=weight_drift(reference, model.family.updates(model.visual, reference)),
-        projection=projection_drift(reference, model.visual),
-    )
+    updates = model.family.updates(model.visual, reference)
+    values = probe_values(base, measured, weights=weight_probes(reference, model.visual, updates))
     return EpochRecord(
         epoch=epoch, track_zero_shot_pct=track, means=values.means, layers=values.layers, heads=values.heads
     )

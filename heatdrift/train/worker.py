@@ -57,7 +57,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Event = Started | EpochDone | Ended | Stopped
-WEIGHTS: Final = "weights"  # beside the record: the trained model, if it is kept
+WEIGHTS: Final = "weights"  # next to the record: the trained model, if it is kept
 _PARENT_GONE = (BrokenPipeError, ConnectionResetError)
 
 

@@ -16,7 +16,7 @@ from sizes import ALPHA, Sizes, rejects
 
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats import cell_correlation as cells_module
-from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
+from heatdrift.stats.blocked_spearman import seed_trend_p, within_seed_test
 from heatdrift.stats.cell_correlation import CellTable, bootstrap_interval, permutation_p, seed_level_p
 from heatdrift.stats.cluster_robust import CellMeans, WithinClusters, cell_indicators
 from heatdrift.stats.cluster_tests import cluster_contrast
@@ -25,6 +25,7 @@ from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.matched_curves import Curves, matched_difference
 from heatdrift.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli
 from heatdrift.stats.rank_scores import adjusted_p, cell_scores, seed_agreement_p
+from heatdrift.stats.ranks import spearman, spearman_p
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.questions.interaction.model import InteractionModel
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.deviance import Grouping
 
 Floats = npt.NDArray[np.float64]
 LRS = (1e-6, 5e-6, 1e-5, 5e-5)

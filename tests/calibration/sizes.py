@@ -10,8 +10,8 @@ from scipy import special
 
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import criterion
 from heatdrift.stats.design import categorical, full_factorial, log_linear
+from heatdrift.stats.deviance import profiled_deviance
 from heatdrift.stats.homoscedasticity import cell_spread, extra_f
 from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed_model import MixedFit, fit_many
@@ -60,7 +60,7 @@ def seed_level(model: InteractionModel, y: Floats) -> Sizes:
         f, epsilon = hypothesis.statistics(y)
         df = hypothesis.df
         estimator = model.level_variances(term)
-        box = estimator.epsilon(y, hypothesis.white) if q > 1 and estimator is not None else np.ones_like(f)
+        box = estimator.epsilon(y, hypothesis.orthonormal) if q > 1 and estimator is not None else np.ones_like(f)
         found[("headline", term)] = rejects(f_tail(f, q * box, df * box))
         if q > 1:
             found[("seed-level F, uncorrected", term)] = rejects(f_tail(f, q, df))
@@ -163,7 +163,7 @@ def lack_of_fit(model: InteractionModel, y: Floats) -> Sizes:
     if not hypothesis.testable or estimator is None:
         return {}
     f, _ = hypothesis.statistics(y)
-    box = estimator.epsilon(y, hypothesis.white)
+    box = estimator.epsilon(y, hypothesis.orthonormal)
     p = f_tail(f, LACK_OF_FIT.shape[0] * box, hypothesis.df * box)
     return {("lack of fit, seed-level", "lr as a line"): rejects(p)}
 
@@ -204,7 +204,7 @@ def slope_variance(model: InteractionModel, y: Floats) -> Sizes:
 
 def restricted_ratio(model: InteractionModel, y: Floats) -> Floats:
     """Restricted likelihood ratio of all variances of the model against none."""
-    moments = criterion(model.x, model.groupings, reml=True)
+    moments = profiled_deviance(model.x, model.groupings, reml=True)
     u, yy = moments.project(y)
     zero = np.zeros((y.shape[0], len(model.groupings)))
     none = -0.5 * (moments.deviance(zero, u, yy)[0] + moments.constant)

@@ -13,8 +13,8 @@ from sizes import f_tail, rejects
 
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.deviance import Grouping
 
 Floats = npt.NDArray[np.float64]
 Found = dict[tuple[str, str], float]
@@ -38,7 +38,7 @@ def headline(model: InteractionModel, y: Floats) -> dict[tuple[str, str], Floats
         if not hypothesis.testable:
             continue
         f, epsilon = hypothesis.statistics(y)
-        box = estimator.epsilon(y, hypothesis.white) if q > 1 and estimator is not None else np.ones_like(f)
+        box = estimator.epsilon(y, hypothesis.orthonormal) if q > 1 and estimator is not None else np.ones_like(f)
         df = hypothesis.df
         found["headline", term] = rejects(f_tail(f, q * box, df * box))
         if q > 1:

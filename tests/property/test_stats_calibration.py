@@ -8,8 +8,8 @@ from heatdrift.questions.interaction.analysis import interaction
 from heatdrift.stats.cell_correlation import CellTable, permutation_p
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed_model import fit_mixed

@@ -22,8 +22,8 @@ import pytest
 
 from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts
 from heatdrift.questions.interaction.model import InteractionModel
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial, log_linear
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.distributions import f_p_value, t_p_value
 from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed_model import fit_mixed

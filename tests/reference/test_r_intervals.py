@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from heatdrift.stats.criterion import Grouping, criterion
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.deviance import Grouping, profiled_deviance
 from heatdrift.stats.intervals import percentile_interval
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
@@ -31,7 +31,7 @@ def fit_of(ref):
     else:
         names = ref["fixed"].replace("lr_f", "lr").split(" * ")
         design = full_factorial([categorical(name, sorted(frame[name].unique().to_list())) for name in names])
-        x = design.rows({name: frame[name].to_list() for name in names})
+        x = design.grid[design.cells({name: frame[name].to_list() for name in names})]
     return fit_mixed(y, x, [Grouping(ref["group"], (keys - 1).astype(np.intp))])
 
 
@@ -52,7 +52,7 @@ def test_profile_intervals_are_those_of_confint(ref):
 @pytest.mark.parametrize("ref", MODELS, ids=lambda m: m["data"])
 def test_restricted_likelihood_ratio_and_its_exact_p_are_those_of_rlrsim(ref):
     fit = fit_of(ref)
-    moments = criterion(fit.x, fit.groupings, reml=True)
+    moments = profiled_deviance(fit.x, fit.groupings, reml=True)
     u, yy = moments.project(fit.y[None, :])
     none = -0.5 * float(moments.deviance(np.zeros((1, 1)), u, yy)[0][0] + moments.constant)
     rlrt = max(2.0 * (fit.loglik - none), 0.0)

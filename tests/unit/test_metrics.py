@@ -5,12 +5,12 @@ import pytest
 from heatdrift.metric_types import Expected, Probe
 from heatdrift.metrics import (
     APPENDED,
+    CELL_COLUMNS,
     FIRST_PROBES,
     LATER_PROBES,
     PROBE_COLUMN,
     PROBES,
     RUN_COLUMN,
-    RUN_COLUMNS,
     STORED,
 )
 
@@ -47,8 +47,8 @@ def test_an_entry_that_breaks_a_rule_cannot_be_made(change, rule):
 
 def test_no_two_metrics_share_a_name_and_every_result_is_a_column_of_runs():
     assert len({p.name for p in PROBES}) == len(PROBES)
-    assert {c.name for c in RUN_COLUMNS} <= set(RUN_COLUMN)
-    assert len({c.name for c in RUN_COLUMNS}) == len(RUN_COLUMNS)
+    assert {c.name for c in CELL_COLUMNS} <= set(RUN_COLUMN)
+    assert len({c.name for c in CELL_COLUMNS}) == len(CELL_COLUMNS)
     assert {column.stored for column in PROBE_COLUMN.values()} == set(STORED)
 
 
@@ -64,7 +64,7 @@ def test_columns_of_later_probes_are_appended():
     later = {p.name for p in LATER_PROBES}
     assert PROBES[: len(FIRST_PROBES)] == FIRST_PROBES
     assert {column.probe.name for column in APPENDED} == later
-    from_probes = [PROBE_COLUMN[c.name].probe.name for c in RUN_COLUMNS if c.name in PROBE_COLUMN]
+    from_probes = [PROBE_COLUMN[c.name].probe.name for c in CELL_COLUMNS if c.name in PROBE_COLUMN]
     n_later = sum(name in later for name in from_probes)
     assert set(from_probes[len(from_probes) - n_later :]) <= later
-    assert n_later == 0 or RUN_COLUMNS[-1].name in PROBE_COLUMN
+    assert n_later == 0 or CELL_COLUMNS[-1].name in PROBE_COLUMN

@@ -5,7 +5,6 @@ import math
 import pytest
 
 from heatdrift import wording
-from heatdrift.metrics import signal_title
 from heatdrift.wording import (
     at_equal_decimals,
     counted,
@@ -146,13 +145,6 @@ def test_a_family_is_named_by_what_differs_in_it():
         family_text(8, {"metric": "ab", "data set": "cd", "method": "ef"}) == "8 tests by metric, data set and method"
     )
     assert family_text(1, {"metric": ["a"]}) == "1 test"
-
-
-def test_signals_have_the_words_of_their_columns():
-    assert signal_title("cka_debiased") == "linear CKA to base, debiased"
-    assert signal_title("abs_delta_entropy_pct") == "|Δ attention entropy|"
-    assert signal_title("log10_lr") == "log₁₀ learning rate"
-    assert signal_title("my_signal") == "my_signal"
 
 
 def test_statistics_and_intervals_have_one_notation_in_sentences_and_tables():

@@ -29,10 +29,11 @@ from heatdrift.questions.selection import (
     shown_dataset,
     study_name,
 )
-from heatdrift.stats.blocked_spearman import seed_trend_p, spearman, spearman_p, within_seed_test
+from heatdrift.stats.blocked_spearman import seed_trend_p, within_seed_test
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.multiplicity import holm
+from heatdrift.stats.ranks import spearman, spearman_p
 from heatdrift.wording import (
     counted,
 )
@@ -60,7 +61,7 @@ def dose(
     Parameters
     ----------
     runs : rows of the view ``runs`` of one study, protocol and backbone.
-    metrics : result columns; None = those of ``choice.DEFAULT_METRICS`` that were measured.
+    metrics : result columns; None = those of ``selection.DEFAULT_METRICS`` that were measured.
     permutations, seed : random arrangements where there are too many to count exactly, and their seed.
 
     Raises

@@ -69,7 +69,7 @@ def interaction(
     UnknownNameError
         Unknown metric, random part, lr coding or df method.
     StatsError
-        The runs cannot answer the question (see ``frame.py`` and ``model_building.py``).
+        The runs cannot answer the question (see ``selection.py`` and ``build.py``).
     """
     column = shown_column(metric, runs)
     _check_choice("lr coding", lr_as, get_args(LrCoding))

@@ -11,8 +11,8 @@ import polars as pl
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.selection import Selection, codes
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Factor, LrCoding, categorical, full_factorial, log_linear
+from heatdrift.stats.deviance import Grouping
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,10 +47,7 @@ def build_model(
     lrs = [float(lr) for lr in selection.levels("lr")]
     factors: list[Factor] = []
     if len(lrs) > 1:
-        degree = {"linear": 1, "poly": POLY_DEGREE}
-        factors.append(
-            categorical("lr", lrs) if lr_as == "factor" else log_linear(lrs, study_lrs, degree=degree[lr_as])
-        )
+        factors.append(_lr_factor(lrs, study_lrs, lr_as))
     factors += [categorical(name, found) for name in ("method", "dataset") if len(found := selection.levels(name)) > 1]
     if not factors:
         raise StatsError(
@@ -89,6 +86,17 @@ def build_model(
         random=" + ".join(g.name for g in groupings),
         groupings=groupings,
     )
+
+
+def _lr_factor(lrs: Sequence[float], study_lrs: Sequence[float], lr_as: LrCoding) -> Factor:
+    """Code the learning rates as asked; the refusal of a line or curve names the option that avoids it."""
+    if lr_as == "factor":
+        return categorical("lr", lrs)
+    try:
+        return log_linear(lrs, study_lrs, degree=1 if lr_as == "linear" else POLY_DEGREE)
+    except StatsError as error:
+        leave_out = ", or leave lr 0 out with --lr" if min(*lrs, *study_lrs) <= 0 else ""
+        raise StatsError(error.message, hint=f"use --lr-as factor{leave_out}") from error
 
 
 def _refuse_exact(metric: str, y: Floats, x: Floats, groupings: Sequence[Grouping]) -> None:

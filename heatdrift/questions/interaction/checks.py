@@ -9,7 +9,7 @@ import numpy.typing as npt
 from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import TermTest
-from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.design import Factor, categorical, full_factorial
 from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.homoscedasticity import cell_spread, extra_f
 from heatdrift.stats.mixed_model import SINGULAR_RATIO
@@ -30,8 +30,10 @@ def assumption_checks(model: InteractionModel, tests: tuple[TermTest, ...]) -> t
         _sphericity(tests),
         _cell_variance(model),
         _singular(model),
-        *([_lack_of_fit(model)] if _is_numeric_lr(model) else []),
     ]
+    lr = model.factor("lr")
+    if lr is not None and lr.numeric:
+        checks.append(_lack_of_fit(model, lr))
     return tuple(checks)
 
 
@@ -184,12 +186,7 @@ def _singular(model: InteractionModel) -> Check:
     return Check(name="singular", flag=bool(zero), values={"n_zero": len(zero)}, sentence=sentence)
 
 
-def _is_numeric_lr(model: InteractionModel) -> bool:
-    factor = model.factor("lr")
-    return factor is not None and len(factor.labels) < len(factor.levels) - 1
-
-
-def _lack_of_fit(model: InteractionModel) -> Check:
+def _lack_of_fit(model: InteractionModel, lr: Factor) -> Check:
     """Test what lr as a factor explains beyond the numeric coding, at the seed level and in the mixed model."""
     factors = [categorical("lr", list(f.levels)) if f.name == "lr" else f for f in model.design.factors]
     full = full_factorial(factors)
@@ -205,8 +202,7 @@ def _lack_of_fit(model: InteractionModel) -> Check:
     values |= {"f": test.f, "df_den": test.df_den, "p": test.p, "epsilon_box": test.epsilon_box, "p_box": test.p_box}
     values |= {"f_kenward_roger": f, "p_kenward_roger": p_model}
     flag = bool(test.p_box < ALPHA or p_model < ALPHA)
-    factor = model.factor("lr")
-    shape = "line" if factor is not None and len(factor.labels) == 1 else "curve"
+    shape = "line" if len(lr.labels) == 1 else "curve"
     sentence = (
         f"The means of the learning rates {'do not lie' if flag else 'may lie'} on a {shape} in log10(lr) (lack of "
         f"fit: seed-level {f_text(test.df_num, test.df_den, test.f)}, corrected for unequal "

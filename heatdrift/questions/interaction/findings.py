@@ -70,7 +70,7 @@ def interaction_findings(
 def _on_curve(model: InteractionModel, checks: Sequence[Check]) -> str:
     """Words for values that are read off a fitted line or curve in log10(lr); empty where each lr has its own mean."""
     factor = model.factor("lr")
-    if factor is None or len(factor.labels) >= len(factor.levels) - 1:
+    if factor is None or not factor.numeric:
         return ""
     words = f", on the fitted {'line' if len(factor.labels) == 1 else 'curve'}"
     for check in checks:

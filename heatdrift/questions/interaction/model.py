@@ -15,8 +15,8 @@ from heatdrift.errors import StatsError
 from heatdrift.questions.interaction.result import DdfMethod, LikelihoodRatio, TermTest
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import FTest, cluster_contrast
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import Design, Factor
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.distributions import chi2_p_value, f_p_value
 from heatdrift.stats.kenward_roger import KenwardRoger, kenward_roger
 from heatdrift.stats.mixed_model import MixedFit, fit_mixed
@@ -107,7 +107,7 @@ class InteractionModel:
         estimator = self.level_variances(term) if contrast.testable and rows.shape[0] > 1 else None
         if estimator is None:
             return test
-        return test.corrected(float(estimator.epsilon(self.y[None, :], contrast.white)[0]))
+        return test.corrected(float(estimator.epsilon(self.y[None, :], contrast.orthonormal)[0]))
 
     def level_variances(self, term: str) -> LevelVariances | None:
         """Estimator of the residual variance per level of the factors of `term` that have more than two levels."""

@@ -53,7 +53,7 @@ def paired(
     Parameters
     ----------
     runs : rows of the view ``runs`` of one study, protocol and backbone.
-    metrics : result columns; None = those of ``choice.DEFAULT_METRICS`` that were measured.
+    metrics : result columns; None = those of ``selection.DEFAULT_METRICS`` that were measured.
     method_a, method_b : differences are a - b.
 
     Raises

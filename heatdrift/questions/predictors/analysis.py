@@ -15,16 +15,16 @@ import polars as pl
 
 from heatdrift.accuracy import VALIDATION, finished, shown_column
 from heatdrift.errors import StatsError
-from heatdrift.metrics import run_column, signal_title
+from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.predictors.cell_choice import select_cells
 from heatdrift.questions.predictors.findings import predictor_findings
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult
 from heatdrift.questions.predictors.scores import Resampling, signal_scores
-from heatdrift.questions.predictors.signals import SIGNALS, Signal
+from heatdrift.questions.predictors.signals import SIGNALS, Signal, signal_title
 from heatdrift.questions.selection import FACTORS, check_level, codes, select_runs, study_name
-from heatdrift.stats.blocked_spearman import spearman
+from heatdrift.stats.ranks import spearman
 
 Floats = npt.NDArray[np.float64]
 When = Literal["final", "epoch1"]

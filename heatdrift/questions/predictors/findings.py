@@ -5,10 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from heatdrift.metrics import signal_title
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.predictors.result import PredictorRow, SelectionRow
-from heatdrift.questions.predictors.signals import SIGNAL
+from heatdrift.questions.predictors.signals import SIGNAL, signal_title
 from heatdrift.wording import (
     at_equal_decimals,
     counted,

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from heatdrift.metrics import signal_title
 from heatdrift.questions.answer import Result
+from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import counted, percent
 

@@ -6,9 +6,10 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.metrics import run_title, signal_title
+from heatdrift.metrics import run_title
 from heatdrift.questions.predictors import QUESTION
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
+from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift.metric_types import Probe, probe_column
-from heatdrift.metrics import PROBES
+from heatdrift.metrics import PROBES, run_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +80,12 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     ),
 )
 SIGNAL: Final = {signal.name: signal for signal in SIGNALS}
+
+
+def signal_title(name: str) -> str:
+    """Words for a signal made from a result column: `|Δ attention entropy|` for abs_delta_entropy_pct."""
+    if name == "log10_lr":
+        return "log₁₀ learning rate"
+    bare = name.removeprefix("abs_")
+    title = run_title(bare)
+    return f"|{title}|" if bare != name else title

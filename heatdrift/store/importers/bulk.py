@@ -1,4 +1,4 @@
-"""Tables in the columns of the public views -> one bulk part (``parts.py``), by DuckDB alone.
+"""Tables in the columns of the public views -> one bulk part (``bulk_parts.py``), by DuckDB alone.
 
 Accepted are a folder with ``runs.parquet`` and, next to it, any of ``epochs``, ``layers``, ``heads``, ``transfer`` and
 ``robustness`` as Parquet, or an exported ``.duckdb`` file. Of their columns those that were measured are kept; drifts,
@@ -204,7 +204,9 @@ def _joined(values: dict[str, str]) -> str:
 def _refuse(connection: duckdb.DuckDBPyConnection, query: str, words: str, source: _Source) -> None:
     rows = connection.sql(f"SELECT * FROM ({query}) LIMIT 1").fetchall()
     if rows:
-        raise DataError(f"runs of {source.path}: {words} ({rows[0][0]})", hint="mend the table; nothing was imported")
+        raise DataError(
+            f"runs of {source.path}: {words} ({rows[0][0]})", hint="correct the table; nothing was imported"
+        )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:

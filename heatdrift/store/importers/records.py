@@ -13,7 +13,7 @@ from heatdrift.store.importers.bulk import import_bulk
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.scan import Problem
 
-_BESIDE = ("hits.npz", "gallery.npz", "source.json")
+_ARRAYS_AND_SOURCE = ("hits.npz", "gallery.npz", "source.json")
 
 
 def import_heatdrift(path: Path, store_folder: Path, study: str | None = None) -> ImportReport:
@@ -83,7 +83,7 @@ def _attempts(folder: Path, problems: list[Problem]) -> list[RunRecord]:
 
 
 def _copy_arrays(source: Path, target: Path) -> None:
-    for name in _BESIDE:
+    for name in _ARRAYS_AND_SOURCE:
         if (source / name).is_file():
             with replacing(target / name) as temporary:
                 shutil.copyfile(source / name, temporary)

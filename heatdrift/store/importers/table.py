@@ -31,7 +31,8 @@ def import_table(path: Path, columns: ColumnMap, *, store_folder: Path, study: s
     missing = columns.missing(frame.columns)
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r} (it has: {', '.join(frame.columns)})", hint="mend --map OURS=THEIRS"
+            f"{path} has no column {missing[0]!r} (it has: {', '.join(frame.columns)})",
+            hint="correct --map OURS=THEIRS",
         )
     if frame.height > MAX_ROWS:
         raise DataError(

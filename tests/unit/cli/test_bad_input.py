@@ -1,4 +1,4 @@
-"""What the user can mend: one clear paragraph with the next command, exit 2, nothing half-written."""
+"""What the user can correct: one clear paragraph with the next command, exit 2, nothing half-written."""
 
 import shutil
 import subprocess

@@ -149,7 +149,7 @@ def test_each_mean_of_a_pair_stands_once_in_csv_under_the_name_of_its_method(sto
         (("frontier", "--study", "nope"), "unknown study 'nope'"),
     ],
 )
-def test_what_the_user_can_mend(store, arguments, words):
+def test_what_the_user_can_correct(store, arguments, words):
     result = call(store, *arguments)
     assert isinstance(result.exception, HeatdriftError)
     assert words in result.exception.message

@@ -276,6 +276,20 @@ def test_wrong_options_are_refused(make_runs, options, error):
         interaction(make_runs(), **({"metric": METRIC} | options))
 
 
+@pytest.mark.parametrize(
+    ("lowest", "lr_as", "hint"),
+    [
+        (0.0, "linear", "use --lr-as factor, or leave lr 0 out with --lr"),
+        (1e-6, "poly", "use --lr-as factor"),
+    ],
+)
+def test_a_refused_curve_names_the_options_that_avoid_it(make_runs, lowest, lr_as, hint):
+    runs = make_runs(lrs=(1e-6, 1e-5)).with_columns(pl.col("lr").replace(1e-6, lowest))
+    with pytest.raises(StatsError) as caught:
+        interaction(runs, metric=METRIC, lr_as=lr_as)
+    assert caught.value.hint == hint
+
+
 def test_a_random_part_that_one_level_cannot_carry_is_refused(make_runs):
     with pytest.raises(StatsError, match="cannot be distinguished from seed"):
         interaction(make_runs(datasets=("eurosat",)), metric=METRIC, random="seed + seed:dataset")

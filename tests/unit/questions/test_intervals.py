@@ -4,7 +4,7 @@ from scipy import stats
 
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.interaction.analysis import interaction
-from heatdrift.stats.criterion import Grouping
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
 from heatdrift.stats.profile_likelihood import contrast_intervals, icc_interval, variance_interval

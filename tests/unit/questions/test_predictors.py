@@ -5,9 +5,8 @@ from scipy import stats
 from simulated_study import simulated_study
 
 from heatdrift.errors import StatsError
-from heatdrift.metrics import signal_title
 from heatdrift.questions.predictors.analysis import predictors
-from heatdrift.questions.predictors.signals import SIGNALS
+from heatdrift.questions.predictors.signals import SIGNALS, signal_title
 from heatdrift.stats.rank_scores import cell_scores
 from heatdrift.wording import learning_rate, method_title
 
@@ -220,3 +219,10 @@ def test_bad_questions(study):
     bare = study.runs.select("dataset", "method", "lr", "seed", "status", "retention_pct")
     with pytest.raises(StatsError, match="no signal"):
         predictors(bare, study.epochs)
+
+
+def test_signals_have_the_words_of_their_columns():
+    assert signal_title("cka_debiased") == "linear CKA to base, debiased"
+    assert signal_title("abs_delta_entropy_pct") == "|Δ attention entropy|"
+    assert signal_title("log10_lr") == "log₁₀ learning rate"
+    assert signal_title("my_signal") == "my_signal"

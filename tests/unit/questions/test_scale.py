@@ -12,7 +12,7 @@ from heatdrift.questions.interaction.analysis import interaction
 from heatdrift.stats.blocked_spearman import LEAST_DRAWS, within_seed_test
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import Grouping, solve_unit
+from heatdrift.stats.deviance import Grouping, solve_unit
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.satterthwaite import satterthwaite
 from heatdrift.stats.sphericity import level_variances
@@ -71,7 +71,7 @@ def test_a_seed_level_test_of_several_df_is_that_of_the_dense_residual_maker():
     demean = np.eye(43) - (seeds[:, None] == seeds[None, :]) / np.bincount(seeds)[seeds]
     free = demean @ x
     maker = demean - free @ np.linalg.pinv(free, rcond=1e-10)
-    white = (
+    orthonormal = (
         np.linalg.inv(np.linalg.cholesky(rows @ np.linalg.pinv(free.T @ free) @ rows.T)) @ rows @ np.linalg.pinv(free)
     )
     parts = []
@@ -79,7 +79,7 @@ def test_a_seed_level_test_of_several_df_is_that_of_the_dense_residual_maker():
         m = np.flatnonzero(seeds == s)
         values, vectors = np.linalg.eigh(maker[np.ix_(m, m)])
         kept = values > 1e-8
-        parts.append(white[:, m] @ (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T @ maker[m])
+        parts.append(orthonormal[:, m] @ (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T @ maker[m])
     working = np.concatenate(parts) @ np.concatenate(parts).T
     assert found.df == pytest.approx(np.trace(working) ** 2 / np.sum(working**2))
     y = np.random.default_rng(4).normal(size=(2, 43))

@@ -9,11 +9,11 @@ import pytest
 from report_inputs import section_of, without
 
 from heatdrift.accuracy import ON_TEST_TITLE
-from heatdrift.metrics import signal_title
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.layers.page_sentences import sentences
 from heatdrift.questions.layers.section import SHOWN_TABLE
+from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
 from heatdrift.report.page import page_sections

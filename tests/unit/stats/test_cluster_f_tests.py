@@ -5,8 +5,8 @@ from scipy import stats
 
 from heatdrift.stats.cluster_robust import WithinClusters
 from heatdrift.stats.cluster_tests import cluster_contrast
-from heatdrift.stats.criterion import Grouping
 from heatdrift.stats.design import categorical, full_factorial
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.kenward_roger import kenward_roger
 from heatdrift.stats.mixed_model import fit_mixed
 from heatdrift.stats.satterthwaite import satterthwaite

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heatdrift.stats.cluster_robust import LEAST_SEEN, CellMeans, WithinClusters, cell_indicators
+from heatdrift.stats.cluster_robust import LEAST_RESIDUAL_SHARE, CellMeans, WithinClusters, cell_indicators
 from heatdrift.stats.cluster_tests import cluster_contrast
 from heatdrift.stats.two_samples import sample_difference
 
@@ -15,14 +15,14 @@ def textbook(x, clusters, rows):
     inverse = np.linalg.pinv(x, rcond=1e-10)
     maker = np.eye(x.shape[0]) - x @ inverse
     parts = rows @ inverse
-    white = np.linalg.inv(np.linalg.cholesky(parts @ parts.T)) @ parts
+    orthonormal = np.linalg.inv(np.linalg.cholesky(parts @ parts.T)) @ parts
     makers = []
     for s in range(clusters.max() + 1):
         m = clusters == s
         values, vectors = np.linalg.eigh(maker[np.ix_(m, m)])
         root = vectors[:, values > 1e-8] / np.sqrt(values[values > 1e-8]) @ vectors[:, values > 1e-8].T
-        makers.append(white[:, m] @ root @ maker[m])
-    return np.array(makers), white, parts
+        makers.append(orthonormal[:, m] @ root @ maker[m])
+    return np.array(makers), orthonormal, parts
 
 
 def error_of(makers, wanted):
@@ -46,14 +46,14 @@ def unbalanced(number):
 
 def compare(found, y, x, clusters, rows):
     """Hold a contrast to the textbook; whether there was anything to test."""
-    makers, white, parts = textbook(x, clusters, rows)
+    makers, orthonormal, parts = textbook(x, clusters, rows)
     q = rows.shape[0]
     share, df = error_of(makers, q)
-    if share < LEAST_SEEN or np.unique(clusters[np.abs(white).max(axis=0) > 1e-9]).size < 2:
+    if share < LEAST_RESIDUAL_SHARE or np.unique(clusters[np.abs(orthonormal).max(axis=0) > 1e-9]).size < 2:
         assert not found.testable
         return False
     scores = np.einsum("sqn,bn->bsq", makers, y) / np.sqrt(share)
-    f = np.sum((y @ white.T) ** 2, axis=1) / np.sum(scores**2, axis=(1, 2))
+    f = np.sum((y @ orthonormal.T) ** 2, axis=1) / np.sum(scores**2, axis=(1, 2))
     assert found.df == pytest.approx(df, rel=1e-10)
     np.testing.assert_allclose(found.scores(y), scores, atol=1e-10)
     np.testing.assert_allclose(found.scores(y[:1]), scores[:1], atol=1e-10)  # few responses take the other way
@@ -78,7 +78,7 @@ def test_contrasts_within_clusters_are_the_textbook_with_one_column_per_cluster(
             rows = np.hstack([np.ones((q, 1)), -np.eye(q, x.shape[1] - 1)])
             padded = np.hstack([rows, np.zeros((q, dummies.shape[1] - x.shape[1]))])
             found = cluster_contrast(WithinClusters(x, clusters), rows)
-            if np.isnan(found.white).any():  # not estimable: neither in the textbook
+            if np.isnan(found.orthonormal).any():  # not estimable: neither in the textbook
                 solved = padded @ np.linalg.pinv(dummies) @ dummies
                 assert not np.allclose(solved, padded, atol=1e-8)
                 continue
@@ -112,7 +112,7 @@ def test_two_samples_are_the_textbook_of_one_column_per_cell_and_sample_put_toge
         y = rng.normal(size=sample.size) * (1 + sample)
         found = sample_difference(y, sample, cell, cluster)
         row = np.tile([1.0, -1.0], n_cells)[None, :] / n_cells
-        makers, white, parts = textbook(cell_indicators(2 * cell + sample), cluster, row)
+        makers, orthonormal, parts = textbook(cell_indicators(2 * cell + sample), cluster, row)
         assert found.difference == pytest.approx(float(parts[0] @ y), abs=1e-12)
         if np.isnan(found.se):
             continue
@@ -120,7 +120,7 @@ def test_two_samples_are_the_textbook_of_one_column_per_cell_and_sample_put_toge
         variances, dfs = [], []
         for kind in (has[0] & has[1], has[0] & ~has[1], has[1] & ~has[0]):
             if kind.any():
-                share, df = error_of(makers[kind], np.sum(white[:, kind[cluster]] ** 2))
+                share, df = error_of(makers[kind], np.sum(orthonormal[:, kind[cluster]] ** 2))
                 variances.append(np.sum((makers[kind] @ y) ** 2) / share * np.sum(parts**2))
                 dfs.append(df)
         assert found.se == pytest.approx(np.sqrt(np.sum(variances)), rel=1e-10)

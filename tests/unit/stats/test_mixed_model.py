@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heatdrift.stats.criterion import Grouping
+from heatdrift.stats.deviance import Grouping
 from heatdrift.stats.mixed_model import fit_many, fit_mixed
 
 

@@ -30,15 +30,15 @@ def test_level_variances_are_unbiased_and_blind_to_seed_by_method_effects():
 
 def test_epsilon_is_near_one_for_equal_variances_and_boxs_for_unequal_ones():
     rng = np.random.default_rng(2)
-    white = cluster_contrast(WithinClusters(X, SEEDS), DESIGN.hypotheses["lr"]).white
-    equal = estimator().epsilon(rng.normal(size=(2000, LR.size)), white)
+    orthonormal = cluster_contrast(WithinClusters(X, SEEDS), DESIGN.hypotheses["lr"]).orthonormal
+    equal = estimator().epsilon(rng.normal(size=(2000, LR.size)), orthonormal)
     assert equal.mean() > 0.93
     assert equal.max() <= 1.0
     sd = np.array([0.1, 0.1, 0.1, 1.0])
     contrasts = np.linalg.qr(np.column_stack([np.ones(4), np.eye(4)[:, :3]]))[0][:, 1:]
     c = contrasts.T @ np.diag(sd**2) @ contrasts
     truth = np.trace(c) ** 2 / (3 * np.trace(c @ c))
-    found = estimator().epsilon(sd[LR] * rng.normal(size=(2000, LR.size)), white)
+    found = estimator().epsilon(sd[LR] * rng.normal(size=(2000, LR.size)), orthonormal)
     assert np.median(found) == pytest.approx(truth, abs=0.04)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heatdrift.stats.criterion import Grouping, criterion
+from heatdrift.stats.deviance import Grouping, profiled_deviance
 from heatdrift.stats.mixed_model import fit_many
 from heatdrift.stats.variance_ratio import spectrum
 
@@ -33,7 +33,7 @@ def test_simulated_null_is_that_of_refitting():
     rng = np.random.default_rng(2)
     y = rng.normal(size=(20_000, GROUPS.size))
     grouping = Grouping("g", GROUPS)
-    moments = criterion(X, [grouping], reml=True)
+    moments = profiled_deviance(X, [grouping], reml=True)
     u, yy = moments.project(y)
     none = -0.5 * (moments.deviance(np.zeros((y.shape[0], 1)), u, yy)[0] + moments.constant)
     rlrt = 2.0 * (fit_many(y, X, [grouping]).loglik - none)
@@ -50,7 +50,7 @@ def test_balanced_groups_give_the_f_test_in_closed_form():
     y = 0.8 * rng.normal(size=5)[groups] + rng.normal(size=20)
     grouping = Grouping("g", groups)
     x = np.ones((20, 1))
-    moments = criterion(x, [grouping], reml=True)
+    moments = profiled_deviance(x, [grouping], reml=True)
     u, yy = moments.project(y[None, :])
     none = -0.5 * float(moments.deviance(np.zeros((1, 1)), u, yy)[0][0] + moments.constant)
     rlrt = 2.0 * (float(fit_many(y[None, :], x, [grouping]).loglik[0]) - none)

@@ -1,4 +1,4 @@
-"""store check finds what is wrong, says what to do, and --mend mends it; killed runs are recorded."""
+"""store check finds what is wrong, says what to do, and --repair repairs it; killed runs are recorded."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def change(store, statement):
         connection.execute(statement)
 
 
-def test_a_sound_store_has_nothing_to_mend(store):
+def test_a_sound_store_has_nothing_to_repair(store):
     report = check_store(store)
     assert (report.records, report.attempts, report.runs, report.findings) == (3, 3, 3, ())
 
@@ -99,7 +99,7 @@ def lose_database(store):
 
 
 @pytest.mark.parametrize(
-    ("harm", "found", "mended"),
+    ("harm", "found", "repaired"),
     [
         (damage_record, ["damaged"], True),
         (change_record, ["changed", "not loaded"], False),
@@ -114,13 +114,13 @@ def lose_database(store):
         (lose_database, ["not loaded"], True),
     ],
 )
-def test_harm_is_found_and_the_next_command_named(store, harm, found, mended):
+def test_harm_is_found_and_the_next_command_named(store, harm, found, repaired):
     harm(store)
     report = check_store(store)
     assert kinds(store) == sorted(found)
     assert report.wrong
     assert all(f.todo and f.where and f.what for f in report.findings)
-    if mended:
+    if repaired:
         assert repair_store(store)
         assert kinds(store) == []
 

@@ -147,7 +147,7 @@ def test_runs_alone_are_enough_and_their_result_columns_stand_in(mine, tmp_path)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"cell_id": ["a", "a"]}, "stands twice"),
+        ({"cell_id": ["a", "a"]}, "occurs twice"),
         ({"cell_id": ["../../etc", "b"]}, "cell_id that cannot be a folder name"),
         ({"study": ["s'; DROP TABLE raw.run; --", "s"]}, "study that cannot be a folder name"),
         ({"lr": [-1.0, 1.0]}, "negative learning rate"),

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from heatdrift.errors import NotAStoreError, StoreError
-from heatdrift.metrics import FIRST_PROBES, PROBE, PROBES, RUN_COLUMNS
+from heatdrift.metrics import CELL_COLUMNS, FIRST_PROBES, PROBE, PROBES
 from heatdrift.store import connect, ingest, migrate
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import write_record
@@ -82,8 +82,8 @@ def counts(report):
 def test_the_views_have_the_names_of_the_design_in_its_order(store):
     for name, start in STARTS.items():
         assert view(store, name).columns[: len(start)] == start
-    assert {f"{c.name}_{kind}" for c in RUN_COLUMNS for kind in ("mean", "sd")} <= set(view(store, "cells").columns)
-    assert {c.name for c in RUN_COLUMNS} <= set(view(store, "runs").columns)
+    assert {f"{c.name}_{kind}" for c in CELL_COLUMNS for kind in ("mean", "sd")} <= set(view(store, "cells").columns)
+    assert {c.name for c in CELL_COLUMNS} <= set(view(store, "runs").columns)
     assert {"track_zero_shot_pct", "track_retention_pct"} <= set(view(store, "epochs").columns)
     drifts = {f"delta_{p.name}_pct" for p in PROBES if p.has_base}
     assert drifts <= set(view(store, "epochs").columns)

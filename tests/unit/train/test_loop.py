@@ -17,7 +17,7 @@ from heatdrift.model.attention import observed
 from heatdrift.model.backbone import load_backbone
 from heatdrift.probes.collector import measure
 from heatdrift.probes.compare import probe_values
-from heatdrift.probes.weights import projection_drift, weight_drift
+from heatdrift.probes.weights import OF_WEIGHTS, weight_probes
 from heatdrift.records import Preprocess
 from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, accuracy_pct, steps_per_epoch, train_epoch
 from heatdrift.train.schedule import derived_seed, lr_factor
@@ -285,10 +285,9 @@ def test_learning_rate_zero_is_the_base_exactly(lab, method):
     model, _ = train(lab, method, lr=0.0, epochs=1)
     reference = lab.backbone.visual
     base, adapted = (measure(tower, lab.normalise.batches(lab.pixels), observed) for tower in (reference, model.visual))
-    drift = weight_drift(reference, model.family.updates(model.visual, reference))
-    projection = projection_drift(reference, model.visual)
-    itself = probe_values(base, base, weight=0.0, projection=0.0)
-    found = probe_values(base, adapted, weight=drift, projection=projection)
+    weights = weight_probes(reference, model.visual, model.family.updates(model.visual, reference))
+    itself = probe_values(base, base, weights=dict.fromkeys(OF_WEIGHTS, 0.0))
+    found = probe_values(base, adapted, weights=weights)
     assert found == itself
     assert found.means["cka"] == found.means["cka_debiased"] == 1
     assert found.means["map_js"] == 0

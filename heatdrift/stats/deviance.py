@@ -1,4 +1,4 @@
-"""The profiled likelihood criteria of a random-intercept model and their derivatives, for many responses at once.
+"""The profiled deviance (REML or ML) of a random-intercept model and its derivatives, for many responses at once.
 
 The model is y = X b + sum_k Z_k u_k + e with u_k ~ N(0, v_k I), e ~ N(0, s2 I). With the ratios g_k = v_k / s2 >= 0
 everything that depends on them is a function of W = Z' S Z (S projects X out), u = Z' S y and y' S y: with
@@ -40,14 +40,14 @@ def solve_unit(groupings: Sequence[Grouping], ratios: Floats, b: Floats) -> Floa
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
-    """What the criteria need of a design; build it with `criterion`.
+class ProfiledDeviance:
+    """What the deviance needs of a design; build it with `profiled_deviance`.
 
     Attributes
     ----------
     z : (n, q) grouping indicators side by side. basis : (n, p) orthonormal basis of X.
     w_raw, w : (q, q) Z'Z and Z'SZ. member : (q, K), which component a column of Z belongs to.
-    logdet_xx : log|X'X|. reml : whether the criterion is REML (else ML).
+    logdet_xx : log|X'X|. reml : whether it is restricted (else ML).
     """
 
     z: Floats
@@ -86,7 +86,7 @@ class Criterion:
         return solved[..., :-1], b, yy - np.sum(u * g * b, axis=-1), np.linalg.slogdet(system)[1]
 
     def logdet(self, ratios: Floats) -> Floats:
-        """Log-determinant of the criterion: log|I + WG| under REML, log|I + Z'Z G| under ML."""
+        """Log-determinant in the deviance: log|I + WG| under REML, log|I + Z'Z G| under ML."""
         g = ratios @ self.member.T
         w = self.w if self.reml else self.w_raw
         return np.asarray(np.linalg.slogdet(np.eye(g.shape[-1]) + w * g[..., None, :])[1])
@@ -129,13 +129,13 @@ class Criterion:
         return np.asarray(np.linalg.solve(np.eye(g.shape[-1]) + self.w_raw * g[..., None, :], self.w_raw))
 
 
-def criterion(x: Floats, groupings: Sequence[Grouping], *, reml: bool) -> Criterion:
-    """Prepare the criterion of a fixed-effects design (n, p) of full rank and its random intercepts."""
+def profiled_deviance(x: Floats, groupings: Sequence[Grouping], *, reml: bool) -> ProfiledDeviance:
+    """Prepare the deviance of a fixed-effects design (n, p) of full rank and its random intercepts."""
     z = np.hstack([g.indicator for g in groupings])
     component = np.repeat(np.arange(len(groupings)), [g.indicator.shape[1] for g in groupings])
     basis, triangle = np.linalg.qr(x)
     z_free = z - basis @ (basis.T @ z)
-    return Criterion(
+    return ProfiledDeviance(
         z=z,
         basis=basis,
         w_raw=z.T @ z,
