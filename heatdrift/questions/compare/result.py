@@ -5,6 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.base import Result
 from heatdrift.questions.tables import Grid, csv_rows
+from heatdrift.run_facts import fact_title
 from heatdrift.wording import counted
 
 Pairing = Literal["paired", "unpaired", "mixed", "single"]
@@ -73,6 +74,12 @@ class StudyFact(Result, frozen=True, kw_only=True):
     same: bool | None
     decides: bool
 
+    @property
+    def words(self) -> str:
+        """What is compared, as sentences and tables name it: `SHA-256 of the split of eurosat`."""
+        title = fact_title(self.name)
+        return f"{title} of {self.of}" if self.of else title
+
 
 class StudyPairing(Result, frozen=True, kw_only=True):
     """Cells in which equal seeds are pairs, or are not, for one reason; `sentence` says all of it."""
@@ -132,7 +139,7 @@ class StudyComparison(Result, frozen=True, kw_only=True):
         yield from (pairing.sentence for pairing in self.pairing)
         differing = [fact for fact in self.facts if fact.same is False]
         if differing:
-            lines = [(f"{f.name} of {f.of}" if f.of else f.name, f.a, f.b) for f in differing]
+            lines = [(f.words, f.a, f.b) for f in differing]
             yield Grid(("differs", self.study_a, self.study_b), lines)
         yield from self.findings
         unused = any(row.unused for row in self.rows)

@@ -149,7 +149,7 @@ def _facts(result: StudyComparison) -> Section:
     ):
         rows = [
             (
-                f"{fact.name.replace('_', ' ')}{f' of {fact.of}' if fact.of else ''}",
+                fact.words,
                 _STATE[fact.same],
                 fact.a or wording.NOT_MEASURED,
                 fact.b or wording.NOT_MEASURED,
