@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.accuracy import TEST
+from heatdrift.accuracy import accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.compare.facts import fact_caveats, study_facts
@@ -128,17 +128,16 @@ def _common_metrics(
     sides: Sequence[pl.DataFrame], asked: Sequence[str] | None, names: tuple[str, str]
 ) -> tuple[list[str], list[str]]:
     """Metrics that both sides have, and sentences about the rest; an asked one that a side lacks is an error."""
+    accuracy, _ = accuracy_metric(*sides)
     lacking = {
         m: [n for side, n in zip(sides, names, strict=True) if m not in side.columns or side[m].count() == 0]
-        for m in (asked or (*DEFAULT_METRICS, "val_acc_pct"))
+        for m in asked or dict.fromkeys((*DEFAULT_METRICS, accuracy))
     }
     chosen = [m for m, without in lacking.items() if not without]
-    if not asked and TEST in chosen:
-        chosen.remove("val_acc_pct") if "val_acc_pct" in chosen else None
     missing = [f"{m} was not measured in {' and '.join(without)}" for m, without in lacking.items() if without]
     if (asked and missing) or not chosen:
         raise StatsError("; ".join(missing), hint="choose another with --metric")
-    return chosen, [text for text in missing if not text.startswith("val_acc_pct")]
+    return chosen, missing
 
 
 def _only_in(side: pl.DataFrame, common: pl.DataFrame, key: Sequence[str]) -> tuple[StudyCell, ...]:

@@ -248,7 +248,8 @@ def test_one_finished_run_renders_without_interval_and_counts_what_is_missing(sm
 
 
 def test_metrics_that_are_null_throughout_are_named_as_missing(study):
-    nulls = {c: pl.lit(None) for c in ("delta_entropy_pct", "cka", "weight_drift", "test_acc_pct", "retention_pct")}
+    drawn = ("delta_entropy_pct", "cka", "weight_drift", "val_acc_pct", "test_acc_pct", "retention_pct")
+    nulls = {c: pl.lit(None) for c in drawn}
     bare = replace(
         study, runs=study.runs.with_columns(**nulls), heads=study.heads.clear(), layers=study.layers.clear(),
         epochs=study.epochs.clear(),
