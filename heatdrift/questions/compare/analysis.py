@@ -10,9 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.accuracy import accuracy_metric
+from heatdrift.accuracy import accuracy_metric, selected_on_test, shown_title
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.compare.facts import fact_caveats, study_facts
 from heatdrift.questions.compare.findings import average_sentence, few_sentences, same_sentences
 from heatdrift.questions.compare.pairing import pairing_of_cells, pairing_rows, same_runs
@@ -82,6 +83,10 @@ def compare_studies(
     n_pairs = sum(row.n_pairs for row in pairing)
     n_same = same_runs(matched, key).height
     caveats = [*same_sentences(n_same, n_pairs), *fact_caveats(facts, chosen), *few_sentences(rows)]
+    for side, name in zip(matched, names, strict=True):
+        caveats += [f"{name}: {text}" for text in run_caveats(side, chosen)]
+    on_test = all(map(selected_on_test, matched))  # where only one study did, its caveat says so, not the title of both
+    titles = {metric: shown_title(metric, on_test=on_test) for metric in chosen}
     if any(row.how in ("unpaired", "mixed") and min(row.n_seeds_a, row.n_seeds_b) == 2 for row in rows):
         caveats.append(_TWO_SEEDS)
     if not common_backbones:
@@ -103,8 +108,13 @@ def compare_studies(
         caveats=tuple(caveats),
         missing_a=_only_in(sides[1], common, key),
         missing_b=_only_in(sides[0], common, key),
-        findings=tuple(average_sentence(row, names, conf_level, len(chosen)) for row in rows if row.dataset is None),
+        findings=tuple(
+            average_sentence(row, titles[row.metric], names, conf_level, len(chosen))
+            for row in rows
+            if row.dataset is None
+        ),
         left_out=tuple(left_out),
+        titles=titles,
     )
 
 

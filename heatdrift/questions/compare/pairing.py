@@ -92,21 +92,25 @@ def same_runs(sides: Sequence[pl.DataFrame], key: Sequence[str]) -> pl.DataFrame
 
 
 def pairing_rows(cells: pl.DataFrame, sides: Sequence[pl.DataFrame], key: Sequence[str]) -> tuple[StudyPairing, ...]:
-    """Group the cells by whether seeds were paired and why: paired ones first, then most cells first."""
+    """Group the cells by whether seeds were paired and why: paired ones first, then most cells first.
+
+    Cells whose seeds draw the same but of which the studies ran different ones have no pair: they are not paired.
+    """
     keyed = [side.select(*key, "seed") for side in sides]
     seeds = keyed[0].join(keyed[1], on=[*key, "seed"], how="inner").group_by(key).agg(n_seeds=pl.len())
     joined = cells.join(seeds, on=key, how="left").with_columns(pl.col("n_seeds").fill_null(0))
+    joined = joined.with_columns(apart=pl.col("paired") & (pl.col("n_seeds") == 0))
     rows = []
-    for (paired, *_), group in joined.group_by("paired", "different", "unknown", maintain_order=True):
+    for (could, apart, *_), group in joined.group_by("paired", "apart", "different", "unknown", maintain_order=True):
+        paired = bool(could) and not apart
         n_pairs = int(group["n_seeds"].sum()) if paired else 0
-        why, where = _why(group), f"{group.height} of {counted(cells.height, 'cell')}"
+        why = "the studies share no seed there" if apart else _why(group)
+        where = f"{group.height} of {counted(cells.height, 'cell')}"
         if paired:
             sentence = f"Paired by seed in {where} ({counted(n_pairs, 'pair')}): {why}."
         else:
             sentence = f"Not paired by seed in {where}, but two independent means: {why}."
-        rows.append(
-            StudyPairing(paired=bool(paired), why=why, sentence=sentence, n_cells=group.height, n_pairs=n_pairs)
-        )
+        rows.append(StudyPairing(paired=paired, why=why, sentence=sentence, n_cells=group.height, n_pairs=n_pairs))
     return tuple(sorted(rows, key=lambda row: (not row.paired, -row.n_cells, row.why)))
 
 

@@ -1,6 +1,6 @@
 """Results that compare two studies: differences over common cells, what the studies differ in, what one side lacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from heatdrift.questions.base import Result
@@ -107,7 +107,7 @@ class StudyComparison(Result, frozen=True, kw_only=True):
     ``matched_on`` names the columns that make two cells one. ``caveats`` say where a comparison is not like with like.
     ``pairing`` says in how many cells equal seeds are pairs and why; ``n_pairs`` counts these pairs, ``n_same_runs``
     those of them that are one run, held by both. ``missing_a`` are cells that only b has, ``missing_b`` cells that only
-    a has.
+    a has. ``titles`` are the words for each metric; an accuracy that selected the epochs of both studies says so there.
     """
 
     study_a: str
@@ -128,6 +128,11 @@ class StudyComparison(Result, frozen=True, kw_only=True):
     missing_b: tuple[StudyCell, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    titles: Mapping[str, str] = {}
+
+    def title(self, metric: str) -> str:
+        """Return the words for a metric; its own name where the result has none."""
+        return self.titles.get(metric, metric)
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the differences of cells and their averages."""

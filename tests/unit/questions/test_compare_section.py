@@ -65,6 +65,7 @@ def result():
         missing_b=(),
         findings=("zero-shot retention: A minus B is −1 points.",),
         left_out=(),
+        titles={"retention_pct": "zero-shot retention"},
     )
 
 
