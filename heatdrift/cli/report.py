@@ -10,6 +10,7 @@ from heatdrift.cli.output import note, say
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import ReportError, UnknownNameError
 from heatdrift.metrics import run_column
+from heatdrift.wording import megabytes
 
 if TYPE_CHECKING:
     from heatdrift.report.document import Document
@@ -132,4 +133,4 @@ def write_formats(document: "Document", formats: tuple[str, ...], target: Path, 
 
 
 def _say_written(path: Path) -> None:
-    say(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    say(f"{path} ({megabytes(path.stat().st_size)})")

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final, Literal
 
-from heatdrift.wording import counted
+from heatdrift.wording import counted, megabytes
 
 REPORT_META: Final = "heatdrift-report"
 INDEX_META: Final = "heatdrift-index"
@@ -80,7 +80,7 @@ def index_entries(folder: Path) -> Iterator[IndexEntry]:
             kind=facts.kind,
             finished=facts.finished or "unknown",
             runs=counted(facts.n_runs, "finished run"),
-            size=f"{path.stat().st_size / 1e6:.2f} MB",
+            size=megabytes(path.stat().st_size),
             other_formats=tuple((other.name, words) for other, words in others if other.exists()),
         )
 

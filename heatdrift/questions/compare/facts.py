@@ -9,6 +9,7 @@ import polars as pl
 from heatdrift.accuracy import TEST
 from heatdrift.questions.compare.result import StudyFact
 from heatdrift.run_facts import PER_DATASET
+from heatdrift.wording import six_digits
 
 # Columns that decide results: where they differ, a difference of the studies may come from them.
 _DECIDES: Final = (
@@ -67,7 +68,7 @@ def _fact(name: str, of: str, a: pl.DataFrame, b: pl.DataFrame, *, decides: bool
 
 def _distinct(runs: pl.DataFrame, column: str) -> str:
     values = runs[column].drop_nulls().unique().sort().to_list() if column in runs.columns else []
-    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+    return ", ".join(six_digits(v) if isinstance(v, float) else str(v) for v in values)
 
 
 def _hash_text(text: str) -> str:

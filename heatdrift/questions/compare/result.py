@@ -6,7 +6,7 @@ from typing import Literal
 from heatdrift.questions.base import Result
 from heatdrift.questions.tables import Grid, csv_rows
 from heatdrift.run_facts import fact_title
-from heatdrift.wording import counted
+from heatdrift.wording import counted, learning_rate
 
 Pairing = Literal["paired", "unpaired", "mixed", "single"]
 
@@ -156,6 +156,6 @@ class StudyComparison(Result, frozen=True, kw_only=True):
         yield Grid(heads, [[getattr(row, name) for name in columns] for row in self.rows])
         for name, cells in ((self.study_a, self.missing_a), (self.study_b, self.missing_b)):
             if cells:
-                named = ", ".join(f"{c.dataset}/{c.method}/{c.lr:g}" for c in cells[:6])
-                yield f"Missing in {name}: {len(cells)} cells ({named}{', ...' if len(cells) > 6 else ''})"
+                named = ", ".join(f"{c.dataset}/{c.method}/{learning_rate(c.lr)}" for c in cells[:6])
+                yield f"Missing in {name}: {counted(len(cells), 'cell')} ({named}{', ...' if len(cells) > 6 else ''})"
         yield from (f"left out: {text}" for text in self.left_out)

@@ -107,3 +107,7 @@ def test_user_strings_cannot_become_markup_and_equal_results_give_equal_pages(re
     assert document_html(compare_document(result)) == page
     ids = re.findall(r'\sid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
+
+
+def test_the_terminal_writes_a_learning_rate_as_the_page_does(result):
+    assert "Missing in A <script>alert(1)</script>&\"': 1 cell (pets/lora_r8/1e-3)" in list(result.shown())
