@@ -190,7 +190,7 @@ def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full)
     data = prepare(inp)
     assert data.performance == ("val_acc_pct", "retention_pct")
     assert data.axis_title("val_acc_pct") == f"{ON_TEST_TITLE} (%)"
-    dose, *_ = measured(inp, data)
+    (_, dose), *_ = measured(inp, data)
     performance = next(b for b in of(dose.blocks, Figure) if b.figure_id == "fig-performance")
     assert ON_TEST_TITLE in performance.alternative
     assert "provided test split" in performance.caption
