@@ -15,10 +15,11 @@ from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import missing_notes
 from heatdrift.report.sections import appendix
-from heatdrift.report.sections.findings import findings, missing_cells
+from heatdrift.report.sections.findings import findings
 from heatdrift.report.sections.gallery import gallery
 from heatdrift.report.sections.glance import glance
 from heatdrift.report.sections.measured import measured
+from heatdrift.report.sections.missing import missing_cells
 from heatdrift.report.sections.published import published_section
 from heatdrift.report.study_data import StudyData, prepare
 

@@ -20,8 +20,8 @@ from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
 from heatdrift.report.page import page_sections
 from heatdrift.report.sections.findings import findings as findings_section
-from heatdrift.report.sections.findings import missing_cells
 from heatdrift.report.sections.measured import measured
+from heatdrift.report.sections.missing import missing_cells
 from heatdrift.report.study_data import MAX_POINTS, prepare
 
 MIB_2_5 = 2_500_000
