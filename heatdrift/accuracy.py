@@ -5,17 +5,22 @@ very split that chose it, and there is no untouched test accuracy. A sentence ab
 another title, not a footnote.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 from msgspec.structs import replace
 
-from heatdrift.metrics import Column, run_column
+from heatdrift.metrics import Column, run_column, run_title
 
 VALIDATION: Final = "val_acc_pct"
 TEST: Final = "test_acc_pct"
 ACCURACIES: Final = (VALIDATION, TEST)
 ON_TEST_TITLE: Final = "accuracy on the test split that also selected the epochs"
+_SELECTED_ON_TEST: Final = (
+    "Epochs were selected on the provided test split: every value is taken at the epoch of the best accuracy there"
+)
+_OPTIMISTIC: Final = f"that best accuracy ({VALIDATION}) is optimistic and does not replace an untouched test"
 _BY_PROTOCOL: Final = {"preprint": "test", "leakfree": "val"}  # for records that do not say it themselves
 
 
@@ -25,20 +30,35 @@ def finished(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def selection_splits(runs: pl.DataFrame) -> set[str | None]:
-    """Return the splits that selected epochs: ``val``, ``test``, or None where neither run nor protocol says.
+    """Return the splits that selected epochs of finished runs: ``val``, ``test``, or None where nothing says it.
 
     Parameters
     ----------
-    runs : rows of the view ``runs``; the columns ``select_on`` and ``protocol`` may be absent.
+    runs : rows of the view ``runs``; the columns ``select_on`` and ``protocol`` may be absent. What a run says goes
+        before what its protocol implies.
     """
     unknown = pl.lit(None, pl.String)
     columns = [name if name in runs.columns else unknown.alias(name) for name in ("select_on", "protocol")]
-    return {split or _BY_PROTOCOL.get(protocol) for split, protocol in runs.select(columns).unique().iter_rows()}
+    said = finished(runs).select(columns).unique()
+    return {split or _BY_PROTOCOL.get(protocol) for split, protocol in said.iter_rows()}
 
 
 def selected_on_test(runs: pl.DataFrame) -> bool:
-    """Whether any finished run chose its epoch by the test split (``select_on``; else what its protocol says)."""
-    return "test" in selection_splits(finished(runs))
+    """Whether any finished run chose its epoch by the test split."""
+    return "test" in selection_splits(runs)
+
+
+def selected_on_test_sentence(metrics: Sequence[str] = ACCURACIES) -> str:
+    """Return what selection on the test split means for values of `metrics`; by default for accuracies too."""
+    return f"{_SELECTED_ON_TEST}; {_OPTIMISTIC}." if VALIDATION in metrics else f"{_SELECTED_ON_TEST}."
+
+
+def shown_title(metric: str, *, on_test: bool) -> str:
+    """Return the words for a metric, its own name where it is no result column.
+
+    With `on_test` (the test split selected the epochs) the validation accuracy says that it is of that split.
+    """
+    return ON_TEST_TITLE if on_test and metric == VALIDATION else run_title(metric)
 
 
 def shown_column(metric: str, runs: pl.DataFrame) -> Column:
@@ -48,14 +68,16 @@ def shown_column(metric: str, runs: pl.DataFrame) -> Column:
     ------
     UnknownNameError : no such metric.
     """
-    column = run_column(metric)
-    return replace(column, title=ON_TEST_TITLE) if metric == VALIDATION and selected_on_test(runs) else column
+    return replace(run_column(metric), title=shown_title(metric, on_test=selected_on_test(runs)))
 
 
-def accuracy_metric(runs: pl.DataFrame) -> tuple[str, tuple[str, ...]]:
-    """Return the test accuracy where a finished run has one, else the validation accuracy with a sentence saying so."""
-    done = finished(runs)
-    has = {name: name in done.columns and done[name].count() > 0 for name in ACCURACIES}
+def accuracy_metric(*studies: pl.DataFrame) -> tuple[str, tuple[str, ...]]:
+    """Return the test accuracy where a finished run of each study has one, else the validation accuracy, saying so.
+
+    Where neither is there it is the test accuracy, whose absence is then an error or a gap of its own.
+    """
+    done = [finished(runs) for runs in studies]
+    has = {name: all(name in runs.columns and runs[name].count() > 0 for runs in done) for name in ACCURACIES}
     if has[TEST] or not has[VALIDATION]:
         return TEST, ()
     return VALIDATION, (f"no run has {TEST}: the accuracy here is {VALIDATION}",)

@@ -1,7 +1,8 @@
 """Numbers, units, names, p-values and lists as text: the one place that rounds.
 
-Sentences, tables and figures say the same number with the same digits: three significant ones, trailing zeros kept
-(3.00, not 3), a true minus sign, an en dash for what does not exist.
+Sentences, figures and the tables of a page say the same number with the same digits: three significant ones, trailing
+zeros kept (3.00, not 3), a true minus sign, an en dash for what does not exist. Tables on a terminal are for copying:
+six digits at most, an ASCII minus, nothing for what does not exist (`six_digits`).
 """
 
 import math
@@ -41,6 +42,20 @@ def signed(value: float | None, digits: int = 3) -> str:
     """Return `number` with a plus where the value is above 0."""
     text = number(value, digits)
     return f"+{text}" if value is not None and value > 0 else text
+
+
+def six_digits(value: float) -> str:
+    """Return a number of a terminal's table: six significant digits at most, as Python reads them; nothing for NaN.
+
+    >>> six_digits(-0.5), six_digits(12.3456789), six_digits(float("nan"))
+    ('-0.5', '12.3457', '')
+    """
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def megabytes(n_bytes: int) -> str:
+    """Return the size of a file, with two decimals: `2.50 MB`."""
+    return f"{n_bytes / 1e6:.2f} MB"
 
 
 def degrees(df: float) -> str:

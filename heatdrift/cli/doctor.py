@@ -18,7 +18,6 @@ from heatdrift.cli.output import indented, note, say, show_list, show_rows
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import HeatdriftError
 
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 LOW_DISK_BYTES: Final = 5 * 10**9  # weights and images of the published study take about this much
 NO_DISK_BYTES: Final = 2 * 10**8
 GIGABYTE: Final = 10**9
@@ -185,9 +184,11 @@ def disk(name: str, folder: Path) -> Check:
 
 
 def browser() -> Check:
-    """Chromium, which prints reports to PDF; nothing else needs it."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        advice = "only report --format pdf needs it: install chromium"
-        return Check(check="chromium", state="warn", found="not found", advice=advice)
-    return Check(check="chromium", state="ok", found=found)
+    """The browser that ``heatdrift report`` would print PDF with; nothing else needs one."""
+    from heatdrift.report.formats.pdf import find_browser
+
+    try:
+        return Check(check="chromium", state="ok", found=str(find_browser()))
+    except HeatdriftError as error:
+        advice = f"only report --format pdf needs it: {error.hint}"
+        return Check(check="chromium", state="warn", found=error.message, advice=advice)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heatdrift.cli.options import Format
+from heatdrift.wording import six_digits
 
 if TYPE_CHECKING:
     import polars as pl
@@ -162,6 +163,4 @@ def _escaped(text: str) -> str:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.6g}"
-    return str(value)
+    return six_digits(value) if isinstance(value, float) else str(value)

@@ -18,6 +18,7 @@ from rich.progress import (
 from heatdrift.cli.output import err
 from heatdrift.records import Cell
 from heatdrift.train.worker import Ended, EpochDone, Event
+from heatdrift.wording import learning_rate
 
 INGEST_EVERY_S: Final = 20.0
 
@@ -83,6 +84,6 @@ class TrainingProgress:
         cell = event.cell
         if event.status == "done" and err.is_terminal:
             return
-        what = f"{cell.group} lr {cell.lr:g} seed {cell.seed}"
+        what = f"{cell.group} lr {learning_rate(cell.lr)} seed {cell.seed}"
         tail = f": {event.error}" if event.error else f" in {event.wall_s:.1f} s"
         err.print(f"{self._ended}/{self._total} {what} {event.status}{tail}", markup=False)

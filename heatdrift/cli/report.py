@@ -1,7 +1,7 @@
 """``heatdrift report``: one self-contained page per study, and the same as Markdown, PDF and single pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +10,10 @@ from heatdrift.cli.output import note, say
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import ReportError, UnknownNameError
 from heatdrift.metrics import run_column
+from heatdrift.wording import megabytes
 
 if TYPE_CHECKING:
     from heatdrift.report.document import Document
-
-FORMATS: Final = ("html", "md", "pdf")
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def report(
     html: Annotated[bool, typer.Option("--html", help="Write an HTML page (the default).")] = False,
     formats: Annotated[
-        str | None, typer.Option("--format", help="Comma list of html, md, pdf (pdf needs Chromium).")
+        str | None, typer.Option("--format", help="Comma list of page formats, as html,md,pdf (pdf needs Chromium).")
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Also write each figure as a PNG file.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="No photographs, even if data are at hand.")] = False,
@@ -67,6 +66,8 @@ def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tupl
     ReportError, UnknownNameError
         No format in the list; one that there is not; PDF without a browser.
     """
+    from heatdrift.report.formats import FORMATS, HTML
+
     named = [name.strip().lower() for name in (formats or "").split(",") if name.strip()]
     if formats is not None and not named:
         raise ReportError("no format chosen", hint="heatdrift report --html")
@@ -75,12 +76,11 @@ def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tupl
             raise UnknownNameError("format", name, FORMATS)
     suffix = out.suffix.removeprefix(".").lower() if out is not None else ""
     if html or not named:
-        named.append(suffix if suffix in FORMATS and not html else "html")
-    if "pdf" in named:
-        from heatdrift.report.formats.pdf import find_browser
-
-        find_browser()  # before minutes are spent on the models
-    return tuple(name for name in FORMATS if name in named)
+        named.append(suffix if suffix in FORMATS and not html else HTML)
+    chosen = tuple(name for name in FORMATS if name in named)
+    for name in chosen:
+        FORMATS[name].check()  # before minutes are spent on the models
+    return chosen
 
 
 def target_file(out: Path | None, name: str) -> Path:
@@ -91,6 +91,8 @@ def target_file(out: Path | None, name: str) -> Path:
     ReportError
         The page would have the name of the folder's index.
     """
+    from heatdrift.report.formats import FORMATS
+
     named = out is not None and out.suffix.removeprefix(".").lower() in FORMATS
     target = out.with_suffix("") if out is not None and named else (out or Path("reports")) / name
     if target.name == "index":
@@ -102,10 +104,7 @@ def target_file(out: Path | None, name: str) -> Path:
 
 def write_formats(document: "Document", formats: tuple[str, ...], target: Path, *, png: bool) -> None:
     """Write one document in all formats next to each other, the figures too if `png`, and the folder's index."""
-    from heatdrift.report.budget import PAGE_BYTES, page_html
-    from heatdrift.report.files import write_file
-    from heatdrift.report.formats.markdown import document_markdown
-    from heatdrift.report.formats.pdf import write_pdf
+    from heatdrift.report.formats import FORMATS, HTML
     from heatdrift.report.formats.png import write_pngs
     from heatdrift.report.index import INDEX
     from heatdrift.report.index_page import write_index
@@ -115,21 +114,16 @@ def write_formats(document: "Document", formats: tuple[str, ...], target: Path, 
         pictures = write_pngs(document, target.with_name(f"{target.name}_figures"))
         for picture in pictures.values():
             _say_written(picture)
-    if "html" in formats:
-        text, left_out = page_html(document)
-        _say_written(write_file(target.with_name(f"{target.name}.html"), text))
-        if left_out:
-            note(f"the page was shortened to stay below {PAGE_BYTES / 1e6:g} MB: {'; '.join(left_out)}")
-    if "md" in formats:
-        links = {figure: picture.relative_to(target.parent).as_posix() for figure, picture in pictures.items()}
-        text = document_markdown(document, pictures=links)
-        _say_written(write_file(target.with_name(f"{target.name}.md"), text))
-    if "pdf" in formats:
-        _say_written(write_pdf(document, target.with_name(f"{target.name}.pdf")))
-    listed = "html" in formats or (target.parent / INDEX).exists()
+    for name in formats:
+        path = target.with_name(f"{target.name}.{name}")
+        shortened = FORMATS[name].write(document, path, pictures)
+        _say_written(path)
+        for text in shortened:
+            note(text)
+    listed = HTML in formats or (target.parent / INDEX).exists()
     if listed and write_index(target.parent) is None:
         note(f"{target.parent / INDEX} was not made by heatdrift and is left as it is: no index of the reports")
 
 
 def _say_written(path: Path) -> None:
-    say(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+    say(f"{path} ({megabytes(path.stat().st_size)})")

@@ -3,53 +3,40 @@
 import json
 from typing import TYPE_CHECKING, Final
 
+from heatdrift.run_facts import PER_DATASET, fact_title
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
 
-PER_DATASET: Final = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
-PROVENANCE_WORDS: Final = {
-    "dirty": "uncommitted changes",
-    "diff_sha256": "SHA-256 of the uncommitted changes",
-    "backbone_sha256": "SHA-256 of the weights",
-    "preprocess": "preprocessing",
-    "data_sha256": "SHA-256 of the data",
-    "split_sha256": "SHA-256 of the split",
-    "n_train": "training images",
-    "n_val": "validation images",
-    "n_probe": "probe images",
-    "n_test": "test images",
-    "n_transfer": "transfer images",
-    "template": "prompt",
-    "select_on": "split that selected the epoch",
+# section of the page -> columns of the view `runs`
+SECTIONS: Final = {
+    "code": ("commit", "dirty", "diff_sha256", "origin", "packages", "python"),
+    "machine": ("platform", "host", "device", "threads", "precision"),
+    "backbone": ("backbone", "backbone_sha256", "preprocess"),
+    "evaluation": ("transfer_set", "n_transfer", "prompt_template", "select_on", "data_seed"),
 }
 
 
 def provenance(runs: "pl.DataFrame") -> "dict[str, list[tuple[str, str]]]":
-    """Distinct values of every provenance column; what differs between data sets is listed under each."""
+    """Distinct values of every provenance column; what differs between data sets is listed under each.
 
-    def distinct(frame: "pl.DataFrame", columns: "Sequence[str]") -> "list[tuple[str, str]]":
-        found = []
-        for column in columns:
-            values = frame[column].drop_nulls().unique().sort().to_list() if column in frame.columns else []
-            if values:
-                name = PROVENANCE_WORDS.get(column, column.replace("_", " "))
-                found.append((name, ", ".join(_as_words(v) for v in values)))
-        return found
+    Parameters
+    ----------
+    runs : rows of the view ``runs``, with all of its columns: one that is not there is our mistake, not an empty fact.
+    """
+    facts = {name: _distinct(runs, columns) for name, columns in SECTIONS.items()}
+    evaluation = facts.pop("evaluation")
+    for dataset in runs["dataset"].drop_nulls().unique().sort():
+        facts[f"data set {dataset}"] = _distinct(runs.filter(runs["dataset"] == dataset), PER_DATASET)
+    return facts | {"evaluation": evaluation, "time": _span(runs)}
 
-    targets = {
-        f"data set {dataset}": distinct(runs.filter(runs["dataset"] == dataset), PER_DATASET)
-        for dataset in runs["dataset"].drop_nulls().unique().sort()
-    }
-    return {
-        "code": distinct(runs, ("commit", "dirty", "diff_sha256", "origin", "packages", "python")),
-        "machine": distinct(runs, ("platform", "host", "device", "threads", "precision")),
-        "backbone": distinct(runs, ("backbone", "backbone_sha256", "preprocess")),
-        **targets,
-        "evaluation": distinct(runs, ("transfer_set", "n_transfer", "template", "select_on", "data_seed")),
-        "time": _span(runs),
-    }
+
+def _distinct(runs: "pl.DataFrame", columns: "Sequence[str]") -> "list[tuple[str, str]]":
+    """Words and values of the columns that any run fills."""
+    values = {column: runs[column].drop_nulls().unique().sort().to_list() for column in columns}
+    return [(fact_title(column), ", ".join(map(_as_words, found))) for column, found in values.items() if found]
 
 
 def _as_words(value: object) -> str:

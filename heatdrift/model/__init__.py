@@ -1,1 +1,1 @@
-"""Stage 3: the pretrained reference model, its split attention, and what each method trains."""
+"""Stage 3: backbones and their weights, the split attention, a tower made trainable by a method, and its export."""

@@ -5,14 +5,10 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.accuracy import VALIDATION, selected_on_test
+from heatdrift.accuracy import selected_on_test, selected_on_test_sentence
 from heatdrift.methods import METHODS, known_family, stored_method
 from heatdrift.wording import method_title
 
-SELECTED_ON_TEST: Final = (
-    "Epochs were selected on the provided test split: every value is taken at the epoch of the best accuracy there"
-)
-_OPTIMISTIC: Final = "val_acc_pct is that best accuracy, so it is optimistic and does not replace an untouched test"
 _NO_DRIFT: Final = (
     "{methods}: the image encoder stays as it was, so drift 0 and retention 100 % hold by construction, not by finding"
 )
@@ -22,7 +18,7 @@ def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence
     """Sentences of a result about `metrics`; `methods`, where given, are named when they cannot drift at all."""
     found = []
     if selected_on_test(runs):
-        found.append(SELECTED_ON_TEST + (f"; {_OPTIMISTIC}." if VALIDATION in metrics else "."))
+        found.append(selected_on_test_sentence(metrics))
     still = [name for name in methods if _leaves_encoder(name, runs)]
     if still:
         found.append(_NO_DRIFT.format(methods=", ".join(method_title(name) for name in still)))

@@ -1,4 +1,4 @@
-"""Stage 8: views and results to one HTML page that a reviewer can trust; imports no torch, no store, no statistics."""
+"""The page kit: views and answers to one page that a reviewer can trust; imports no torch, no store, no statistics."""
 
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.page import render_html, write_report

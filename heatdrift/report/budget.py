@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from heatdrift.report.blocks import Block, Figure, Finding, Gallery, Matrix, Note, Table
 from heatdrift.report.document import Document, document_html
+from heatdrift.wording import megabytes
 
 PAGE_BYTES: Final = 2_500_000
 MOST_SENTENCES: Final = 40  # of one finding on any page
@@ -41,7 +42,7 @@ def page_html(document: Document, *, limit: int = PAGE_BYTES) -> tuple[str, tupl
         done.append(words)
         text = document_html(_with_note(document, done, size, limit))
     if len(text.encode()) > limit:
-        done.append(f"and it still has {_megabytes(len(text.encode()))}")
+        done.append(f"and it still has {megabytes(len(text.encode()))}")
         text = document_html(_with_note(document, done, size, limit))
     return text, tuple(done)
 
@@ -49,16 +50,12 @@ def page_html(document: Document, *, limit: int = PAGE_BYTES) -> tuple[str, tupl
 def _with_note(document: Document, done: list[str], size: int, limit: int) -> Document:
     """Say at the end of the first section what the page leaves out."""
     note = Note(
-        text=f"Shortened: the whole page would have {_megabytes(size)}, the limit is {_megabytes(limit)}. "
+        text=f"Shortened: the whole page would have {megabytes(size)}, the limit is {megabytes(limit)}. "
         f"On this page {'; '.join(done)}. The store has every value (heatdrift sql), heatdrift stats every result.",
         tone="missing",
     )
     first, *others = document.sections
     return replace(document, sections=(replace(first, blocks=(*first.blocks, note)), *others))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.2f} MB"
 
 
 def _each(document: Document, change: Callable[[Block], Block]) -> Document:

@@ -1,16 +1,15 @@
-"""What limits the findings: how epochs were selected, singular fits, unfinished cells, one seed."""
+"""What limits all findings of a study: how epochs were selected, unfinished cells, one seed."""
 
 from collections import Counter
 from typing import Final
 
 from heatdrift import wording
-from heatdrift.accuracy import selection_splits
+from heatdrift.accuracy import selected_on_test, selected_on_test_sentence, selection_splits
 from heatdrift.report.inputs import ReportInput
 
 # How the epoch was chosen at which a run is read; a reader must know it before reading an accuracy.
-SELECTION: Final = {
-    "test": "Epochs were selected on the provided test split, as in the published study: the accuracies are those "
-    "of the split that selected them and are optimistic.",
+_SELECTION: Final = {
+    "test": selected_on_test_sentence(),
     "val": "Epochs were selected on a validation split; the test split was read once, at the selected epoch.",
 }
 
@@ -18,15 +17,13 @@ SELECTION: Final = {
 def selection_sentences(inp: ReportInput) -> list[str]:
     """Return on which splits the epochs were selected, one sentence each."""
     splits = selection_splits(inp.runs)
-    known = [sentence for split, sentence in SELECTION.items() if split in splits]
+    known = [sentence for split, sentence in _SELECTION.items() if split in splits]
     return known + (["Not every run says on which split its epoch was selected."] if None in splits else [])
 
 
 def study_caveats(inp: ReportInput) -> list[str]:
     """Return what limits every finding of the study: selection on test, unfinished cells, one seed."""
-    notes = []
-    if "test" in selection_splits(inp.runs):
-        notes.append(SELECTION["test"])
+    notes = [selected_on_test_sentence()] if selected_on_test(inp.runs) else []
     states = Counter(inp.grid["status"].to_list())
     open_cells = sum(states.values()) - states["done"]
     if open_cells:

@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final, Literal
 
-from heatdrift.wording import counted
+from heatdrift.report.formats import FORMATS, HTML
+from heatdrift.wording import counted, megabytes
 
 REPORT_META: Final = "heatdrift-report"
 INDEX_META: Final = "heatdrift-index"
 INDEX: Final = "index.html"
 _HEAD: Final = 32_768  # characters of a page that are read; its facts are in the first few thousand
-_OTHER_FORMATS: Final = {".md": "Markdown", ".pdf": "PDF"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +71,16 @@ def is_foreign(path: Path) -> bool:
 
 def index_entries(folder: Path) -> Iterator[IndexEntry]:
     """Yield the reports of `folder` in order of title and file name."""
-    found = [(facts, path) for path in sorted(folder.glob("*.html")) if (facts := page_facts(path)) is not None]
+    found = [(facts, path) for path in sorted(folder.glob(f"*.{HTML}")) if (facts := page_facts(path)) is not None]
     for facts, path in sorted(found, key=lambda item: (item[0].title, item[1].name)):
-        others = ((path.with_suffix(suffix), words) for suffix, words in _OTHER_FORMATS.items())
+        others = ((path.with_suffix(f".{name}"), f.words) for name, f in FORMATS.items() if name != HTML)
         yield IndexEntry(
             file=path.name,
             title=facts.title,
             kind=facts.kind,
             finished=facts.finished or "unknown",
             runs=counted(facts.n_runs, "finished run"),
-            size=f"{path.stat().st_size / 1e6:.2f} MB",
+            size=megabytes(path.stat().st_size),
             other_formats=tuple((other.name, words) for other, words in others if other.exists()),
         )
 

@@ -64,15 +64,3 @@ def _encoded(picture: Image.Image, options: dict[str, Any]) -> bytes:
 def png_uri(data: bytes) -> str:
     """Return PNG bytes as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-
-def entropy(row: Floats, base: float = math.e) -> float:
-    """Return the entropy of a row that sums to 1, in nats (or bits with `base` 2); 0 ln 0 counts as 0."""
-    positive = row[row > 0]
-    return float(-(positive * np.log(positive)).sum() / math.log(base))
-
-
-def support(row: Floats) -> float:
-    """Return erf95 of a row that sums to 1: the smallest share of patches that holds 95 % of the attention."""
-    descending = np.cumsum(np.sort(row)[::-1])
-    return float(np.searchsorted(descending, 0.95 - 1e-9) + 1) / row.size

@@ -15,16 +15,17 @@ from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import missing_notes
 from heatdrift.report.sections import appendix
-from heatdrift.report.sections.findings import findings, missing_cells
+from heatdrift.report.sections.findings import findings
 from heatdrift.report.sections.gallery import gallery
 from heatdrift.report.sections.glance import glance
 from heatdrift.report.sections.measured import measured
+from heatdrift.report.sections.missing import missing_cells
 from heatdrift.report.sections.published import published_section
 from heatdrift.report.study_data import StudyData, prepare
 
-# Places of the sections that are no question; those of questions are declared with them (``Place.order``).
+# Places of the sections that are no question; those of questions are declared with them (``Place.order``),
+# those of what was measured returned with them.
 GLANCE: Final = 10
-MEASURED: Final = (20, 30, 40)  # dose-response, layers, course
 GALLERY: Final = 50
 PUBLISHED: Final = 110
 MISSING: Final = 120
@@ -65,8 +66,7 @@ def write_report(inp: ReportInput, path: Path) -> Path:
 
 def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     """Return the sections in reading order: what was found, what was measured, how, and what is missing."""
-    placed = [*zip(MEASURED, measured(inp, data), strict=False)]
-    placed += [(GLANCE, glance(inp, data)), (GALLERY, gallery(inp))]
+    placed = [*measured(inp, data), (GLANCE, glance(inp, data)), (GALLERY, gallery(inp))]
     placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place is not None]
     placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
     placed += [(APPENDIX, section(inp)) for section in (appendix.methods, appendix.provenance, appendix.citation)]

@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.accuracy import ACCURACIES, ON_TEST_TITLE, selection_splits
-from heatdrift.metrics import RUN_COLUMN, run_title
+from heatdrift.accuracy import ACCURACIES, TEST, accuracy_metric, selected_on_test, shown_title
+from heatdrift.metrics import RUN_COLUMN
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
@@ -16,7 +16,7 @@ from heatdrift.report.tables import MAX_ROWS
 from heatdrift.report.theme import method_styles
 
 DRIFT: Final = ("delta_entropy_pct", "cka", "weight_drift")
-PERFORMANCE: Final = ("test_acc_pct", "retention_pct")
+RETENTION: Final = "retention_pct"
 TRAJECTORIES: Final = ("val_acc_pct", "delta_entropy_pct", "track_retention_pct")
 BASE: Final = {
     "delta_entropy_pct": 0.0,
@@ -26,7 +26,9 @@ BASE: Final = {
     "track_retention_pct": 100.0,
 }
 # What cannot be negative has an axis that does not go below 0.
-FLOOR: Final = {name: 0.0 for name in ("weight_drift", *PERFORMANCE, *TRAJECTORIES) if name != "delta_entropy_pct"}
+FLOOR: Final = {
+    name: 0.0 for name in ("weight_drift", *ACCURACIES, RETENTION, *TRAJECTORIES) if name != "delta_entropy_pct"
+}
 EPOCH_TITLES: Final = {"track_retention_pct": "tracked retention (% of base)"}
 HEATMAP: Final = "entropy"
 # What is drawn of a large grid: the rest is in tables and in the store, and the page says so.
@@ -57,7 +59,7 @@ class StudyData:
     tables : name -> rows of the tables under the charts, at full precision and with what is not drawn.
     single_runs : whether single runs are drawn, or cells only.
     chance : data set -> accuracy in % of guessing among its classes, where the records tell their number.
-    on_test : whether the test split selected the epoch (protocol ``preprint``): every accuracy then says so.
+    on_test : whether the test split selected the epochs: the validation accuracy then says so.
     performance : accuracy and retention; the accuracy is the one that these runs have.
     """
 
@@ -70,7 +72,7 @@ class StudyData:
     single_runs: bool
     chance: Mapping[str, float] = field(default_factory=dict)
     on_test: bool = False
-    performance: tuple[str, ...] = PERFORMANCE
+    performance: tuple[str, ...] = (TEST, RETENTION)
     drawn: tuple[str, ...] = ()
     not_drawn: tuple[str, ...] = ()
     table_rows: int = MAX_ROWS
@@ -81,32 +83,13 @@ class StudyData:
 
     def metric_title(self, metric: str) -> str:
         """Return the words for a metric, which say of an accuracy that the split that it is of selected the epoch."""
-        return metric_title(metric, on_test=self.on_test)
+        return shown_title(metric, on_test=self.on_test)
 
     def axis_title(self, metric: str) -> str:
-        """Return the words and the unit of a metric, as written at an axis."""
-        return axis_title(metric, on_test=self.on_test)
-
-
-def metric_title(metric: str, *, on_test: bool) -> str:
-    """Return the words for a metric, its own name where it is no run column; `on_test`: the test split selected."""
-    if on_test and metric in ACCURACIES:
-        return ON_TEST_TITLE
-    return run_title(metric)
-
-
-def axis_title(metric: str, *, on_test: bool) -> str:
-    """Return the words and the unit of a run column or an epoch column, as written at an axis."""
-    if metric in RUN_COLUMN:
-        return f"{metric_title(metric, on_test=on_test)} ({RUN_COLUMN[metric].unit})"
-    return EPOCH_TITLES.get(metric, metric)
-
-
-def performance_metrics(runs: pl.DataFrame, *, on_test: bool) -> tuple[str, ...]:
-    """Return accuracy and retention: the accuracy that selected the epoch where the test split did so."""
-    if on_test and not has_values(runs, "test_acc_pct"):
-        return ("val_acc_pct", "retention_pct")
-    return PERFORMANCE
+        """Return the words and the unit of a run column or an epoch column, as written at an axis."""
+        if metric in RUN_COLUMN:
+            return f"{self.metric_title(metric)} ({RUN_COLUMN[metric].unit})"
+        return EPOCH_TITLES.get(metric, metric)
 
 
 def chance_accuracies(runs: pl.DataFrame) -> dict[str, float]:
@@ -134,8 +117,7 @@ def prepare(inp: ReportInput) -> StudyData:
     names = [s.name for s in styles]
     frame = Frame(styles=styles, lrs=lrs or (1.0,), interval=f"{wording.percent(inp.conf_level)} t-interval")
 
-    on_test = "test" in selection_splits(inp.runs)
-    performance = performance_metrics(runs, on_test=on_test)
+    performance = (accuracy_metric(inp.runs)[0], RETENTION)
     means = metric_means(runs, (*DRIFT, *performance), conf_level=inp.conf_level)
     trajectories = epoch_means(runs, inp.epochs, TRAJECTORIES, conf_level=inp.conf_level)
     layers = layer_means(runs, inp.layers, HEATMAP)
@@ -168,7 +150,7 @@ def prepare(inp: ReportInput) -> StudyData:
         },
         single_runs=single,
         chance=chance_accuracies(runs),
-        on_test=on_test,
+        on_test=selected_on_test(inp.runs),
         performance=performance,
     )
 

@@ -153,3 +153,11 @@ def test_statistics_and_intervals_have_one_notation_in_sentences_and_tables():
     assert wording.f_text(3.0, 12.0, 3.0) == "F(3, 12) = 3.00"
     assert wording.difference_interval(0.95, 54.61, 59.0) == "95 % CI +54.6 to +59.0"
     assert wording.interval(-1.0, 3.0) == "[−1.00, 3.00]"
+
+
+def test_tables_of_a_terminal_have_six_digits_that_can_be_copied():
+    assert [wording.six_digits(v) for v in (-0.5, 12.3456789, 1e-7, math.nan)] == ["-0.5", "12.3457", "1e-07", ""]
+
+
+def test_sizes_of_files():
+    assert wording.megabytes(2_499_000) == "2.50 MB"

@@ -10,9 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from heatdrift.accuracy import TEST, finished
+from heatdrift.accuracy import accuracy_metric, finished, selected_on_test, shown_title
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
+from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.compare.facts import fact_caveats, study_facts
 from heatdrift.questions.compare.findings import average_sentence, few_sentences, same_sentences
 from heatdrift.questions.compare.pairing import pairing_of_cells, pairing_rows, same_runs
@@ -82,6 +83,10 @@ def compare_studies(
     n_pairs = sum(row.n_pairs for row in pairing)
     n_same = same_runs(matched, key).height
     caveats = [*same_sentences(n_same, n_pairs), *fact_caveats(facts, chosen), *few_sentences(rows)]
+    for side, name in zip(matched, names, strict=True):
+        caveats += [f"{name}: {text}" for text in run_caveats(side, chosen)]
+    on_test = all(map(selected_on_test, matched))  # where only one study did, its caveat says so, not the title of both
+    titles = {metric: shown_title(metric, on_test=on_test) for metric in chosen}
     if any(row.how in ("unpaired", "mixed") and min(row.n_seeds_a, row.n_seeds_b) == 2 for row in rows):
         caveats.append(_TWO_SEEDS)
     if not common_backbones:
@@ -103,8 +108,13 @@ def compare_studies(
         caveats=tuple(caveats),
         missing_a=_only_in(sides[1], common, key),
         missing_b=_only_in(sides[0], common, key),
-        findings=tuple(average_sentence(row, names, conf_level, len(chosen)) for row in rows if row.dataset is None),
+        findings=tuple(
+            average_sentence(row, titles[row.metric], names, conf_level, len(chosen))
+            for row in rows
+            if row.dataset is None
+        ),
         left_out=tuple(left_out),
+        titles=titles,
     )
 
 
@@ -128,17 +138,16 @@ def _common_metrics(
     sides: Sequence[pl.DataFrame], asked: Sequence[str] | None, names: tuple[str, str]
 ) -> tuple[list[str], list[str]]:
     """Metrics that both sides have, and sentences about the rest; an asked one that a side lacks is an error."""
+    accuracy, _ = accuracy_metric(*sides)
     lacking = {
         m: [n for side, n in zip(sides, names, strict=True) if m not in side.columns or side[m].count() == 0]
-        for m in (asked or (*DEFAULT_METRICS, "val_acc_pct"))
+        for m in asked or dict.fromkeys((*DEFAULT_METRICS, accuracy))
     }
     chosen = [m for m, without in lacking.items() if not without]
-    if not asked and TEST in chosen:
-        chosen.remove("val_acc_pct") if "val_acc_pct" in chosen else None
     missing = [f"{m} was not measured in {' and '.join(without)}" for m, without in lacking.items() if without]
     if (asked and missing) or not chosen:
         raise StatsError("; ".join(missing), hint="choose another with --metric")
-    return chosen, [text for text in missing if not text.startswith("val_acc_pct")]
+    return chosen, missing
 
 
 def _only_in(side: pl.DataFrame, common: pl.DataFrame, key: Sequence[str]) -> tuple[StudyCell, ...]:

@@ -8,6 +8,8 @@ import polars as pl
 
 from heatdrift.accuracy import TEST
 from heatdrift.questions.compare.result import StudyFact
+from heatdrift.run_facts import PER_DATASET
+from heatdrift.wording import six_digits
 
 # Columns that decide results: where they differ, a difference of the studies may come from them.
 _DECIDES: Final = (
@@ -15,20 +17,9 @@ _DECIDES: Final = (
     "warmup_fraction", "clip_norm", "train_per_class", "data_seed", "prompt_template", "preprocess", "transfer_set",
     "n_transfer",
 )  # fmt: skip
-_PER_DATASET: Final = ("data_sha256", "split_sha256", "n_train", "n_val", "n_probe", "n_test")
 _PER_METHOD: Final = ("method_spec",)
 _BESIDE: Final = ("commit", "dirty", "origin", "python", "platform", "device", "threads")
-FACT_WORDS: Final = {
-    "select_on": "the split that selected epochs",
-    "data_sha256": "data set (hash)",
-    "split_sha256": "split of the data (hash)",
-    "backbone_sha256": "weights of the backbone (hash)",
-    "method_spec": "what the method trains",
-    "prompt_template": "prompt",
-    "preprocess": "preprocessing",
-    "transfer_set": "transfer set",
-    "n_transfer": "images of the transfer set",
-}
+COLUMNS: Final = (*_DECIDES, *PER_DATASET, *_PER_METHOD, *_BESIDE)
 
 
 def study_facts(a: pl.DataFrame, b: pl.DataFrame) -> tuple[StudyFact, ...]:
@@ -37,7 +28,7 @@ def study_facts(a: pl.DataFrame, b: pl.DataFrame) -> tuple[StudyFact, ...]:
     What neither side says is left out.
     """
     facts = [_fact(name, "", a, b, decides=True) for name in _DECIDES]
-    for by, columns in (("dataset", _PER_DATASET), ("method", _PER_METHOD)):
+    for by, columns in (("dataset", PER_DATASET), ("method", _PER_METHOD)):
         for level in sorted(set(a[by].to_list()) & set(b[by].to_list())):
             parts = (a.filter(pl.col(by) == level), b.filter(pl.col(by) == level))
             facts += [_fact(name, str(level), *parts, decides=True) for name in columns]
@@ -46,26 +37,20 @@ def study_facts(a: pl.DataFrame, b: pl.DataFrame) -> tuple[StudyFact, ...]:
     return tuple(fact for fact in facts if fact.a or fact.b)
 
 
-def fact_words(fact: StudyFact) -> str:
-    """Return `split of the data (hash) of eurosat`."""
-    words = FACT_WORDS.get(fact.name, fact.name.replace("_", " "))
-    return f"{words} of {fact.of}" if fact.of else words
-
-
 def fact_caveats(facts: Sequence[StudyFact], metrics: Sequence[str]) -> list[str]:
     """Return where the comparison is not like with like, one sentence for all that differs and one for the unknown."""
     different = [fact for fact in facts if fact.decides and fact.same is False]
     unknown = [fact for fact in facts if fact.decides and fact.same is None]
     sentences = []
     if different:
-        named = "; ".join(f"{fact_words(f)} ({_short(f.a)} against {_short(f.b)})" for f in different)
+        named = "; ".join(f"{f.words} ({_short(f.a)} against {_short(f.b)})" for f in different)
         sentences.append(f"Not like with like: the studies differ in {named}. A difference may come from there.")
     if any(f.name == "select_on" for f in different) and TEST in metrics:
         sentences.append(
             "Test accuracies are not comparable: in one study the test split selected the epochs, in the other not."
         )
     if unknown:
-        named = ", ".join(dict.fromkeys(fact_words(f) for f in unknown))
+        named = ", ".join(dict.fromkeys(f.words for f in unknown))
         sentences.append(f"Not known on one side, so not compared: {named}.")
     return sentences
 
@@ -83,7 +68,7 @@ def _fact(name: str, of: str, a: pl.DataFrame, b: pl.DataFrame, *, decides: bool
 
 def _distinct(runs: pl.DataFrame, column: str) -> str:
     values = runs[column].drop_nulls().unique().sort().to_list() if column in runs.columns else []
-    return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+    return ", ".join(six_digits(v) if isinstance(v, float) else str(v) for v in values)
 
 
 def _hash_text(text: str) -> str:

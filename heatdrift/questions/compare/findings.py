@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from heatdrift.metrics import run_column
 from heatdrift.questions.compare.result import StudyDifferenceRow
 from heatdrift.wording import counted, difference_interval, p_text, signed, t_text, with_unit
 
 
-def average_sentence(row: StudyDifferenceRow, names: tuple[str, str], level: float, n_metrics: int) -> str:
-    """Say the average difference with its interval, df and p; that there is none where runs are equal."""
-    title = run_column(row.metric).title
+def average_sentence(row: StudyDifferenceRow, title: str, names: tuple[str, str], level: float, n_metrics: int) -> str:
+    """Say the average difference of `title` with interval, df and p; that there is none where runs are equal."""
     cells = counted(row.n_cells, "common cell")
     if row.difference == 0 and not row.se > 0:
         return f"{title} is the same in {names[0]} and {names[1]}, averaged over {cells}."

@@ -14,12 +14,12 @@ from typing import Final
 import polars as pl
 
 from heatdrift.metrics import RUN_COLUMN
-from heatdrift.questions.compare.facts import FACT_WORDS
 from heatdrift.questions.compare.result import StudyPairing
+from heatdrift.run_facts import fact_title
 from heatdrift.wording import counted
 
 # what must be the same for a seed to draw the same -> the factor of the cell that the words name
-_DRAWN_BY: Final = {
+DRAWN_BY: Final = {
     "origin": None,
     "backbone": None,
     "backbone_sha256": None,
@@ -29,7 +29,6 @@ _DRAWN_BY: Final = {
     "method_spec": "method",
     "batch_size": None,
 }
-_WORDS: Final = {"origin": "the program that trained", "n_train": "number of training images"}
 _TIMES: Final = ("started_at", "finished_at", "wall_s")
 
 
@@ -49,7 +48,7 @@ def pairing_of_cells(sides: Sequence[pl.DataFrame], common: pl.DataFrame, key: S
                 .unique()
                 .sort(nulls_last=False)
                 .alias(f"{name}:{number}")
-                for name in _DRAWN_BY
+                for name in DRAWN_BY
             )
         )
         found = found.join(stated, on=key, how="left")
@@ -57,10 +56,10 @@ def pairing_of_cells(sides: Sequence[pl.DataFrame], common: pl.DataFrame, key: S
         name: pl.any_horizontal(
             *(pl.col(f"{name}:{number}").list.contains(None, nulls_equal=True) for number in (0, 1))
         )
-        for name in _DRAWN_BY
+        for name in DRAWN_BY
     }
     same = {
-        name: (pl.col(f"{name}:0") == pl.col(f"{name}:1")) & (pl.col(f"{name}:0").list.len() == 1) for name in _DRAWN_BY
+        name: (pl.col(f"{name}:0") == pl.col(f"{name}:1")) & (pl.col(f"{name}:0").list.len() == 1) for name in DRAWN_BY
     }
     named = {
         "unknown": [pl.when(test).then(pl.lit(name)) for name, test in unknown.items()],
@@ -93,21 +92,25 @@ def same_runs(sides: Sequence[pl.DataFrame], key: Sequence[str]) -> pl.DataFrame
 
 
 def pairing_rows(cells: pl.DataFrame, sides: Sequence[pl.DataFrame], key: Sequence[str]) -> tuple[StudyPairing, ...]:
-    """Group the cells by whether seeds were paired and why: paired ones first, then most cells first."""
+    """Group the cells by whether seeds were paired and why: paired ones first, then most cells first.
+
+    Cells whose seeds draw the same but of which the studies ran different ones have no pair: they are not paired.
+    """
     keyed = [side.select(*key, "seed") for side in sides]
     seeds = keyed[0].join(keyed[1], on=[*key, "seed"], how="inner").group_by(key).agg(n_seeds=pl.len())
     joined = cells.join(seeds, on=key, how="left").with_columns(pl.col("n_seeds").fill_null(0))
+    joined = joined.with_columns(apart=pl.col("paired") & (pl.col("n_seeds") == 0))
     rows = []
-    for (paired, *_), group in joined.group_by("paired", "different", "unknown", maintain_order=True):
+    for (could, apart, *_), group in joined.group_by("paired", "apart", "different", "unknown", maintain_order=True):
+        paired = bool(could) and not apart
         n_pairs = int(group["n_seeds"].sum()) if paired else 0
-        why, where = _why(group), f"{group.height} of {counted(cells.height, 'cell')}"
+        why = "the studies share no seed there" if apart else _why(group)
+        where = f"{group.height} of {counted(cells.height, 'cell')}"
         if paired:
             sentence = f"Paired by seed in {where} ({counted(n_pairs, 'pair')}): {why}."
         else:
             sentence = f"Not paired by seed in {where}, but two independent means: {why}."
-        rows.append(
-            StudyPairing(paired=bool(paired), why=why, sentence=sentence, n_cells=group.height, n_pairs=n_pairs)
-        )
+        rows.append(StudyPairing(paired=paired, why=why, sentence=sentence, n_cells=group.height, n_pairs=n_pairs))
     return tuple(sorted(rows, key=lambda row: (not row.paired, -row.n_cells, row.why)))
 
 
@@ -126,8 +129,8 @@ def _why(group: pl.DataFrame) -> str:
 
 
 def _words(name: str, group: pl.DataFrame) -> str:
-    words = _WORDS.get(name) or FACT_WORDS.get(name, name.replace("_", " "))
-    factor = _DRAWN_BY[name]
+    words = fact_title(name)
+    factor = DRAWN_BY[name]
     if factor is None:
         return words
     levels = group[factor].unique().sort().to_list()

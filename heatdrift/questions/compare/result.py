@@ -1,11 +1,12 @@
 """Results that compare two studies: differences over common cells, what the studies differ in, what one side lacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.tables import Grid, csv_rows
-from heatdrift.wording import counted
+from heatdrift.run_facts import fact_title
+from heatdrift.wording import counted, learning_rate
 
 Pairing = Literal["paired", "unpaired", "mixed", "single"]
 
@@ -73,6 +74,12 @@ class StudyFact(Result, frozen=True, kw_only=True):
     same: bool | None
     decides: bool
 
+    @property
+    def words(self) -> str:
+        """What is compared, as sentences and tables name it: `SHA-256 of the split of eurosat`."""
+        title = fact_title(self.name)
+        return f"{title} of {self.of}" if self.of else title
+
 
 class StudyPairing(Result, frozen=True, kw_only=True):
     """Cells in which equal seeds are pairs, or are not, for one reason; `sentence` says all of it."""
@@ -100,7 +107,7 @@ class StudyComparison(Result, frozen=True, kw_only=True):
     ``matched_on`` names the columns that make two cells one. ``caveats`` say where a comparison is not like with like.
     ``pairing`` says in how many cells equal seeds are pairs and why; ``n_pairs`` counts these pairs, ``n_same_runs``
     those of them that are one run, held by both. ``missing_a`` are cells that only b has, ``missing_b`` cells that only
-    a has.
+    a has. ``titles`` are the words for each metric; an accuracy that selected the epochs of both studies says so there.
     """
 
     study_a: str
@@ -121,6 +128,11 @@ class StudyComparison(Result, frozen=True, kw_only=True):
     missing_b: tuple[StudyCell, ...]
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
+    titles: Mapping[str, str] = {}
+
+    def title(self, metric: str) -> str:
+        """Return the words for a metric; its own name where the result has none."""
+        return self.titles.get(metric, metric)
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the differences of cells and their averages."""
@@ -132,7 +144,7 @@ class StudyComparison(Result, frozen=True, kw_only=True):
         yield from (pairing.sentence for pairing in self.pairing)
         differing = [fact for fact in self.facts if fact.same is False]
         if differing:
-            lines = [(f"{f.name} of {f.of}" if f.of else f.name, f.a, f.b) for f in differing]
+            lines = [(f.words, f.a, f.b) for f in differing]
             yield Grid(("differs", self.study_a, self.study_b), lines)
         yield from self.findings
         unused = any(row.unused for row in self.rows)
@@ -144,6 +156,6 @@ class StudyComparison(Result, frozen=True, kw_only=True):
         yield Grid(heads, [[getattr(row, name) for name in columns] for row in self.rows])
         for name, cells in ((self.study_a, self.missing_a), (self.study_b, self.missing_b)):
             if cells:
-                named = ", ".join(f"{c.dataset}/{c.method}/{c.lr:g}" for c in cells[:6])
-                yield f"Missing in {name}: {len(cells)} cells ({named}{', ...' if len(cells) > 6 else ''})"
+                named = ", ".join(f"{c.dataset}/{c.method}/{learning_rate(c.lr)}" for c in cells[:6])
+                yield f"Missing in {name}: {counted(len(cells), 'cell')} ({named}{', ...' if len(cells) > 6 else ''})"
         yield from (f"left out: {text}" for text in self.left_out)

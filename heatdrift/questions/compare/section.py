@@ -8,7 +8,6 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.metrics import run_title
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow
 from heatdrift.report.blocks import Block, Finding, Note, Section, Table
 from heatdrift.report.document import Document
@@ -66,7 +65,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
     rows = pl.DataFrame(
         [
             {
-                "panel": run_title(row.metric), "row": _cell_label(row, backbone=several),
+                "panel": result.title(row.metric), "row": _cell_label(row, backbone=several),
                 "kind": _KINDS[row.n_pairs == row.n_a],
                 "estimate": row.difference, "ci_low": row.ci_low, "ci_high": row.ci_high, "df": row.df,
                 "n": row.n_pairs if row.how == "paired" else row.n_a + row.n_b, "p_holm": row.p_holm,
@@ -77,7 +76,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
     ).with_columns(pl.selectors.float().fill_nan(None))  # fmt: skip
     pair = f"{result.study_a} {wording.MINUS} {result.study_b}"
     axes = {
-        run_title(row.metric): (pair if len(pair) < 60 else "first minus second study", f"({row.unit}), {level}")
+        result.title(row.metric): (pair if len(pair) < 60 else "first minus second study", f"({row.unit}), {level}")
         for row in cells
     }
     forest = Forest(
@@ -106,7 +105,7 @@ def _differences(result: StudyComparison, data: StudyData) -> Section:
 def _difference_table(result: StudyComparison) -> Table:
     rows = [
         (
-            run_title(row.metric), row.dataset or "all", wording.method_title(row.method) if row.method else "all",
+            result.title(row.metric), row.dataset or "all", wording.method_title(row.method) if row.method else "all",
             wording.learning_rate(row.lr), row.how, row.used, row.unused or wording.NOT_MEASURED,
             wording.number(row.mean_a, 4), wording.number(row.mean_b, 4),
             f"{wording.number(row.difference)} {row.unit}", wording.interval(row.ci_low, row.ci_high),
@@ -149,7 +148,7 @@ def _facts(result: StudyComparison) -> Section:
     ):
         rows = [
             (
-                f"{fact.name.replace('_', ' ')}{f' of {fact.of}' if fact.of else ''}",
+                fact.words,
                 _STATE[fact.same],
                 fact.a or wording.NOT_MEASURED,
                 fact.b or wording.NOT_MEASURED,

@@ -37,11 +37,11 @@ def headlines(answers: Sequence[CorrelationResult], data: StudyData) -> list[Fin
 def _headline(result: CorrelationResult, data: StudyData, i: int) -> Finding:
     caveats = list(result.caveats)
     if result.sign_reversal:
-        within = ", ".join(f"{group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items())
+        within = ", ".join(f"{group_label(name)} {wording.number(a.pearson)}" for name, a in result.by_group.items())
         if len(result.by_group) > SPOKEN:
             below = sum(a.pearson < 0 for a in result.by_group.values())
             within = f"below 0 in {below} of {len(result.by_group)}"
-        pooled = wording.number(result.pooled.pearson, 2)
+        pooled = wording.number(result.pooled.pearson)
         caveats.append(f"The sign differs between groups: pooled r = {pooled}; within groups: {within}.")
     if result.left_out:
         caveats.append(f"Left out of the correlation: {wording.listed(list(result.left_out))}.")
@@ -100,7 +100,7 @@ def correlation_figure(result: CorrelationResult, data: StudyData, figure_id: st
         panels.append(draw_panel(f"{figure_id}-{i}", place, chart, data.datasets))
     lines = (
         LegendEntry(
-            label=f"pooled line over all groups (r = {wording.number(a.pearson, 2)}, n = {a.n})",
+            label=f"pooled line over all groups (r = {wording.number(a.pearson)}, n = {a.n})",
             colour="var(--ink)",
             look="dashes",
         ),
@@ -144,8 +144,8 @@ def _lines(result: CorrelationResult, data: StudyData) -> pl.DataFrame:
 
 def _spoken(result: CorrelationResult) -> str:
     """Return the coefficients as one sentence without its full stop."""
-    pooled = f"pooled r = {wording.number(result.pooled.pearson, 2)} over {wording.counted(result.pooled.n, 'run')}"
-    groups = [f"within {group_label(name)} {wording.number(a.pearson, 2)}" for name, a in result.by_group.items()]
+    pooled = f"pooled r = {wording.number(result.pooled.pearson)} over {wording.counted(result.pooled.n, 'run')}"
+    groups = [f"within {group_label(name)} {wording.number(a.pearson)}" for name, a in result.by_group.items()]
     if len(groups) > SPOKEN:
         below = sum(a.pearson < 0 for a in result.by_group.values())
         groups = [f"within groups below 0 in {below} of {len(groups)}, in the table below"]
@@ -174,7 +174,7 @@ def association_table(result: CorrelationResult, data: StudyData) -> Table:
 
 
 def _association(name: str, what: str, a: Association) -> tuple[str, ...]:
-    values = (wording.number(a.pearson, 2), wording.interval(a.ci_low, a.ci_high), wording.number(a.spearman, 2))
+    values = (wording.number(a.pearson), wording.interval(a.ci_low, a.ci_high), wording.number(a.spearman))
     return (name, what, str(a.n), str(a.n_cells), *values, wording.p_value(a.p_permutation))
 
 

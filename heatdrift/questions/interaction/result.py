@@ -5,7 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Check, Result
 from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, finding_lines, grid, limits
-from heatdrift.wording import percent
+from heatdrift.wording import number, percent
 
 DdfMethod = Literal["satterthwaite", "kenward_roger", "strata"]
 
@@ -180,7 +180,7 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     def shown(self) -> Iterator[str | Grid]:
         """Yield findings, seed-level and model tests, contrasts, coefficients, variance components and checks."""
         level = percent(self.conf_level)
-        yield f"{self.formula}   [{self.unit}]   REML log-likelihood {self.reml_loglik:.4f}"
+        yield f"{self.formula}   [{self.unit}]   REML log-likelihood {number(self.reml_loglik, 6)}"
         yield f"{self.n_runs} runs, {self.n_seeds} seeds, {self.n_dropped} runs left out"
         yield from limits(self.left_out, self.caveats)
         yield from finding_lines(self.findings)
@@ -200,8 +200,8 @@ class InteractionResult(Result, frozen=True, kw_only=True):
         yield grid(self.variance_tests, title=title)
         if self.interval_method:
             yield f"intervals: {self.interval_method}"
-        yield f"ICC {self.icc:.3f} ({self.icc_ci_low:.3f} to {self.icc_ci_high:.3f}: {self.icc_ci_method})"
-        yield f"R2 marginal {self.r2_marginal:.3f}   R2 conditional {self.r2_conditional:.3f}"
+        yield f"ICC {number(self.icc)} ({number(self.icc_ci_low)} to {number(self.icc_ci_high)}: {self.icc_ci_method})"
+        yield f"R2 marginal {number(self.r2_marginal)}   R2 conditional {number(self.r2_conditional)}"
         yield f"singular: {'yes' if self.singular else 'no'}"
         yield "checks (! = look)"
         yield from (f"  {'!' if check.flag else ' '} {check.name}: {check.sentence}" for check in self.checks)

@@ -208,7 +208,7 @@ def _checks(result: InteractionResult, name: str) -> list[Table]:
                 ("check", "quantity", "value"),
                 numbers,
                 text_columns=2,
-                command=f"heatdrift stats interaction --metric {result.metric} --format json",
+                command=model_command(result),
             )
         ),
     ]

@@ -11,7 +11,7 @@ from heatdrift.errors import ReportError
 from heatdrift.report.document import Document, document_html
 from heatdrift.report.files import write_file
 
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 VARIABLE: Final = "CHROMIUM"
 _FLAGS: Final = (
     "--headless",

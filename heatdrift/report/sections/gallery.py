@@ -1,5 +1,6 @@
 """The attention gallery: the same probe images seen by the pretrained and by adapted models, and the difference."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -119,7 +120,7 @@ def _figure(runs: Sequence[_Run], kind: Kind, pictures: Mapping[str, bytes], fig
 
     def measures(row: Floats) -> tuple[float, float]:
         row = row / row.sum()
-        return map_images.entropy(row, base_of_log), map_images.support(row)
+        return map_entropy(row, base_of_log), map_support(row)
 
     def described(row: Floats) -> str:
         bits, share = measures(row)
@@ -196,3 +197,15 @@ def _figure(runs: Sequence[_Run], kind: Kind, pictures: Mapping[str, bytes], fig
 def _of(maps: Floats, hashes: Sequence[str], shown: Sequence[str]) -> Floats:
     """Return the maps of the images `shown`, in that order."""
     return maps[[hashes.index(sha) for sha in shown]]
+
+
+def map_entropy(row: Floats, base: float = math.e) -> float:
+    """Return the entropy of a row that sums to 1, in nats (or bits with `base` 2); 0 ln 0 counts as 0."""
+    positive = row[row > 0]
+    return float(-(positive * np.log(positive)).sum() / math.log(base))
+
+
+def map_support(row: Floats) -> float:
+    """Return erf95 of a row that sums to 1: the smallest share of patches that holds 95 % of the attention."""
+    descending = np.cumsum(np.sort(row)[::-1])
+    return float(np.searchsorted(descending, 0.95 - 1e-9) + 1) / row.size

@@ -1,5 +1,7 @@
 """The sections of what was measured, before any test: dose-response, layers, course over epochs."""
 
+from typing import Final
+
 from heatdrift import wording
 from heatdrift.report.blocks import Note, Section
 from heatdrift.report.caveats import selection_sentences
@@ -7,12 +9,17 @@ from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import DRIFT, StudyData
 
+# Places of these sections on the page (``page.py`` has those of the others).
+DOSE: Final = 20
+LAYERS: Final = 30
+COURSE: Final = 40
 
-def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
-    """Return dose-response, layers and course over epochs; one note instead where no run can be drawn."""
+
+def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ...]:
+    """Return dose-response, layers and course, each with its place; one note instead where no run can be drawn."""
     if data.runs.is_empty():
         text = "No finished run with a learning rate above 0: there is nothing to draw."
-        return (Section(section_id="dose", title="Dose-response", blocks=(Note(text=text, tone="missing"),)),)
+        return ((DOSE, Section(section_id="dose", title="Dose-response", blocks=(Note(text=text, tone="missing"),))),)
     level = f"{wording.percent(inp.conf_level)} t-intervals"
     shared = f"Means over seeds with {level}, at the selected epoch. Methods at one rate are drawn side by side."
     transfer_sets = sorted(inp.done["transfer_set"].drop_nulls().unique().to_list())
@@ -20,24 +27,22 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, shared)
     kept = f"{shared}{on} {' '.join(selection_sentences(inp))}"
     performance = dose_response(data, "fig-performance", "Accuracy and zero-shot retention", data.performance, kept)
+    dose = Section(
+        section_id="dose",
+        title="Dose-response",
+        lead="What each learning rate does to attention, representations, weights, accuracy and zero-shot ability.",
+        blocks=(*drift, *performance),
+    )
+    layers = Section(
+        section_id="layers",
+        title="Layers and heads",
+        lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
+        blocks=layer_heatmaps(data, "fig-layers"),
+    )
     course = Section(
         section_id="course",
         title="Course over epochs",
         lead="When accuracy, drift and forgetting happen during training.",
         blocks=trajectories(data, "fig-course"),
     )
-    return (
-        Section(
-            section_id="dose",
-            title="Dose-response",
-            lead="What each learning rate does to attention, representations, weights, accuracy and zero-shot ability.",
-            blocks=(*drift, *performance),
-        ),
-        Section(
-            section_id="layers",
-            title="Layers and heads",
-            lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
-            blocks=layer_heatmaps(data, "fig-layers"),
-        ),
-        course,
-    )
+    return ((DOSE, dose), (LAYERS, layers), (COURSE, course))

@@ -22,10 +22,11 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.summaries import t_intervals
 from heatdrift.report.tables import text_table
+from heatdrift.run_facts import fact_title
 
 FOLDER: Final = Path(__file__).parent / "published_values"
 METRICS: Final = ("val_acc_pct", "delta_entropy_pct", "delta_erf95_pct", "delta_entropy_last_pct", "zero_shot_pct")
-DECISIVE: Final = ("backbone", "protocol", "split that selected the epoch", "transfer set", "epochs")
+DECISIVE: Final = tuple(map(fact_title, ("backbone", "protocol", "select_on", "transfer_set", "epochs")))
 CELL: Final = ("dataset", "method", "lr")
 
 
@@ -71,9 +72,9 @@ def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
     return (
         fact("backbone", [published["backbone"]], distinct("backbone")),
         fact("protocol", [published["protocol"]], distinct("protocol")),
-        fact("split that selected the epoch", [published["select_on"]], splits),
+        fact(fact_title("select_on"), [published["select_on"]], splits),
         fact("epochs", published_epochs, epochs, equal=bool(shared) and set(shared) <= set(epochs)),
-        fact("transfer set", [published["transfer_set"]], distinct("transfer_set")),
+        fact(fact_title("transfer_set"), [published["transfer_set"]], distinct("transfer_set")),
         fact("zero-shot accuracy of the base (%)", [published["zero_shot_base_pct"]], base, equal=base_same),
         fact("data sets", cells["dataset"].unique().sort().to_list(), distinct("dataset")),
         fact("methods", cells["method"].unique().sort().to_list(), distinct("method")),

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from heatdrift.cli import doctor as module
 from heatdrift.cli.main import app
+from heatdrift.report.formats.pdf import find_browser
 
 
 @pytest.fixture
@@ -102,5 +103,19 @@ def test_unreadable_pictures_are_a_warning(place):
 
 
 def test_a_machine_without_chromium_is_only_warned(monkeypatch):
+    monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert module.browser().state == "warn"
+    found = module.browser()
+    assert (found.state, "PDF needs Chromium" in found.found) == ("warn", True)
+    assert found.advice.startswith("only report --format pdf needs it")
+
+
+def test_doctor_and_report_look_for_the_same_browser(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    own = tmp_path / "my-browser"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("CHROMIUM", str(own))
+    assert (module.browser().state, module.browser().found) == ("ok", str(find_browser()))
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "none"))
+    assert (module.browser().state, "is no program" in module.browser().found) == ("warn", True)

@@ -9,11 +9,15 @@ from typer.testing import CliRunner
 
 from heatdrift.cli.compare import _distinct_ends
 from heatdrift.cli.main import app
-from heatdrift.cli.report import chosen_formats, target_file
+from heatdrift.cli.report import chosen_formats, target_file, write_formats
 from heatdrift.errors import ReportError, StatsError, UnknownNameError
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.interaction.analysis import for_page, interaction
 from heatdrift.questions.interaction.section import line_caveats
+from heatdrift.report.blocks import Section
+from heatdrift.report.document import Document
+from heatdrift.report.formats import FORMATS, PageFormat
+from heatdrift.report.index import PageFacts, index_entries
 
 
 def call(*arguments):
@@ -54,6 +58,24 @@ def test_bad_formats_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ReportError, match="PDF needs Chromium"):
         chosen_formats("pdf", html=False, out=None)
+
+
+def test_one_more_row_is_one_more_format_for_command_files_and_index(monkeypatch, tmp_path):
+    def titled(document, path, pictures):
+        path.write_text(document.title)
+        return ("it has the title alone",)
+
+    more = {**FORMATS, "txt": PageFormat(words="Plain text", write=titled)}
+    for module in ("heatdrift.report.formats", "heatdrift.report.index"):
+        monkeypatch.setattr(f"{module}.FORMATS", more)
+    assert chosen_formats("txt,html", html=False, out=None) == ("html", "txt")
+    facts = PageFacts(title="Small")
+    section = Section(section_id="one", title="One", blocks=())
+    document = Document(title="Small", description="", eyebrow="", sections=(section,), facts=facts)
+    write_formats(document, ("html", "txt"), tmp_path / "small", png=False)
+    assert (tmp_path / "small.txt").read_text() == "Small"
+    (entry,) = index_entries(tmp_path)
+    assert entry.other_formats == (("small.txt", "Plain text"),)
 
 
 def test_target_is_a_file_name_or_a_folder():

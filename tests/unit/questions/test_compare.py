@@ -4,8 +4,10 @@ import pytest
 from scipy import stats
 from simulated_study import simulated_study
 
+from heatdrift.accuracy import ON_TEST_TITLE
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.compare.analysis import compare_studies
+from heatdrift.questions.compare.section import compare_document
 
 NAMES = ("first", "second")
 RETENTION = ["retention_pct"]
@@ -229,6 +231,41 @@ def test_what_decides_results_and_differs_is_a_caveat(runs):
     assert any("select" in text and "Not like with like" in text for text in result.caveats)
     assert any("Test accuracies are not comparable" in text for text in result.caveats)
     assert not any("python" in text for text in result.caveats)
+
+
+def preprint(runs):
+    """The same runs under the published protocol: the test split selected the epochs, and nothing else was tested."""
+    return runs.with_columns(
+        protocol=pl.lit("preprint"), select_on=pl.lit("test"), test_acc_pct=pl.lit(None, pl.Float64)
+    )
+
+
+def test_accuracies_that_selected_their_epochs_are_named_as_such_with_a_caveat_for_each_study(runs):
+    published = preprint(runs)
+    result = compare_studies(published, shifted(published, -2.0), names=NAMES, metrics=["val_acc_pct"])
+    assert result.findings[0].startswith(ON_TEST_TITLE)
+    said = [text for text in result.caveats if "selected on the provided test split" in text]
+    assert [text.split(":")[0] for text in said] == ["first", "second"]
+    assert all("optimistic" in text for text in said)
+    one = compare_studies(published, runs, names=NAMES, metrics=["val_acc_pct"])
+    assert [text.split(":")[0] for text in one.caveats if "provided test split" in text] == ["first"]
+    drawn = compare_document(result).datasets["fig-differences-rows"]
+    assert drawn["panel"].unique().to_list() == [ON_TEST_TITLE]
+
+
+def test_cells_that_could_be_paired_but_share_no_seed_are_said_to_be_unpaired(runs):
+    apart = shifted(runs, -2.0, seed=pl.col("seed") + 1000)
+    (row,) = compared(runs, apart).pairing
+    assert (row.paired, row.n_cells, row.n_pairs) == (False, 12, 0)
+    assert row.sentence == (
+        "Not paired by seed in 12 of 12 cells, but two independent means: the studies share no seed there."
+    )
+    partly = shifted(
+        runs, -2.0, seed=pl.when(pl.col("dataset") == "pets").then(pl.col("seed") + 1000).otherwise("seed")
+    )
+    paired, apart_row = compared(runs, partly).pairing
+    assert (paired.paired, paired.n_cells, paired.n_pairs) == (True, 6, 24)
+    assert (apart_row.paired, apart_row.n_cells) == (False, 6)
 
 
 def test_what_one_side_does_not_say_is_not_called_equal(runs):

@@ -6,6 +6,7 @@ import pytest
 
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow, StudyFact, StudyPairing
 from heatdrift.questions.compare.section import compare_document
+from heatdrift.questions.tables import Grid
 from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.document import document_html
 
@@ -64,6 +65,7 @@ def result():
         missing_b=(),
         findings=("zero-shot retention: A minus B is −1 points.",),
         left_out=(),
+        titles={"retention_pct": "zero-shot retention"},
     )
 
 
@@ -87,7 +89,11 @@ def test_sections_say_what_differs_with_caveats_beside(result):
     assert [entry.label for entry in figure.legend] == [*drawn["kind"], "no difference"]
     assert document.datasets["fig-differences-rows"].filter(pl.col("ci_low").is_null()).height == 1
     differing, same = (b for b in sections["facts"].blocks if isinstance(b, Table))
-    assert [r[:2] for r in differing.rows] == [("select on", "different"), ("precision", "not known on one side")]
+    assert [r[:2] for r in differing.rows] == [
+        ("split that selected the epoch", "different"), ("precision", "not known on one side"),
+    ]  # fmt: skip
+    (shown, *_) = (part for part in result.shown() if isinstance(part, Grid))
+    assert [line[0] for line in shown.rows] == [differing.rows[0][0]]
     assert same.folded
     (missing,) = (b for b in sections["missing"].blocks if isinstance(b, Table))
     assert missing.rows == (("lab", "pets", "LoRA r=8", "1e-3", "2"),)
@@ -101,3 +107,7 @@ def test_user_strings_cannot_become_markup_and_equal_results_give_equal_pages(re
     assert document_html(compare_document(result)) == page
     ids = re.findall(r'\sid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
+
+
+def test_the_terminal_writes_a_learning_rate_as_the_page_does(result):
+    assert "Missing in A <script>alert(1)</script>&\"': 1 cell (pets/lora_r8/1e-3)" in list(result.shown())

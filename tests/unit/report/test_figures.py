@@ -8,7 +8,7 @@ import pytest
 
 from heatdrift.report.blocks import Figure
 from heatdrift.report.figures import dose_response, trajectories
-from heatdrift.report.study_data import PERFORMANCE, chance_accuracies, prepare
+from heatdrift.report.study_data import chance_accuracies, prepare
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,11 @@ def y_scales(figure, title):
 
 
 def test_accuracies_have_an_axis_per_data_set_and_retention_one_for_all(unlike):
-    (figure,) = (b for b in dose_response(prepare(unlike), "f", "t", PERFORMANCE, "c.") if isinstance(b, Figure))
+    (figure,) = (
+        b
+        for b in dose_response(prepare(unlike), "f", "t", ("test_acc_pct", "retention_pct"), "c.")
+        if isinstance(b, Figure)
+    )
     accuracy = sorted(y_scales(figure, "test accuracy"))
     assert len(accuracy) == 2
     assert accuracy[0][1] < accuracy[1][0]
@@ -40,7 +44,11 @@ def test_accuracies_have_an_axis_per_data_set_and_retention_one_for_all(unlike):
 
 
 def test_no_axis_of_a_share_goes_below_0(unlike):
-    figure = next(b for b in dose_response(prepare(unlike), "f", "t", PERFORMANCE, "c.") if isinstance(b, Figure))
+    figure = next(
+        b
+        for b in dose_response(prepare(unlike), "f", "t", ("test_acc_pct", "retention_pct"), "c.")
+        if isinstance(b, Figure)
+    )
     course = next(b for b in trajectories(prepare(unlike), "g") if isinstance(b, Figure))
     shares = y_scales(figure, "(%") | y_scales(course, "validation") | y_scales(course, "tracked")
     assert len(shares) >= 4
@@ -50,7 +58,9 @@ def test_no_axis_of_a_share_goes_below_0(unlike):
 def test_chance_is_100_over_the_number_of_classes_where_records_tell_it(unlike):
     data = prepare(unlike)
     assert data.chance == {"shapes": 10.0, "textures": 2.5}
-    figure = next(b for b in dose_response(data, "f", "t", PERFORMANCE, "c.") if isinstance(b, Figure))
+    figure = next(
+        b for b in dose_response(data, "f", "t", ("test_acc_pct", "retention_pct"), "c.") if isinstance(b, Figure)
+    )
     assert "chance" in [entry.label for entry in figure.legend]
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from heatdrift.report import map_images
 from heatdrift.report.blocks import Gallery, Note
 from heatdrift.report.gallery_choice import gallery_candidates
-from heatdrift.report.sections.gallery import MAX_IMAGES, gallery
+from heatdrift.report.sections.gallery import MAX_IMAGES, gallery, map_entropy, map_support
 
 
 def decoded(uri):
@@ -69,8 +69,8 @@ def test_the_numbers_of_the_table_are_those_of_the_maps(figures, shown):
     row = row / row.sum()
     entropy = -(row * np.log(row)).sum()
     assert figures[0].table.rows[0][4] == f"{entropy:.3g}"
-    assert map_images.support(np.full(20, 0.05)) == pytest.approx(0.95)
-    assert map_images.entropy(np.array([0.5, 0.5, 0.0]), 2.0) == pytest.approx(1.0)
+    assert map_support(np.full(20, 0.05)) == pytest.approx(0.95)
+    assert map_entropy(np.array([0.5, 0.5, 0.0]), 2.0) == pytest.approx(1.0)
 
 
 def test_maps_are_one_pixel_per_patch_and_differences_are_clear_at_zero():

@@ -15,13 +15,13 @@ from report_inputs import section_of, without
 from heatdrift.errors import ReportError
 from heatdrift.questions.interaction.result import LikelihoodRatio, MarginalMean
 from heatdrift.report import ReportInput, render_html, write_report
-from heatdrift.report.blocks import Figure, Finding, Note, Table
+from heatdrift.report.blocks import Figure, Finding, Note, Section, Table
 from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
 from heatdrift.report.page import page_sections
 from heatdrift.report.sections.findings import findings as findings_section
-from heatdrift.report.sections.findings import missing_cells
 from heatdrift.report.sections.measured import measured
+from heatdrift.report.sections.missing import missing_cells
 from heatdrift.report.study_data import MAX_POINTS, prepare
 
 MIB_2_5 = 2_500_000
@@ -248,7 +248,8 @@ def test_one_finished_run_renders_without_interval_and_counts_what_is_missing(sm
 
 
 def test_metrics_that_are_null_throughout_are_named_as_missing(study):
-    nulls = {c: pl.lit(None) for c in ("delta_entropy_pct", "cka", "weight_drift", "test_acc_pct", "retention_pct")}
+    drawn = ("delta_entropy_pct", "cka", "weight_drift", "val_acc_pct", "test_acc_pct", "retention_pct")
+    nulls = {c: pl.lit(None) for c in drawn}
     bare = replace(
         study, runs=study.runs.with_columns(**nulls), heads=study.heads.clear(), layers=study.layers.clear(),
         epochs=study.epochs.clear(),
@@ -259,6 +260,15 @@ def test_metrics_that_are_null_throughout_are_named_as_missing(study):
     assert any("linear CKA to base" in b.text for b in blocks(shown, "dose", Note))
     assert any("per-head" in b.text for b in blocks(shown, "layers", Note))
     assert blocks(shown, "correlation", Figure) == []
+
+
+def test_one_more_measured_section_is_on_the_page(monkeypatch):
+    inp = ReportInput(study="nothing")
+    more = tuple((45 + i, Section(section_id=f"more-{i}", title="More", blocks=())) for i in range(4))
+    monkeypatch.setattr("heatdrift.report.page.measured", lambda *_: more)
+    shown = [section.section_id for section in page_sections(inp, prepare(inp))]
+    assert [name for name in shown if name.startswith("more")] == ["more-0", "more-1", "more-2", "more-3"]
+    assert shown.index("glance") < shown.index("more-0") < shown.index("gallery")
 
 
 def test_a_data_set_without_a_metric_has_no_empty_panel(study):
@@ -273,7 +283,7 @@ def test_a_data_set_without_a_metric_has_no_empty_panel(study):
 def test_a_learning_rate_of_0_is_counted_and_kept_off_the_logarithmic_axis(small):
     control = small.runs.head(2).with_columns(lr=pl.lit(0.0), cell_id=pl.lit("control"))
     inp = replace(small, runs=pl.concat([small.runs, control]))
-    (first, *_) = blocks(measured(inp, prepare(inp)), "dose", Figure)
+    (first, *_) = blocks([s for _, s in measured(inp, prepare(inp))], "dose", Figure)
     assert "2 runs with learning rate 0" in first.caption
     assert prepare(inp).datasets["runs"]["lr"].min() > 0
 

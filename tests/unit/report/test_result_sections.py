@@ -172,6 +172,14 @@ def test_a_correlation_that_is_not_defined_is_not_called_unsupported(study, data
         assert of(findings(silent, data).blocks, Finding)[1].sentences == (said,)
 
 
+def test_every_command_of_a_model_names_the_model_of_the_page(study, data):
+    result = msgspec.structs.replace(study.answers["interaction"][0], lr_as="linear")
+    section = section_of("interaction", without(study, interaction=(result,)), data)
+    tables = [*of(section.blocks, Table), *(figure.table for figure in of(section.blocks, Figure))]
+    command = f"heatdrift stats interaction --metric {result.metric} --lr-as linear --format json"
+    assert {table.rest for table in tables if "heatdrift stats" in table.rest} == {f"printed by `{command}`"}
+
+
 def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full):
     runs = full.runs.with_columns(protocol=pl.lit("preprint"), test_acc_pct=pl.lit(None, dtype=pl.Float64))
     frontier = msgspec.structs.replace(full.answers["frontier"][0], accuracy="val_acc_pct")
@@ -182,7 +190,7 @@ def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full)
     data = prepare(inp)
     assert data.performance == ("val_acc_pct", "retention_pct")
     assert data.axis_title("val_acc_pct") == f"{ON_TEST_TITLE} (%)"
-    dose, *_ = measured(inp, data)
+    (_, dose), *_ = measured(inp, data)
     performance = next(b for b in of(dose.blocks, Figure) if b.figure_id == "fig-performance")
     assert ON_TEST_TITLE in performance.alternative
     assert "provided test split" in performance.caption
