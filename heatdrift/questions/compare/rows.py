@@ -27,7 +27,7 @@ def metric_rows(
 
     Parameters
     ----------
-    cells : key and `paired` of each common cell (``study_pairing.pairing_of_cells``).
+    cells : key and `paired` of each common cell (``pairing.pairing_of_cells``).
     """
     runs = _runs(sides, cells, key, metric)
     if not runs.height:
