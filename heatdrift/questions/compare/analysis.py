@@ -1,8 +1,8 @@
 """heatdrift compare: two studies over the cells that both have, study a minus study b.
 
 Equal seeds are pairs only where a seed is known to draw the same in both (``pairing.py``); elsewhere two means of
-independent seeds are compared (``two_samples.py``). Over all common cells every cell has equal weight and the spread is
-that between seeds. Nothing is pooled: what the studies differ in comes before the numbers.
+independent seeds are compared (``stats.two_samples``). Over all common cells every cell has equal weight and the
+spread is that between seeds. Nothing is pooled: what the studies differ in comes before the numbers.
 """
 
 from collections.abc import Sequence
