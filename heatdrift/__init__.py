@@ -5,17 +5,13 @@ Names are imported when they are first asked for, so that ``import heatdrift`` l
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-try:
-    __version__ = version("heatdrift")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0+unknown"
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - functions of different types
     """Import a public name: ``compare_studies``, or the function of a question of ``heatdrift.questions``."""
+    if name == "__version__":
+        return _version()
     if name == "compare_studies":
         return import_module("heatdrift.questions.compare.analysis").compare_studies
     if name in _question_names():
@@ -24,10 +20,19 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - functions of different type
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "compare_studies", *_question_names()})
+    return sorted({*globals(), "__version__", "compare_studies", *_question_names()})
 
 
 def _question_names() -> tuple[str, ...]:
     from heatdrift.questions import QUESTIONS
 
     return tuple(question.name for question in QUESTIONS)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import: docs/performance.md
+
+    try:
+        return version("heatdrift")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0+unknown"

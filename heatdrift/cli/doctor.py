@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +92,8 @@ def _checks(study: str | None, store: Path | None, data_dir: Path | None) -> Ite
 
 def packages() -> Iterator[Check]:
     """Python, and every package that heatdrift needs, at a version that its own requirements allow."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
     from packaging.requirements import Requirement
 
     python = ".".join(map(str, sys.version_info[:3]))

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from heatdrift import __version__
 from heatdrift.cli import compare, doctor, exchange, fetch, plan, report, sql, stats, status, store, train
 from heatdrift.cli.output import say, show_error
 from heatdrift.errors import HeatdriftError
@@ -24,6 +23,8 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
+        from heatdrift import __version__
+
         say(__version__)
         raise typer.Exit
 

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from heatdrift.methods import own_titles, stored_method, use_titles
-
 if TYPE_CHECKING:
     import polars as pl
 
@@ -12,6 +10,8 @@ if TYPE_CHECKING:
 
 def name_methods(*studies: "tuple[pl.DataFrame, KeptPlan | None]") -> None:
     """Let sentences, charts and tables of this command call the methods of these runs (view ``runs``) by words."""
+    from heatdrift.methods import own_titles, stored_method, use_titles
+
     found = []
     for runs, plan in studies:
         titles = own_titles(plan.study.methods) if plan else {}

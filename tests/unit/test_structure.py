@@ -70,6 +70,11 @@ def test_import_of_the_package_is_light():
     assert exits_with_none_of(("polars", "scipy", "numpy", "typer", "altair", "torch", "duckdb"), "import heatdrift")
 
 
+def test_the_command_line_is_light():
+    heavy = ("polars", "scipy", "numpy", "altair", "torch", "duckdb", "importlib.metadata")
+    assert exits_with_none_of(heavy, "import heatdrift.cli.main")
+
+
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
 def test_what_a_question_declares_is_what_its_analysis_takes(question):
     module = import_module(f"heatdrift.questions.{question.name}.analysis")
