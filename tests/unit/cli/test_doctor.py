@@ -73,7 +73,8 @@ def test_an_unknown_study_is_a_line(place):
 
 
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch):
-    monkeypatch.setattr(metadata, "requires", lambda _: ["numpy>=999", "nosuchpackage>=1", "later>1; extra == 'mlflow'"])
+    needed = ["numpy>=999", "nosuchpackage>=1", "later>1; extra == 'mlflow'"]
+    monkeypatch.setattr(metadata, "requires", lambda _: needed)
     (python, packages) = module.packages()
     assert python.state == "ok"
     assert packages.state == "missing"
