@@ -318,11 +318,11 @@ def test_the_keyboard_saves_spec_data_and_drawing_and_they_stand_alone(browser, 
     until(lambda: browser.execute_script("return document.querySelectorAll('#fig-drift > .save button').length"))
     wanted = [downloads / f"fig-drift-1.{end}" for end in ("vl.json", "means.csv", "runs.csv", "svg")]
     names = []
-    for path in wanted:  # of the first chart: spec, two data sets, drawing
+    for saved in range(1, len(wanted) + 1):  # of the first chart: spec, two data sets, drawing
         press(browser, "Tab", 9)
         names.append(browser.execute_script("return document.activeElement.textContent"))
         press(browser, "Enter", 13)
-        until(path.exists)
+        until(lambda: sum(path.exists() for path in wanted) == saved)  # noqa: B023 - called before the next round
     assert names[0] == "Vega-Lite spec"
     assert names[-1] == "drawing (SVG)"
     spec, means, runs, drawing = (path.read_text(encoding="utf-8") for path in wanted)
