@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from calibrate import FLAG, SEED, measured, table
 from command_sizes import (
+    AGAINST,
     ARRANGEMENTS,
     BEST,
     BOTH,
@@ -55,6 +56,7 @@ RESTS_ON = (  # prefixes of the tests that a finding sentence needs
     "frontier: matched difference",
     f"correlation: {FINDING}",
     BEST,
+    AGAINST,
 )
 Found = dict[Condition, dict[tuple[str, str], float]]
 

@@ -41,6 +41,7 @@ PERMUTATION, INTERVAL, SEEDS = "permutation p", "bootstrap interval misses 0", "
 BOTH, FINDING = "permutation and interval", "permutation, interval and seeds: a finding"
 TREND_IN_BOTH = "lr trend in both"
 SIGNALS = 18  # candidates of one study; independent, the hardest case for "the best of"
+AGAINST = "predictors: interval, adjusted permutation and seeds of any signal against its direction: a finding"
 BEST = "predictors: interval, adjusted permutation and seeds of the best: a finding"
 
 
@@ -215,6 +216,7 @@ def predictor_sizes(model: InteractionModel, y: Floats) -> Sizes:
     every signal, and with 'lr trend' the learning rate moves it too.
     """
     rng = np.random.default_rng(y[0].view(np.uint64))
+    other = np.random.default_rng(y[1].view(np.uint64))  # leaves the draws of the other tests as they were
     means = cell_indicators(model.cells) / np.bincount(model.cells)
     found: dict[tuple[str, str], list[float]] = {}
     for rows in y.reshape(-1, SIGNALS + 1, y.shape[1]):
@@ -230,6 +232,14 @@ def predictor_sizes(model: InteractionModel, y: Floats) -> Sizes:
             agreed = seed_agreement_p(
                 rows[1 + best] + moved[1], rows[0] + moved[0], model.cells, GROUP.astype(np.intp), model.seeds
             )
+            p_against, _ = adjusted_p(-signals, outcome, *codes, draws=ARRANGEMENTS, rng=other)
+            highs = percentile_interval(scores.resampled, 1.0 - ALPHA)[1]
+            against = [
+                seed_agreement_p(
+                    rows[1 + k] + moved[1], rows[0] + moved[0], model.cells, GROUP.astype(np.intp), model.seeds
+                )
+                for k in np.flatnonzero((highs < 0) & (p_against < ALPHA))
+            ]
             tests = {
                 "predictors: bootstrap interval of the best is above 0": misses,
                 "predictors: bootstrap interval of one signal misses 0": float(
@@ -237,6 +247,7 @@ def predictor_sizes(model: InteractionModel, y: Floats) -> Sizes:
                 ),
                 "predictors: adjusted permutation p of the best": float(p[best] < ALPHA),
                 "predictors: seed-level t of the best": float(agreed < ALPHA),
+                AGAINST: float(any(p < ALPHA for p in against)),
                 BEST: misses * float(p[best] < ALPHA) * float(agreed < ALPHA),
             }
             for test, value in tests.items():

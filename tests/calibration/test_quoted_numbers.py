@@ -198,7 +198,12 @@ QUOTES = {
             "predictors: seed-level t of the best, lr trend",
             "",
         ),
-        "a finding: interval, permutation and seeds | all conditions": ("predictors", "of the best: a finding", ""),
+        "a best signal: interval, permutation and seeds | all conditions": ("predictors", "of the best: a finding", ""),
+        "any signal against its orientation: interval, `p_against` and seeds | all conditions": (
+            "predictors",
+            "against its direction: a finding",
+            "",
+        ),
     },
     "frontier": {
         "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),

@@ -36,8 +36,9 @@ _METHOD: Final = (
     "fixed beforehand. score: cell means (over seeds), mean over data sets of rho times orientation; cells resampled "
     "within data set x method, percentile intervals, B = {bootstrap}, seed {seed}. p_adjusted: whole cells of "
     "retention permuted within data set x method, largest score of all signals without the references "
-    "({permutations} arrangements at most). seed_level_p: t over seeds of the rank correlation within data set "
-    "x method. selection: cells whose mean {accuracy} is within {margin:g} points of the best of their data set"
+    "({permutations} arrangements at most); p_against: the same against the orientation. seed_level_p: t over seeds of "
+    "the rank correlation within data set x method. selection: cells whose mean {accuracy} is within {margin:g} points "
+    "of the best of their data set"
 )
 
 
@@ -182,6 +183,7 @@ def _row(table: pl.DataFrame, signal: Signal, when: When, score: dict[str, float
         "best_share",
         "p_adjusted",
         "seed_level_p",
+        "p_against",
     )
     empty = dict.fromkeys(names, nan)
     return PredictorRow(

@@ -39,7 +39,7 @@ def predictor_findings(
     for when in _PLACE:
         here = [row for row in rows if row.when == when]
         sentences += _best(here, when, level)
-        sentences += _against(here, when, level)
+        sentences += _against(here, when)
     sentences += _reversed([row for row in rows if row.when == "final"])
     for dataset in datasets:
         sentences += _selection(
@@ -120,14 +120,18 @@ def _permuted(best: Sequence[PredictorRow], signals: int) -> str:
     )
 
 
-def _against(rows: Sequence[PredictorRow], when: str, level: float) -> list[str]:
-    against = [row for row in rows if row.ci_high < 0]
+def _against(rows: Sequence[PredictorRow], when: str) -> list[str]:
+    """Signals that rank retention the other way round, by the three tests that a best signal must pass, too."""
+    against = [row for row in rows if row.ci_high < 0 and row.p_against < ALPHA and row.seed_level_p < ALPHA]
     if not against:
         return []
     one = len(against) == 1
+    signals = sum(not row.reference and not np.isnan(row.score) for row in rows)
     return [
         f"{_PLACE[when]} {_titles(against)} {'ranks' if one else 'rank'} retention against the direction fixed "
-        f"beforehand ({percent(level)} CI of ρ below 0, not adjusted for {_compared(rows)}). Turning "
+        f"beforehand (permutation of cells within data set x method, adjusted for {counted(signals, 'signal')}, "
+        f"{p_span([row.p_against for row in against])}; seed-level {p_span([row.seed_level_p for row in against])}). "
+        "Turning "
         f"{'its' if one else 'their'} direction round after looking would be no prediction."
     ]
 

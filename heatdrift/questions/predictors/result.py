@@ -20,8 +20,9 @@ class PredictorRow(Result, frozen=True, kw_only=True):
     means of the absolute value. ``score``, on cell means, is the mean over data sets of rho times orientation; its
     interval and ``gap`` (best signal's score minus this one's) resample cells within groups. ``best_share`` is the
     share of resamples in which this signal scores highest. ``p_adjusted``: permutation of whole cells of retention
-    within groups, adjusted for all signals compared. ``seed_level_p``: t over seeds of the rank correlation within
-    groups. References take no part in "best" (their share and both p are null).
+    within groups, adjusted for all signals compared; ``p_against``: the same for scores against the orientation.
+    ``seed_level_p``: t over seeds of the rank correlation within groups. References take no part in "best" (their share
+    and p are null).
     """
 
     signal: str
@@ -43,6 +44,7 @@ class PredictorRow(Result, frozen=True, kw_only=True):
     best_share: float
     p_adjusted: float = float("nan")
     seed_level_p: float = float("nan")
+    p_against: float = float("nan")
 
 
 class SelectionRow(Result, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ class PredictorsResult(Result, frozen=True, kw_only=True):
         yield from opening(self)
         ranks = "signal title orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"
         scores = "signal n_cells score ci_low ci_high p_adjusted seed_level_p gap gap_ci_low gap_ci_high best_share"
+        scores += " p_against"
         for when, words in (("final", "at the selected epoch"), ("epoch1", "after epoch 1")):
             rows = [row for row in self.rows if row.when == when]
             ranked = sorted(rows, key=lambda row: (row.score != row.score, -row.score))

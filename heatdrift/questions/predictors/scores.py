@@ -39,11 +39,12 @@ def signal_scores(table: pl.DataFrame, signals: Sequence[Signal], settings: Resa
     rng, permutation_rng = (np.random.default_rng(seed) for seed in (settings.seed, [settings.seed, 1]))
     found = cell_scores(oriented, outcome, dataset, group, draws=settings.bootstrap, rng=rng)
     candidates = np.array([not s.reference for s in signals]) & ~np.isnan(found.observed)
-    adjusted = np.full(len(signals), np.nan)
+    adjusted, against = np.full((2, len(signals)), np.nan)
     if candidates.any():
-        adjusted[candidates], _ = adjusted_p(
-            oriented[:, candidates], outcome, dataset, group, draws=settings.permutations, rng=permutation_rng
-        )
+        for p, signed in ((adjusted, oriented), (against, -oriented)):
+            p[candidates], _ = adjusted_p(
+                signed[:, candidates], outcome, dataset, group, draws=settings.permutations, rng=permutation_rng
+            )
     runs = table.sort(*FACTORS)
     cell, seeds = codes(runs, *FACTORS[:3]), codes(runs, "seed")
 
@@ -70,6 +71,7 @@ def signal_scores(table: pl.DataFrame, signals: Sequence[Signal], settings: Resa
             "best_share": float("nan") if signal.reference else float(share[k]),
             "p_adjusted": float(adjusted[k]),
             "seed_level_p": float("nan") if signal.reference else agreement(k),
+            "p_against": float(against[k]),
         }
     return result
 

@@ -8,7 +8,7 @@ from heatdrift.errors import StatsError
 from heatdrift.questions.predictors.analysis import predictors
 from heatdrift.questions.predictors.signals import SIGNALS, signal_title
 from heatdrift.stats.rank_scores import cell_scores
-from heatdrift.wording import learning_rate, method_title
+from heatdrift.wording import learning_rate, method_title, p_text
 
 CELL = ["dataset", "method", "lr"]
 
@@ -189,7 +189,9 @@ def test_a_signal_against_its_direction_is_told_with_the_count_of_what_was_compa
     found = predictors(turned, study.epochs, bootstrap=200)
     (text,) = (s for s in found.findings if s.startswith("At the selected epoch “") and "against the direction" in s)
     assert "“linear CKA to base”" in text
-    assert "95 % CI of ρ below 0, not adjusted for 7 signals and 2 references)" in text
+    row = next(r for r in found.rows if (r.signal, r.when) == ("cka", "final"))
+    assert row.p_against < 0.05 < row.p_adjusted
+    assert f"adjusted for 7 signals, {p_text(row.p_against)}; seed-level {p_text(row.seed_level_p)})" in text
     assert "no prediction" in text
 
 
