@@ -1,9 +1,53 @@
-"""Sentences of many tests: above two dozen nobody reads them all, so the count comes first and then the strongest."""
+"""What an answer claims: tested statements with their p, and what a list of many of them opens with.
+
+A claim is made for every test, supported or not, because how many tests there were decides what may be said. Which
+claims become sentences is decided elsewhere: by a command within its own answer, by a page over all of its answers
+(``family.py``).
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
+from heatdrift.questions.answer import Result
+
 MANY: Final = 24  # sentences of one result that are given in the order of its rows
+
+
+class Claim(Result, frozen=True, kw_only=True):
+    """One test and its words.
+
+    Attributes
+    ----------
+    key : what was tested, unique on a page: question, metric, and what of it, `interaction/retention_pct/method`.
+    p : not adjusted, in [0, 1]; NaN where these runs have no such test. Where a sentence needs several tests to agree,
+        the largest.
+    asks : what was asked, without an answer: `Method on retention, averaged over 4 learning rates`.
+    says : the same as a statement about these runs, true if the test is believed.
+    measured : the estimate in words: `difference +3.1 points`; empty where there is none in one line.
+    evidence : interval, statistic and numbers of runs and seeds, as they stand in brackets.
+    warning : what follows the brackets, from its first comma or stop on, without the last stop.
+    """
+
+    key: str
+    p: float
+    asks: str
+    says: str
+    measured: str
+    evidence: tuple[str, ...]
+    warning: str = ""
+
+    def sentence(self, adjusted: str = "") -> str:
+        """Return the statement, with what `adjusted` says about other tests after the p-value."""
+        return f"{self._told(self.says, adjusted)}{self.warning}."
+
+    def undecided(self, adjusted: str = "") -> str:
+        """Return that the test does not support the statement, with the same numbers."""
+        return f"{self._told(f'{self.asks}: not supported', adjusted)}{self.warning}."
+
+    def _told(self, opening: str, adjusted: str) -> str:
+        parts = [*self.evidence, *([adjusted] if adjusted else [])]
+        measured = f": {self.measured}" if self.measured else ""
+        return f"{opening}{measured}" + (f" ({'; '.join(parts)})" if parts else "")
 
 
 def ranked(found: Sequence[tuple[tuple[float, ...], str]], summary: str) -> list[str]:
