@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    from heatdrift.questions.claims import Claim
     from heatdrift.questions.tables import Grid
 
 ALPHA: Final = 0.05  # level of every claim
@@ -50,7 +51,19 @@ class Answer(Shown, Protocol):
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Sentences that the results support."""
+        """Sentences of the claims that hold after the answer's own adjustment."""
+
+    @property
+    def claims(self) -> "tuple[Claim, ...]":
+        """One per test that was made, supported or not."""
+
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """Sentences that describe these runs and that no test stands behind."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where two tests disagree, or an average hides differences of both signs."""
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ class _Opened(Protocol):
     @property
     def findings(self) -> tuple[str, ...]: ...
     @property
+    def descriptions(self) -> tuple[str, ...]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
     def left_out(self) -> tuple[str, ...]: ...
     @property
     def caveats(self) -> tuple[str, ...]: ...
@@ -43,7 +47,7 @@ def opening(answer: _Opened) -> Iterator[str]:
     yield f"{answer.n_runs} runs on {', '.join(answer.datasets)}, {answer.n_dropped} left out"
     yield from limits(answer.left_out, answer.caveats)
     yield f"method: {answer.method}"
-    yield from finding_lines(answer.findings)
+    yield from finding_lines(answer.findings, answer.descriptions, answer.notes)
 
 
 def limits(left_out: Sequence[str], caveats: Sequence[str]) -> Iterator[str]:
@@ -52,10 +56,16 @@ def limits(left_out: Sequence[str], caveats: Sequence[str]) -> Iterator[str]:
     yield from (f"  caveat: {text}" for text in caveats)
 
 
-def finding_lines(findings: Sequence[str]) -> Iterator[str]:
-    """Yield the sentences of a result, or that there are none."""
+def finding_lines(
+    findings: Sequence[str], descriptions: Sequence[str] = (), notes: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield the sentences of a result by what stands behind them: tests, nothing but these runs, or a warning."""
     yield "findings" if findings else "findings: none"
     yield from (f"  - {sentence}" for sentence in findings)
+    for head, sentences in (("described, without a test", descriptions), ("notes", notes)):
+        if sentences:
+            yield head
+            yield from (f"  - {sentence}" for sentence in sentences)
 
 
 def grid(results: Sequence[msgspec.Struct], chosen: str = "", *, title: str) -> Grid:

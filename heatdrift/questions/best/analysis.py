@@ -19,7 +19,7 @@ from heatdrift.accuracy import VALIDATION, accuracy_metric, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
-from heatdrift.questions.best.findings import best_findings
+from heatdrift.questions.best.findings import best_claims, best_findings
 from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.selection import Selection, check_level, codes, select_runs, shown_dataset, study_name
@@ -71,6 +71,7 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     known = tuple(sorted(datasets))
     titles = {metric: shown_column(metric, runs).title for metric in chosen}
+    claims = best_claims(rows, choices, titles, known, conf_level)
     return BestResult(
         study=study_name(runs),
         datasets=known,
@@ -80,7 +81,8 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
         method=_METHOD.format(validation=VALIDATION),
         choices=tuple(choices),
         rows=tuple(rows),
-        findings=best_findings(rows, choices, titles, known, conf_level),
+        claims=claims,
+        findings=best_findings(rows, claims),
         left_out=tuple(dict.fromkeys(left_out)),
         caveats=(*run_caveats(runs, [VALIDATION]), *_edges(choices, known)),
     )

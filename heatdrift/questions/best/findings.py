@@ -4,17 +4,22 @@ from collections.abc import Mapping, Sequence
 
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.best.result import BestRow, ChoiceRow, chosen_text
-from heatdrift.questions.claims import ranked
+from heatdrift.questions.claims import Claim, ranked
 from heatdrift.wording import counted, difference_interval, family_text, method_title, p_text, signed, t_text, with_unit
 
 
-def best_findings(
+def best_claims(
     rows: Sequence[BestRow],
     choices: Sequence[ChoiceRow],
     titles: Mapping[str, str],
     datasets: Sequence[str],
     level: float,
-) -> tuple[str, ...]:
+) -> tuple[Claim, ...]:
+    """One claim per row: a difference of two methods on one data set or over all."""
+    return tuple(_claim(row, _chosen(row, choices), titles[row.metric], datasets, level) for row in rows)
+
+
+def best_findings(rows: Sequence[BestRow], claims: Sequence[Claim]) -> tuple[str, ...]:
     """Return a sentence per difference that holds after Holm's adjustment over all rows."""
     tested = [row for row in rows if row.p == row.p]
     by: dict[str, list[str | None]] = {
@@ -22,28 +27,33 @@ def best_findings(
         "data set": [row.dataset for row in tested],
         "pair of methods": [f"{row.method_a} {row.method_b}" for row in tested],
     }
-    family = f", Holm over {family_text(len(tested), by)}" if len(tested) > 1 else ""
-    supported = [row for row in tested if row.p_holm < ALPHA]
-    claims = [
-        ((row.p_holm, -abs(row.t)), _sentence(row, _chosen(row, choices), titles, datasets, family, level))
-        for row in supported
+    family = f"Holm over {family_text(len(tested), by)}" if len(tested) > 1 else ""
+    sentences = [
+        ((row.p_holm, -abs(row.t)), claim.sentence(f"{family} {p_text(row.p_holm)}" if family else ""))
+        for row, claim in zip(rows, claims, strict=True)
+        if row.p_holm < ALPHA
     ]
-    summary = f"{len(supported)} of {counted(len(tested), 'difference')} hold after Holm's adjustment."
-    return tuple(ranked(claims, summary))
+    summary = f"{len(sentences)} of {counted(len(tested), 'difference')} hold after Holm's adjustment."
+    return tuple(ranked(sentences, summary))
 
 
-def _sentence(
-    row: BestRow, chosen: str, titles: Mapping[str, str], datasets: Sequence[str], family: str, level: float
-) -> str:
+def _claim(row: BestRow, chosen: str, title: str, datasets: Sequence[str], level: float) -> Claim:
     a, b = method_title(row.method_a), method_title(row.method_b)
     only = row.dataset or (datasets[0] if len(datasets) == 1 else None)
     place = f"on {only}" if only else f"over {len(datasets)} data sets"
-    holm = f"{family} {p_text(row.p_holm)}" if family else ""
-    return (
-        f"Each at its own best learning rate, {a} has {'higher' if row.difference > 0 else 'lower'} "
-        f"{titles[row.metric]} than {b} {place}: difference "
-        f"{with_unit(signed(row.difference), row.unit)} ({difference_interval(level, row.ci_low, row.ci_high)}; "
-        f"seed-level {t_text(row.df, row.t)}, {p_text(row.p)}{holm}; {_seeds(row)}){chosen}."
+    return Claim(
+        key=f"best/{row.metric}/{row.dataset or 'all'}/{row.method_a}-{row.method_b}",
+        p=row.p,
+        asks=f"{a} against {b} in {title} {place}, each at its own best learning rate",
+        says=f"Each at its own best learning rate, {a} has {'higher' if row.difference > 0 else 'lower'} {title} than "
+        f"{b} {place}",
+        measured=f"difference {with_unit(signed(row.difference), row.unit)}",
+        evidence=(
+            difference_interval(level, row.ci_low, row.ci_high),
+            f"seed-level {t_text(row.df, row.t)}, {p_text(row.p)}",
+            _seeds(row),
+        ),
+        warning=chosen,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from heatdrift.questions.answer import Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import learning_rate as lr_text
 from heatdrift.wording import percent
@@ -72,6 +73,9 @@ class BestResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the differences."""

@@ -19,7 +19,12 @@ from heatdrift.metrics import run_title
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.correlation import X, Y
-from heatdrift.questions.correlation.findings import REVERSAL_CELLS, correlation_findings
+from heatdrift.questions.correlation.findings import (
+    REVERSAL_CELLS,
+    correlation_claims,
+    correlation_findings,
+    reversal_note,
+)
 from heatdrift.questions.correlation.result import Association, CorrelationResult
 from heatdrift.questions.selection import Selection, check_level, select_runs, study_name
 from heatdrift.stats.cell_correlation import (
@@ -114,6 +119,7 @@ def correlation(
     if np.ptp(table.lr) > 0:
         partial = _associate(table, table.lr, table.lr, "learning rates", settings)
     reversal = _sign_reversal(pooled, [*([rmcorr] if rmcorr else []), *by_group.values()])
+    claims = correlation_claims(x_column, y_column, pooled, rmcorr, by_group)
     return CorrelationResult(
         study=study_name(runs),
         selection=selection.described(),
@@ -133,7 +139,9 @@ def correlation(
         rmcorr=rmcorr,
         partial=partial,
         sign_reversal=reversal,
-        findings=correlation_findings(x_column, y_column, pooled, rmcorr, by_group, reversal=reversal),
+        claims=claims,
+        findings=correlation_findings(claims),
+        notes=(reversal_note(x_column, y_column, pooled, by_group),) if reversal else (),
         left_out=selection.left_out,
         caveats=run_caveats(runs, [x, y], methods=[str(m) for m in selection.levels("method")]),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from heatdrift.questions.answer import Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.tables import Grid, finding_lines, limits
 from heatdrift.wording import percent
 
@@ -68,6 +69,9 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
     conf_level: float = float("nan")
     method: str = ""
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return one row per level."""
@@ -79,7 +83,7 @@ class CorrelationResult(Result, frozen=True, kw_only=True):
             f"{self.x} [{self.x_unit}] against {self.y} [{self.y_unit}]: {self.n_runs} runs, {self.n_dropped} left out"
         )
         yield from limits(self.left_out, self.caveats)
-        yield from finding_lines(self.findings)
+        yield from finding_lines(self.findings, self.descriptions, self.notes)
         title = f"{percent(self.pooled.conf_level)} interval: {self.pooled.ci_method}; p not adjusted"
         yield Grid(("level", *_SHOWN), self._rows(), title)
 

@@ -18,7 +18,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.dose.findings import dose_findings
+from heatdrift.questions.dose.findings import dose_claims, dose_findings, out_of_reach
 from heatdrift.questions.dose.result import DoseResult, DoseRow
 from heatdrift.questions.selection import (
     Selection,
@@ -95,6 +95,7 @@ def dose(
     rows = [replace(row, p_exact_holm=float(p)) for row, p in zip(rows, adjusted, strict=True)]
     columns = {metric: shown_column(metric, runs) for metric in chosen}
     known = tuple(sorted(datasets))
+    claims = dose_claims(rows, columns, conf_level)
     return DoseResult(
         study=study_name(runs),
         datasets=known,
@@ -103,7 +104,9 @@ def dose(
         conf_level=conf_level,
         method=_METHOD,
         rows=tuple(replace(row, dataset=shown_dataset(str(row.dataset), known)) for row in rows),
-        findings=dose_findings(rows, columns, conf_level),
+        claims=claims,
+        findings=dose_findings(rows, claims, columns),
+        notes=out_of_reach(rows),
         left_out=tuple(dict.fromkeys(sentences)),
         caveats=run_caveats(runs, chosen),
     )

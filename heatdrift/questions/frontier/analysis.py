@@ -18,7 +18,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.frontier.findings import frontier_findings
+from heatdrift.questions.frontier.findings import frontier_descriptions, frontier_findings, matched_claims
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
 from heatdrift.questions.selection import FACTORS, check_level, select_runs, shown_dataset, study_name
 from heatdrift.stats.intervals import mean_interval
@@ -71,6 +71,8 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
         for other in present[1:]:
             matched_on: tuple[MatchedOn, ...] = (accuracy, "weight_drift")
             matched += [_matched(here, shown, on, (other, present[0]), conf_level) for on in matched_on]
+    column = shown_column(accuracy, runs)
+    claims = matched_claims(matched, datasets, conf_level, column)
     return FrontierResult(
         study=study_name(runs),
         unit=run_column(OUTCOME).unit,
@@ -84,7 +86,9 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
         method=_METHOD.format(accuracy=accuracy, bootstrap=bootstrap, seed=seed),
         cells=tuple(cells),
         matched=tuple(matched),
-        findings=frontier_findings(cells, matched, datasets, conf_level, shown_column(accuracy, runs)),
+        claims=claims,
+        findings=frontier_findings(matched, claims),
+        descriptions=frontier_descriptions(cells, matched, claims, datasets, column),
         left_out=(*selection.left_out, *notes),
         caveats=run_caveats(runs, [accuracy, OUTCOME], methods=methods),
     )

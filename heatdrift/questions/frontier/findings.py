@@ -6,8 +6,11 @@ from typing import Final
 import numpy as np
 
 from heatdrift.metrics import Column, run_column
-from heatdrift.questions.claims import MANY, ranked
+from heatdrift.questions.answer import ALPHA
+from heatdrift.questions.claims import MANY, Claim, ranked
 from heatdrift.questions.frontier.result import FrontierCell, MatchedRow
+from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import (
     at_equal_decimals,
     counted,
@@ -15,8 +18,10 @@ from heatdrift.wording import (
     learning_rate,
     method_title,
     number,
+    p_text,
     percent,
     signed,
+    t_text,
     with_unit,
 )
 
@@ -25,38 +30,45 @@ _NAMED: Final = (8, 3)  # cells of one front that its sentence names: usually, a
 _FEW_DATASETS: Final = 4
 
 
-def frontier_findings(
+def matched_claims(
+    matched: Sequence[MatchedRow], datasets: Sequence[str], level: float, accuracy: Column
+) -> tuple[Claim, ...]:
+    """One claim per comparison of two methods at equal accuracy or weight drift."""
+    titles = {accuracy.name: accuracy.title}
+    return tuple(_claim(row, row.dataset or datasets[0], level, titles) for row in matched)
+
+
+def frontier_findings(matched: Sequence[MatchedRow], claims: Sequence[Claim]) -> tuple[str, ...]:
+    """Return the comparisons that hold after Holm's adjustment over all of them."""
+    adjusted = holm([claim.p for claim in claims]).tolist()
+    tested = sum(not np.isnan(p) for p in adjusted)
+    held = [(claim, p) for claim, p in zip(claims, adjusted, strict=True) if p < ALPHA]
+    family = f"Holm over {counted(tested, 'comparison')}"
+    sentences = [((p,), claim.sentence(f"{family} {p_text(p)}" if tested > 1 else "")) for claim, p in held]
+    return tuple(ranked(sentences, _summary(matched)))
+
+
+def frontier_descriptions(
     cells: Sequence[FrontierCell],
     matched: Sequence[MatchedRow],
+    claims: Sequence[Claim],
     datasets: Sequence[str],
-    level: float,
     accuracy: Column,
 ) -> tuple[str, ...]:
-    """Per data set: the front, then what the matched comparisons say or why they say nothing."""
-    titles = {accuracy.name: accuracy.title}
+    """Per data set: the front, then what the comparisons that are not supported estimate, or why they say nothing."""
     named = _NAMED[len(datasets) > _FEW_DATASETS]
-    fronts = {
-        dataset: _front([c for c in cells if (c.dataset or datasets[0]) == dataset], dataset, accuracy.title, named)
-        for dataset in datasets
-    }
-    claims_of = {
-        dataset: [
-            (_strength(row), _matched(row, dataset, level, titles))
-            for row in matched
-            if (row.dataset or datasets[0]) == dataset
-        ]
-        for dataset in datasets
-    }
-    every = [claim for claims in claims_of.values() for claim in claims]
-    if len(every) > MANY:
-        return (*fronts.values(), *ranked(every, _summary(matched)))
-    return tuple(text for dataset in datasets for text in (fronts[dataset], *(text for _, text in claims_of[dataset])))
-
-
-def _strength(row: MatchedRow) -> tuple[float]:
-    """The larger the difference against its standard error, the smaller; what has none comes last."""
-    ratio = abs(row.difference) / row.se if row.se > 0 else float("nan")
-    return (float("inf") if np.isnan(ratio) else -ratio,)
+    adjusted = holm([claim.p for claim in claims]).tolist()
+    found: list[str] = []
+    for dataset in datasets:
+        here = [c for c in cells if (c.dataset or datasets[0]) == dataset]
+        found.append(_front(here, dataset, accuracy.title, named))
+        if len(matched) > MANY:
+            continue
+        for row, claim, p in zip(matched, claims, adjusted, strict=True):
+            if (row.dataset or datasets[0]) != dataset or p < ALPHA:
+                continue
+            found.append(f"{claim.asks}: {row.note}." if np.isnan(row.difference) else claim.undecided())
+    return (*found, _summary(matched)) if len(matched) > MANY else tuple(found)
 
 
 def _summary(matched: Sequence[MatchedRow]) -> str:
@@ -106,18 +118,27 @@ def _share(cell: FrontierCell) -> str:
     return percent(round(cell.front_share, 2))
 
 
-def _matched(row: MatchedRow, dataset: str, level: float, titles: Mapping[str, str]) -> str:
+def _claim(row: MatchedRow, dataset: str, level: float, titles: Mapping[str, str]) -> Claim:
     a, b = method_title(row.method_a), method_title(row.method_b)
     title = titles.get(row.matched_on) or run_column(row.matched_on).title
-    if np.isnan(row.difference):
-        return f"On {dataset} {a} and {b} cannot be compared at equal {title}: {row.note}."
-    place = (
-        f"At equal {title} ({_reach(row)}) on {dataset}, {a} minus {b} in retention is {signed(row.difference)} points"
-    )
-    if np.isnan(row.se):
-        return f"{place} ({row.note})."
-    interval = difference_interval(level, row.ci_low, row.ci_high)
-    evidence = f"{interval}, jackknife over {counted(row.n_seeds, 'seed')}"
-    verdict = "" if row.ci_low > 0 or row.ci_high < 0 else "; the interval includes 0"
+    known = not np.isnan(row.difference)
+    t = row.difference / row.se if row.se > 0 else float("nan")
+    p = t_p_value(t, row.df)
     rough = ", rough with so few" if row.n_seeds < _FEW_SEEDS else ""
-    return f"{place} ({evidence}{rough}){verdict}."
+    return Claim(
+        key=f"frontier/{row.matched_on}/{dataset}",
+        p=p,
+        asks=f"{a} against {b} in retention on {dataset}, compared at equal {title}",
+        says=f"At equal {title} ({_reach(row)}) on {dataset}, {a} keeps {'more' if row.difference > 0 else 'less'} "
+        f"retention than {b}"
+        if known
+        else "",
+        measured=f"difference {signed(row.difference)} points" if known else "",
+        evidence=tuple([row.note] if row.note else [])
+        if np.isnan(row.se)
+        else (
+            difference_interval(level, row.ci_low, row.ci_high),
+            f"{t_text(row.df, t)}, {p_text(p)}",
+            f"jackknife over {counted(row.n_seeds, 'seed')}{rough}",
+        ),
+    )

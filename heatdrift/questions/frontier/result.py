@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from heatdrift.questions.answer import Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import percent
 
@@ -74,6 +75,9 @@ class FrontierResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the cells."""

@@ -16,7 +16,7 @@ from heatdrift.questions.interaction.build import build_model
 from heatdrift.questions.interaction.checks import assumption_checks
 from heatdrift.questions.interaction.contrast_agreement import twin_check
 from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts, method_effects
-from heatdrift.questions.interaction.findings import interaction_findings
+from heatdrift.questions.interaction.findings import interaction_claims, interaction_findings
 from heatdrift.questions.interaction.intervals import IntervalKind, with_intervals
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
@@ -104,6 +104,7 @@ def interaction(
     fixed_part = " * ".join(f.name for f in model.design.factors)
     random_part = " + ".join(f"(1 | {g.name})" for g in model.groupings)
     checks = (*assumption_checks(model, tests), twin_check(shown.contrasts, robust), *sensitivity_checks(model))
+    claims = interaction_claims(model, column, effects, conf_level, checks)
     return InteractionResult(
         study=study_name(runs),
         selection=selection.described(),
@@ -131,7 +132,8 @@ def interaction(
         checks=checks,
         left_out=selection.left_out,
         n_dropped=selection.n_dropped,
-        findings=interaction_findings(model, column, effects, conf_level, checks),
+        claims=claims,
+        findings=interaction_findings(claims),
         marginal_means=marginal_means(model, ddf=ddf, conf_level=conf_level),
         method_effects=effects,
         likelihood_ratio=model.likelihood_ratios(),

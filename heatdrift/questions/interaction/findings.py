@@ -1,8 +1,8 @@
-"""Sentences of an interaction analysis, made from its results; what the headline test does not support is not said.
+"""Claims of an interaction analysis, one per term, and the sentences of those that its own adjustment leaves.
 
-A sentence is a claim, and a table of seven terms makes seven chances to claim: a term gets a sentence only when its
-seed-level p, with Box's correction and adjusted by Holm over all terms, is below 0.05. The sentences describe these
-runs; they do not say why.
+A sentence is a claim, and a table of seven terms makes seven chances to claim: in the answer of the command a term gets
+a sentence only when its seed-level p, with Box's correction and adjusted by Holm over all terms, is below 0.05. A page
+adjusts over all that it asks (``family.py``). The sentences describe these runs; they do not say why.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,9 +12,10 @@ import numpy as np
 
 from heatdrift.metrics import Column
 from heatdrift.questions.answer import ALPHA, Check
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast
-from heatdrift.questions.interaction.sensitivity import terms_on_one_cell
+from heatdrift.questions.interaction.sensitivity import terms_that_cross
 from heatdrift.stats.cluster_tests import FTest
 from heatdrift.stats.design import Factor, Level
 from heatdrift.stats.multiplicity import holm
@@ -37,34 +38,66 @@ _FEW_SEEDS: Final = 3  # with one data set Box's epsilon then rests on too few r
 _WORDS: Final = {"lr": "learning rate", "method": "method", "dataset": "data set"}
 
 
-def interaction_findings(
+def interaction_claims(
     model: InteractionModel,
     column: Column,
     effects: tuple[Contrast, ...],
     conf_level: float,
     checks: Sequence[Check] = (),
-) -> tuple[str, ...]:
-    """One or two sentences per supported term, main effects first.
+) -> tuple[Claim, ...]:
+    """One claim per term, main effects first; with three methods or more one per pair of them.
 
-    Of `checks` they quote the lack of fit, and whether a term's p crosses 5 % without a single cell.
+    Of `checks` they quote the lack of fit, and whether a term's p crosses 5 % without a single cell or seed.
     """
-    tests = model.seed_tests
-    adjusted = dict(zip(tests, holm([t.p_box for t in tests.values()]).tolist(), strict=True))
-    writer = _Writer(model, column, tests, adjusted, conf_level, _on_curve(model, checks), terms_on_one_cell(checks))
-    sentences: list[str] = []
+    writer = _Writer(
+        model, column, model.seed_tests, conf_level, _on_curve(model, checks),
+        terms_that_cross(checks, "leave_one_cell_out"),
+        # without one of three seeds nearly nothing passes: that would mark every finding of a small study
+        terms_that_cross(checks, "leave_one_seed_out") if len(model.seed_names) > _FEW_SEEDS else (),
+    )  # fmt: skip
+    claims: list[Claim] = []
     for term in model.design.terms:
-        if not adjusted[term] < ALPHA:
-            continue
         names = term.split(":")
         if len(names) == 1:
-            sentences.append(writer.main_effect(names[0]))
-            if names[0] == "method" and tests[term].df_num > 1:
-                sentences += writer.method_pairs(effects)
+            claims.append(writer.main_effect(names[0]))
+            if names[0] == "method" and model.seed_tests[term].df_num > 1:
+                claims += writer.method_pairs(effects)
         elif len(names) == 2:
-            sentences.append(writer.two_way(names[0], names[1]))
+            claims.append(writer.two_way(names[0], names[1]))
         else:
-            sentences.append(writer.three_way(term))
-    return tuple(sentences)
+            claims.append(writer.three_way(term))
+    return tuple(claims)
+
+
+def interaction_findings(claims: Sequence[Claim]) -> tuple[str, ...]:
+    """Return the sentences of the terms that hold after Holm's adjustment over all terms of the model.
+
+    Pairs of methods follow their term, adjusted over the pairs.
+    """
+    terms = [claim for claim in claims if not claim.key.startswith(_pairs_of(claims))]
+    pairs = [claim for claim in claims if claim not in terms]
+    found: list[str] = []
+    for claim, text in _holding(terms, "Holm over the {n} terms of this model"):
+        found.append(text)
+        if claim.key.endswith("/method"):
+            found += [text for _, text in _holding(pairs, "Holm over {n} pairs of methods")]
+    return tuple(found)
+
+
+def _pairs_of(claims: Sequence[Claim]) -> str:
+    """What the keys of pairs of methods start with."""
+    metric = claims[0].key.split("/")[1] if claims else ""
+    return f"interaction/{metric}/method/"
+
+
+def _holding(claims: Sequence[Claim], words: str) -> list[tuple[Claim, str]]:
+    adjusted = holm([claim.p for claim in claims]).tolist()
+    family = sum(not np.isnan(claim.p) for claim in claims)
+    return [
+        (claim, claim.sentence(f"{words.format(n=family)} {p_text(p)}" if family > 1 else ""))
+        for claim, p in zip(claims, adjusted, strict=True)
+        if p < ALPHA
+    ]
 
 
 def _on_curve(model: InteractionModel, checks: Sequence[Check]) -> str:
@@ -87,59 +120,70 @@ class _Writer:
         model: InteractionModel,
         column: Column,
         tests: Mapping[str, FTest],
-        adjusted: Mapping[str, float],
         conf_level: float,
         on_curve: str,
-        fragile: Collection[str],
+        on_one_cell: Collection[str],
+        on_one_seed: Collection[str],
     ) -> None:
         self.model = model
         self.column = column
         self.title = capital(column.title)
         self.tests = tests
-        self.adjusted = adjusted
         self.conf_level = conf_level
         self.on_curve = on_curve
-        self.fragile = fragile
-        self.family = sum(not np.isnan(t.p_box) for t in tests.values())
+        self.on_one_cell = on_one_cell
+        self.on_one_seed = on_one_seed
 
-    def main_effect(self, name: str) -> str:
+    def main_effect(self, name: str) -> Claim:
         factor = self._factor(name)
         test = self.tests[name]
         over = self._averaged_over(name) + (self.on_curve if name == "lr" else "")
         if test.df_num > 1:
             low, high = self._extremes(factor)
-            return (
-                f"{self.title} differs between {_WORDS[name]}s{over}: "
-                f"lowest {self._level(name, low)} {self._place(name, low)}, "
-                f"highest {self._level(name, high)} {self._place(name, high)} ({self._evidence(name)})"
-                f"{self._end(name)}"
+            return self._claim(
+                name,
+                says=f"{self.title} differs between {_WORDS[name]}s{over}",
+                measured=f"lowest {self._level(name, low)} {self._place(name, low)}, "
+                f"highest {self._level(name, high)} {self._place(name, high)}",
             )
-        ci_low, ci_high = test.interval(self.conf_level)
-        evidence = f"({difference_interval(self.conf_level, ci_low, ci_high)}; {self._evidence(name)})"
+        interval = difference_interval(self.conf_level, *test.interval(self.conf_level))
+        up = test.estimate > 0
         if factor.labels == ("lr",):
-            return (
-                f"{self.title} {'rises' if test.estimate > 0 else 'falls'} with the learning rate{over}: "
-                f"{self._difference(test.estimate)} per tenfold {evidence}{self._end(name)}"
+            return self._claim(
+                name,
+                says=f"{self.title} {'rises' if up else 'falls'} with the learning rate{over}",
+                measured=f"{self._difference(test.estimate)} per tenfold",
+                interval=interval,
             )
         first, second = factor.levels
-        return (
-            f"{self.title} is {'higher' if test.estimate > 0 else 'lower'} {self._place(name, second)} than "
-            f"{self._place(name, first)}{over}: difference {self._difference(test.estimate)} {evidence}"
-            + (self._sign_turns(first, second) if name == "method" else "")
-            + self._end(name)
+        return self._claim(
+            name,
+            says=f"{self.title} is {'higher' if up else 'lower'} {self._place(name, second)} than "
+            f"{self._place(name, first)}{over}",
+            measured=f"difference {self._difference(test.estimate)}",
+            interval=interval,
+            warning=self._sign_turns(first, second) if name == "method" else "",
         )
 
-    def method_pairs(self, effects: tuple[Contrast, ...]) -> list[str]:
-        family = sum(not np.isnan(c.p) for c in effects)
+    def method_pairs(self, effects: tuple[Contrast, ...]) -> list[Claim]:
+        seeds = self.tests["method"].n_clusters
         return [
-            f"{self.title}: {method_title(c.method_a)} minus {method_title(c.method_b)}"
-            f"{self._averaged_over('method')} is {self._difference(c.estimate)} "
-            f"({difference_interval(self.conf_level, c.ci_low, c.ci_high)}; "
-            f"seed-level {t_text(c.df, c.t)}, "
-            f"Holm over {family} pairs of methods {p_text(c.p_holm)})"
-            f"{self._sign_turns(c.method_b, c.method_a)}."
+            Claim(
+                key=f"interaction/{self.column.name}/method/{c.method_a}-{c.method_b}",
+                p=c.p,
+                asks=f"{method_title(c.method_a)} against {method_title(c.method_b)} in {self.column.title}"
+                f"{self._averaged_over('method')}",
+                says=f"{self.title} is {'higher' if c.estimate > 0 else 'lower'} with {method_title(c.method_a)} than "
+                f"with {method_title(c.method_b)}{self._averaged_over('method')}",
+                measured=f"difference {self._difference(c.estimate)}",
+                evidence=(
+                    difference_interval(self.conf_level, c.ci_low, c.ci_high),
+                    f"seed-level {t_text(c.df, c.t)}, {p_text(c.p)}",
+                    f"{counted(self.model.y.size, 'run')}, {counted(seeds, 'seed')}",
+                ),
+                warning=self._sign_turns(c.method_b, c.method_a),
+            )
             for c in effects
-            if c.p_holm < ALPHA
         ]
 
     def _gaps(self, base: Level, adapted: Level, other: Factor) -> list[float]:
@@ -158,45 +202,62 @@ class _Writer:
                 turning.append(f"{'at' if other.name == 'lr' else 'on'} every {_WORDS[other.name]}")
         return f"; its sign is not the same {' and '.join(turning)}" if turning else ""
 
-    def two_way(self, first: str, second: str) -> str:
+    def two_way(self, first: str, second: str) -> Claim:
         term = f"{first}:{second}"
         method = self.model.factor("method")
         if "method" not in (first, second) or method is None or len(method.levels) != 2:
-            return (
-                f"The effect of the {_WORDS[first]} on {self.column.title} depends on the {_WORDS[second]}"
-                f"{self._averaged_over(first, second)} ({self._evidence(term)}){self._end(term)}"
+            return self._claim(
+                term,
+                says=f"The effect of the {_WORDS[first]} on {self.column.title} depends on the {_WORDS[second]}"
+                f"{self._averaged_over(first, second)}",
             )
         other = self._factor(second if first == "method" else first)
         base, adapted = method.levels
         gaps = list(zip(other.levels, self._gaps(base, adapted, other), strict=True))
-        shown = ", ".join(f"{self._difference(gap)} {self._place(other.name, level)}" for level, gap in gaps)
         turns = "; the estimates change sign" if min(g for _, g in gaps) < 0 < max(g for _, g in gaps) else ""
-        return (
-            f"The difference {method_title(str(adapted))} minus {method_title(str(base))} in {self.column.title} "
+        return self._claim(
+            term,
+            says=f"The difference {method_title(str(adapted))} minus {method_title(str(base))} in {self.column.title} "
             f"depends on the {_WORDS[other.name]}{self._averaged_over('method', other.name)}"
-            f"{self.on_curve if other.name == 'lr' else ''}: {shown} "
-            f"({self._evidence(term)}){turns}{self._end(term)}"
+            f"{self.on_curve if other.name == 'lr' else ''}",
+            measured=", ".join(f"{self._difference(gap)} {self._place(other.name, level)}" for level, gap in gaps),
+            warning=turns,
         )
 
-    def three_way(self, term: str) -> str:
-        return (
-            f"How the difference between methods in {self.column.title} changes with the learning rate is not the same "
-            f"on every data set ({self._evidence(term)}){self._end(term)}"
+    def three_way(self, term: str) -> Claim:
+        return self._claim(
+            term,
+            says=f"How the difference between methods in {self.column.title} changes with the learning rate is not the "
+            "same on every data set",
         )
 
-    def _end(self, term: str) -> str:
-        """Full stop, after a warning where the answer at 5 % hangs on one cell."""
-        return "; fragile: leaving out one cell moves p across 5 %." if term in self.fragile else "."
+    def _claim(self, term: str, *, says: str, measured: str = "", interval: str = "", warning: str = "") -> Claim:
+        names = [_WORDS[name] for name in term.split(":")]
+        return Claim(
+            key=f"interaction/{self.column.name}/{term}",
+            p=self.tests[term].p_box,
+            asks=f"{capital(' x '.join(names))} on {self.column.title}{self._averaged_over(*term.split(':'))}",
+            says=says,
+            measured=measured,
+            evidence=(*([interval] if interval else []), *self._evidence(term)),
+            warning=warning + self._fragile(term),
+        )
 
-    def _evidence(self, term: str) -> str:
+    def _fragile(self, term: str) -> str:
+        """A warning where the answer at 5 % hangs on one cell or one seed."""
+        places = [
+            *(["cell"] if term in self.on_one_cell else []),
+            *(["seed"] if term in self.on_one_seed else []),
+        ]
+        return f"; fragile: leaving out one {' or one '.join(places)} moves p across 5 %" if places else ""
+
+    def _evidence(self, term: str) -> list[str]:
         test = self.tests[term]
         if test.df_num == 1:
             statistic = t_text(test.df_den, float(np.sign(test.estimate) * np.sqrt(test.f)))
         else:
             statistic = f_text(test.df_num * test.epsilon_box, test.df_den * test.epsilon_box, test.f)
         parts = [f"seed-level {statistic}", p_text(test.p_box)]
-        if self.family > 1:
-            parts.append(f"Holm over the {self.family} terms of this model {p_text(self.adjusted[term])}")
         if test.epsilon_box < 1.0:
             parts.append(f"df corrected for unequal variances, ε = {number(test.epsilon_box)}")
         thin = len(self.model.seed_names) <= _FEW_SEEDS and self.model.factor("dataset") is None
@@ -204,7 +265,7 @@ class _Writer:
             parts.append(f"with Greenhouse-Geisser's correction {p_text(test.p_gg)}")
         if test.df_num > 1 and thin:
             parts.append(f"{counted(len(self.model.seed_names), 'seed')} on one data set say little about variances")
-        return f"{', '.join(parts)}; {counted(self.model.y.size, 'run')}, {counted(test.n_clusters, 'seed')}"
+        return [", ".join(parts), f"{counted(self.model.y.size, 'run')}, {counted(test.n_clusters, 'seed')}"]
 
     def _factor(self, name: str) -> Factor:
         return next(f for f in self.model.design.factors if f.name == name)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from heatdrift.questions.answer import Check, Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import number, percent
 
@@ -172,6 +173,9 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     selection: Mapping[str, tuple[str | float, ...]] = {}
     method: str = ""
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the contrasts."""
@@ -183,7 +187,7 @@ class InteractionResult(Result, frozen=True, kw_only=True):
         yield f"{self.formula}   [{self.unit}]   REML log-likelihood {number(self.reml_loglik, 6)}"
         yield f"{self.n_runs} runs, {self.n_seeds} seeds, {self.n_dropped} runs left out"
         yield from limits(self.left_out, self.caveats)
-        yield from finding_lines(self.findings)
+        yield from finding_lines(self.findings, self.descriptions, self.notes)
         family = adjusted_over("findings", [t.p_box for t in self.tests], "terms of this response (p_box of strata)")
         yield grid(self.tests, title=f"tests of terms (headline: strata, the seed-level test), not adjusted; {family}")
         family = adjusted_over("p_holm", [c.p for c in self.contrasts], "contrasts of this response")

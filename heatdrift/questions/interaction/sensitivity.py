@@ -26,9 +26,9 @@ def sensitivity_checks(model: InteractionModel) -> tuple[Check, ...]:
     return _leave_one_seed_out(model), _leave_one_cell_out(model), _residuals(model)
 
 
-def terms_on_one_cell(checks: Sequence[Check]) -> tuple[str, ...]:
-    """Terms whose seed-level p crosses 5 % when one cell is left out, as `leave_one_cell_out` found them."""
-    (values,) = [check.values for check in checks if check.name == "leave_one_cell_out"] or [{}]
+def terms_that_cross(checks: Sequence[Check], name: str) -> tuple[str, ...]:
+    """Terms whose seed-level p crosses 5 % when one cell or one seed is left out, as the check `name` found them."""
+    (values,) = [check.values for check in checks if check.name == name] or [{}]
     found = []
     for term in (key.removesuffix(" p_all") for key in values if key.endswith(" p_all")):
         ps = [float(str(values[f"{term} p_{which}"])) for which in ("all", "min", "max")]

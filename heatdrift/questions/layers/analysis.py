@@ -21,7 +21,7 @@ from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.layers import PAGE_PROBES
-from heatdrift.questions.layers.findings import layer_findings
+from heatdrift.questions.layers.findings import layer_claims, layer_findings, silent_methods
 from heatdrift.questions.layers.responses import LAYER_METRICS, Responses, block_responses, probe_of, refuse_unmeasured
 from heatdrift.questions.layers.result import LayerRow, LayersResult
 from heatdrift.questions.pairs import PAIR, check_pair
@@ -114,6 +114,7 @@ def layers(
             shown = shown_dataset(dataset, datasets)
             rows += _rows("drift", shown, method, with_base, contrast, conf_level, with_base.values[:, here])
     rows = _adjusted(rows)
+    claims = layer_claims(rows, method_a, method_b, datasets, frame["lr"].n_unique(), ALPHA)
     return LayersResult(
         study=study_name(runs),
         metrics=tuple(dict.fromkeys(metric for metric, _, _ in responses.keys)),
@@ -126,7 +127,9 @@ def layers(
         conf_level=conf_level,
         method=_METHOD.format(a=method_a, b=method_b),
         rows=tuple(rows),
-        findings=layer_findings(rows, method_a, method_b, datasets, frame["lr"].n_unique(), ALPHA),
+        claims=claims,
+        findings=layer_findings(claims, ALPHA),
+        descriptions=silent_methods(claims, ALPHA),
         left_out=(*selection.left_out, *left_out),
         caveats=run_caveats(runs, asked),
     )

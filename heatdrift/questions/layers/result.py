@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from heatdrift.questions.answer import ALPHA, Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 
 SHOWN_HEADS: Final = 20  # of hundreds of heads the terminal shows those that differ, at most this many
@@ -55,6 +56,9 @@ class LayersResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return all rows."""

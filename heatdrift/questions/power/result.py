@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from heatdrift.questions.answer import Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 
 
@@ -47,6 +48,9 @@ class PowerResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the rows."""

@@ -19,7 +19,12 @@ from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.predictors.cell_choice import select_cells
-from heatdrift.questions.predictors.findings import predictor_findings
+from heatdrift.questions.predictors.findings import (
+    predictor_claims,
+    predictor_descriptions,
+    predictor_findings,
+    reversed_note,
+)
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult
 from heatdrift.questions.predictors.scores import Resampling, signal_scores
 from heatdrift.questions.predictors.signals import SIGNALS, Signal, signal_title
@@ -98,6 +103,7 @@ def predictors(
     accuracy = shown_column(VALIDATION, runs).title
     picked, notes = select_cells(final, margin=margin, level=conf_level, accuracy=accuracy)
     picked_early, _ = select_cells(early, margin=margin, level=conf_level, accuracy=accuracy)
+    claims = predictor_claims(rows, conf_level)
     return PredictorsResult(
         study=study_name(runs),
         metric=OUTCOME,
@@ -119,7 +125,10 @@ def predictors(
         rows=tuple(rows),
         selection=picked,
         selection_epoch1=picked_early,
-        findings=predictor_findings(rows, picked, datasets, conf_level, margin, accuracy),
+        claims=claims,
+        findings=predictor_findings(claims),
+        descriptions=predictor_descriptions(rows, claims, picked, datasets, margin, accuracy),
+        notes=reversed_note([row for row in rows if row.when == "final"]),
         left_out=(*left_out, *notes),
         caveats=run_caveats(runs, [VALIDATION], methods=[str(m) for m in selection.levels("method")]),
     )

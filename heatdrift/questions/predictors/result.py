@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from heatdrift.questions.answer import Result
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import counted, percent
@@ -88,6 +89,9 @@ class PredictorsResult(Result, frozen=True, kw_only=True):
     left_out: tuple[str, ...]
     study: str | None = None
     caveats: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the signals."""
