@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from heatdrift.errors import StudyError, nearest_name
+from heatdrift.primary import PrimarySpec, QuestionsSpec
 from heatdrift.records import SplitSizes, Strict
 
 T = TypeVar("T")
@@ -111,6 +112,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     grid: Grid | tuple[Grid, ...]
     transfer: Mapping[str, TransferSpec] = {}
     methods: Mapping[str, Mapping[str, Any]] = {}
+    questions: QuestionsSpec = QuestionsSpec()
     title: str = ""
     description: str = ""
     data_dir: str | None = None
@@ -138,6 +140,8 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "grid": Grid,
     "sizes": SplitSizes,
     "test": SourceSpec,
+    "questions": QuestionsSpec,
+    "primary": PrimarySpec,
 }
 
 

@@ -53,7 +53,14 @@ def report(
         chosen = work.stored_study(connection, study)
         target = target_file(out, chosen)
         page = gather(
-            connection, chosen, work, tuple(metric or ()), conf_level, images=not no_images, data_dir=data_dir
+            connection,
+            chosen,
+            work,
+            tuple(metric or ()),
+            conf_level,
+            images=not no_images,
+            data_dir=data_dir,
+            option=study,
         )
     write_formats(report_document(page), wanted, target, png=png)
 

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Final
 from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.output import note
 from heatdrift.config import PROTOCOLS
-from heatdrift.errors import HeatdriftError
 from heatdrift.questions import QUESTIONS
-from heatdrift.wording import capital
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from heatdrift.cli.workspace import KeptPlan, Workspace
-    from heatdrift.questions.answer import Answer
-    from heatdrift.questions.base import StudyRuns
+    from heatdrift.questions.asking import ask_all
     from heatdrift.report.inputs import ReportInput
 
 # Per-block and per-head values at the selected epoch only: of ten thousand runs all epochs would not fit into memory.
@@ -37,11 +34,13 @@ def gather(
     *,
     images: bool = False,
     data_dir: "Path | None" = None,
+    option: str | None = None,
 ) -> "ReportInput":
     """Everything that the page shows; what these runs cannot answer is left out, and the page says why.
 
     `images`: whether to show photographs of the probe images, where the images are at hand and their hashes agree;
-    `data_dir` is the folder of the images, as in training.
+    `data_dir` is the folder of the images, as in training. `option`: what ``--study`` said; the questions of a
+    study file that it names go before those that training kept.
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
     from heatdrift.cli.report_provenance import provenance
@@ -66,12 +65,13 @@ def gather(
         layers=selected("layers"),
         heads=selected("heads"),
         metrics=tuple(metrics),
+        asked=work.questions(study, option),
         conf_level=conf_level,
         note=note,
     )
     plan = work.kept_plan(study)
     name_methods((rows.runs, plan))
-    answers, unavailable = _answers(rows)
+    answers, unavailable = ask_all(rows)
     maps = gallery_maps(rows.runs, work.store_folder / study)
     return ReportInput(
         study=study,
@@ -89,24 +89,9 @@ def gather(
         pictures=probe_pictures(plan, work, study, maps, data_dir) if images else {},
         protocol=_protocol(rows.runs),
         provenance=provenance(rows.runs),
+        asked=rows.asked,
         conf_level=conf_level,
     )
-
-
-def _answers(rows: "StudyRuns") -> "tuple[dict[str, list[Answer]], dict[str, list[str]]]":
-    """Ask every question that has a place on a page; the reason of each failure is kept for the page and printed."""
-    answers: dict[str, list[Answer]] = {}
-    reasons: dict[str, list[str]] = {}
-    for question in QUESTIONS:
-        if question.place is None:
-            continue
-        for what, ask in question.for_page(rows):
-            try:
-                answers.setdefault(question.name, []).append(ask())
-            except HeatdriftError as error:
-                reasons.setdefault(question.name, []).append(f"{capital(what)}: {error.message}.")
-                note(f"left out of the report: {what}: {error.message}")
-    return {name: found for name, found in answers.items() if found}, reasons
 
 
 def _planned(plan: "KeptPlan | None", work: "Workspace") -> "pl.DataFrame | None":

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from heatdrift.cli.options import Format
-from heatdrift.cli.output import show_answer
+from heatdrift.cli.options import ConfOption, Format
+from heatdrift.cli.output import note, show_answer
 from heatdrift.cli.runs import Selection, chooses_runs, selected_views
+from heatdrift.cli.workspace import Workspace
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
 from heatdrift.questions.options import Option
@@ -22,7 +23,29 @@ def register(app: typer.Typer) -> None:
     )
     for question in QUESTIONS:
         group.command(question.name)(chooses_runs(_command(question)))
+    group.command("all")(chooses_runs(_all))
     app.add_typer(group, name="stats")
+
+
+def _all(*, chosen: Selection, fmt: Format, conf_level: ConfOption = 0.95) -> None:
+    """Ask everything that a page asks: the primary questions first, then all tests with one adjustment.
+
+    Example: `heatdrift stats all --format latex`
+    """
+    from heatdrift.questions.asking import all_results
+    from heatdrift.questions.base import StudyRuns
+
+    runs, epochs, layers, heads = selected_views(chosen, "epochs", "layers", "heads")
+    at_end = runs.select("cell_id", "selected_epoch")
+    layers, heads = (
+        view.join(at_end, left_on=["cell_id", "epoch"], right_on=["cell_id", "selected_epoch"], how="semi")
+        for view in (layers, heads)
+    )
+    asked = Workspace.of(chosen.store).questions(str(runs["study"][0]), chosen.study)
+    study = StudyRuns(
+        runs=runs, epochs=epochs, layers=layers, heads=heads, asked=asked, conf_level=conf_level, note=note
+    )
+    show_answer(all_results(study), fmt)
 
 
 def _command(question: Question) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, 
 from heatdrift.errors import StoreError, StudyError, UnknownNameError
 from heatdrift.plan.cells import as_source, plan_cells
 from heatdrift.plan.study import builtin_studies, load_study
+from heatdrift.primary import QuestionsSpec
 from heatdrift.records import Cell
 
 if TYPE_CHECKING:
@@ -142,6 +143,15 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
             return Path(os.path.relpath(path, self.store_folder)).as_posix()
         except ValueError:
             return None
+
+    def questions(self, study: str, option: str | None) -> QuestionsSpec:
+        """Return what a study of the store asks: its file if that is named, else as it was trained, else built in."""
+        if option is not None and option.endswith(".toml"):
+            return load_study(option).questions
+        kept = self.kept_plan(study)
+        if kept is not None:
+            return kept.study.questions
+        return load_study(study).questions if study in builtin_studies() else QuestionsSpec()
 
     def studies(self) -> tuple[str, ...]:
         """Names of the studies that have a kept plan in the store folder."""

@@ -7,6 +7,7 @@ from heatdrift.config import PROTOCOLS, StudySpec, decode_toml
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
 from heatdrift.plan.cells import as_source
+from heatdrift.primary import check_questions
 from heatdrift.records import SplitSizes
 
 
@@ -49,6 +50,7 @@ def check_study(study: StudySpec, where: str) -> None:
             problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"
             raise StudyError(problem, hint="give two splits of the data set: testing on training images is a leak")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
+    check_questions(study.questions, where)
     methods = study_methods(study.methods, where)
     for grid in study.grids:
         for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):

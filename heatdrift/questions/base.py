@@ -6,10 +6,11 @@ a page. Nobody else knows a question by name: commands and page loop over ``heat
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from heatdrift.primary import QuestionsSpec
 from heatdrift.questions.answer import Answer
 from heatdrift.questions.options import Option
 
@@ -29,6 +30,7 @@ class StudyRuns:
     ----------
     runs, epochs, layers, heads : the views; layers and heads hold the selected epochs and the probes asked for.
     metrics : metrics to model; empty = the usual ones.
+    asked : the primary questions of the study, which are modelled whatever `metrics` says.
     conf_level : of all intervals, in (0, 1).
     note : takes a sentence about something that was done otherwise than asked.
     """
@@ -38,6 +40,7 @@ class StudyRuns:
     layers: "pl.DataFrame"
     heads: "pl.DataFrame"
     metrics: tuple[str, ...] = ()
+    asked: QuestionsSpec = field(default_factory=QuestionsSpec)
     conf_level: float = 0.95
     note: Callable[[str], None] = lambda text: None
 

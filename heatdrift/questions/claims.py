@@ -26,6 +26,7 @@ class Claim(Result, frozen=True, kw_only=True):
     measured : the estimate in words: `difference +3.1 points`; empty where there is none in one line.
     evidence : interval, statistic and numbers of runs and seeds, as they stand in brackets.
     warning : what follows the brackets, from its first comma or stop on, without the last stop.
+    leaves_out : methods that these runs have and that the test leaves out.
     """
 
     key: str
@@ -35,19 +36,20 @@ class Claim(Result, frozen=True, kw_only=True):
     measured: str
     evidence: tuple[str, ...]
     warning: str = ""
+    leaves_out: tuple[str, ...] = ()
 
     def sentence(self, adjusted: str = "") -> str:
-        """Return the statement, with what `adjusted` says about other tests after the p-value."""
-        return f"{self._told(self.says, adjusted)}{self.warning}."
+        """Return the statement, with what `adjusted` says about other tests at the end of the evidence."""
+        return self._told(self.says, adjusted)
 
-    def undecided(self, adjusted: str = "") -> str:
-        """Return that the test does not support the statement, with the same numbers."""
-        return f"{self._told(f'{self.asks}: not supported', adjusted)}{self.warning}."
+    def without_claim(self, verdict: str = "not supported", adjusted: str = "") -> str:
+        """Return what was asked and measured, with `verdict` in place of the statement."""
+        return self._told(f"{self.asks}: {verdict}", adjusted)
 
     def _told(self, opening: str, adjusted: str) -> str:
         parts = [*self.evidence, *([adjusted] if adjusted else [])]
         measured = f": {self.measured}" if self.measured else ""
-        return f"{opening}{measured}" + (f" ({'; '.join(parts)})" if parts else "")
+        return f"{opening}{measured}" + (f" ({'; '.join(parts)})" if parts else "") + f"{self.warning}."
 
 
 def ranked(found: Sequence[tuple[tuple[float, ...], str]], summary: str) -> list[str]:

@@ -29,6 +29,8 @@ class Note:
 class Finding:
     """The sentences of one result and, with them, the caveats that its checks raised; the first few are open.
 
+    `verdict` is one or two words about a primary question. `descriptions` rest on no test, `notes` say where tests
+    disagree or an average hides both signs: neither claims anything.
     `finding_id` is its anchor, `section_id` that of its figures and tables; `command` prints all sentences.
     """
 
@@ -36,6 +38,9 @@ class Finding:
     finding_id: str = ""
     title: str
     sentences: tuple[str, ...]
+    verdict: str = ""
+    descriptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
     section_id: str = ""
     shown: int = 2

@@ -15,7 +15,7 @@ from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import missing_notes
 from heatdrift.report.sections import appendix
-from heatdrift.report.sections.findings import findings
+from heatdrift.report.sections.findings import exploratory, findings
 from heatdrift.report.sections.gallery import gallery
 from heatdrift.report.sections.glance import glance
 from heatdrift.report.sections.measured import measured
@@ -70,7 +70,8 @@ def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place is not None]
     placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
     placed += [(APPENDIX, section(inp)) for section in (appendix.methods, appendix.provenance, appendix.citation)]
-    return (findings(inp, data), *_joined([section for _, section in sorted(placed, key=lambda item: item[0])]))
+    ordered = [section for _, section in sorted(placed, key=lambda item: item[0])]
+    return (findings(inp, data), exploratory(inp, data), *_joined(ordered))
 
 
 def question_section(question: Question, inp: ReportInput, data: StudyData) -> Section:

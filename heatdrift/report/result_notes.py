@@ -1,40 +1,48 @@
 """Blocks of words that sections of results share: their sentences, what they left out, why there is none."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import replace
 
+from heatdrift.questions.answer import Answer
+from heatdrift.questions.family import Family
 from heatdrift.report.blocks import Block, Finding, Note, Pointer
 from heatdrift.report.inputs import ReportInput
 from heatdrift.wording import counted
 
 
-class _Told(Protocol):
-    """What a headline needs of an answer."""
-
-    @property
-    def findings(self) -> tuple[str, ...]: ...
-    @property
-    def caveats(self) -> tuple[str, ...]: ...
-
-
-def headline(title: str, section: str, answers: Sequence[_Told], command: str) -> list[Finding]:
-    """Return the sentences of each answer with its caveats, for the first section of the page."""
-    return [
-        Finding(title=title, sentences=answer.findings, caveats=answer.caveats, finding_id=f"finding-{section}",
-                section_id=section, command=command)
-        for answer in answers
-        if answer.findings
-    ]  # fmt: skip
+def headline(finding: Finding, answer: Answer, family: Family) -> Finding:
+    """Return `finding` with what may be said of an answer: claims that hold over the page, descriptions and notes."""
+    return replace(
+        finding,
+        sentences=family.sentences(answer),
+        descriptions=answer.descriptions,
+        notes=answer.notes,
+        caveats=finding.caveats or answer.caveats,
+    )
 
 
-def in_words(found: Sequence[str], target: str) -> list[Block]:
-    """Return where on the page the sentences `found` are with their caveats; nothing where there are none.
+def headlines_of(title: str, section: str, answers: Sequence[Answer], command: str, family: Family) -> list[Finding]:
+    """Return the headline of each answer that has anything to say; the first carries the anchor of the section."""
+    empty = Finding(title=title, sentences=(), section_id=section, command=command)
+    found = [headline(empty, answer, family) for answer in answers]
+    spoken = [finding for finding in found if has_words(finding)]
+    return [replace(f, finding_id=f"finding-{section}" if i == 0 else "") for i, f in enumerate(spoken)]
+
+
+def has_words(finding: Finding) -> bool:
+    """Whether a headline says anything."""
+    return bool(finding.sentences or finding.descriptions or finding.notes)
+
+
+def in_words(family: Family, answers: Sequence[Answer], target: str) -> list[Block]:
+    """Return where on the page the sentences of `answers` are with their caveats; nothing where there are none.
 
     They are there only: a sentence read without its caveats is how mistakes travel.
     """
-    if not found:
+    n = sum(len((*family.sentences(a), *a.descriptions, *a.notes)) for a in answers)
+    if not n:
         return []
-    text = f"In words, with what speaks against it: {counted(len(found), 'sentence')} under Findings"
+    text = f"In words, with what speaks against it: {counted(n, 'sentence')} under Also seen"
     return [Pointer(text=text, target=f"finding-{target}")]
 
 

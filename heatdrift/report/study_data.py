@@ -9,6 +9,8 @@ import polars as pl
 from heatdrift import wording
 from heatdrift.accuracy import ACCURACIES, TEST, accuracy_metric, selected_on_test, shown_title
 from heatdrift.metrics import RUN_COLUMN
+from heatdrift.questions.family import Family, page_family
+from heatdrift.questions.selection import own_grids
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
@@ -61,6 +63,7 @@ class StudyData:
     chance : data set -> accuracy in % of guessing among its classes, where the records tell their number.
     on_test : whether the test split selected the epochs: the validation accuracy then says so.
     performance : accuracy and retention; the accuracy is the one that these runs have.
+    family : all tests of the page, and what may be claimed of them.
     """
 
     runs: pl.DataFrame
@@ -76,6 +79,7 @@ class StudyData:
     drawn: tuple[str, ...] = ()
     not_drawn: tuple[str, ...] = ()
     table_rows: int = MAX_ROWS
+    family: Family = field(default_factory=Family)
 
     def points(self, metrics: Sequence[str]) -> pl.DataFrame:
         """Return the rows behind single marks: one per run, or per cell where there are too many runs to draw."""
@@ -152,6 +156,9 @@ def prepare(inp: ReportInput) -> StudyData:
         chance=chance_accuracies(runs),
         on_test=selected_on_test(inp.runs),
         performance=performance,
+        family=page_family(
+            inp.answers, inp.unavailable, inp.asked, accuracy=performance[0], own_grids=own_grids(inp.runs)
+        ),
     )
 
 

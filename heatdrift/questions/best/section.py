@@ -11,7 +11,7 @@ from heatdrift.questions.best.result import BestResult, BestRow, chosen_text
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import headline, in_words, result_notes
+from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
@@ -23,13 +23,13 @@ def blocks(answers: Sequence[BestResult], inp: ReportInput, data: StudyData) -> 
     found: list[Block] = []
     for result in answers:
         found += [_figure(result, data), _choices(result, data)]
-        found += [*in_words(result.findings, "best"), *result_notes(result.left_out)]
+        found += [*in_words(data.family, [result], "best"), *result_notes(result.left_out)]
     return found
 
 
 def headlines(answers: Sequence[BestResult], data: StudyData) -> list[Finding]:
     """Return the differences that hold."""
-    return headline("Each method at its own best learning rate", "best", answers, COMMAND)
+    return headlines_of("Each method at its own best learning rate", "best", answers, COMMAND, data.family)
 
 
 def _figure(result: BestResult, data: StudyData) -> Block:

@@ -16,6 +16,7 @@ import polars as pl
 from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_title
+from heatdrift.primary import CORRELATION
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.correlation import X, Y
@@ -217,7 +218,9 @@ def _sign_reversal(pooled: Association, within: list[Association]) -> bool:
 
 
 def for_page(study: StudyRuns) -> Iterator[Attempt]:
-    """Yield attention support against retention."""
-    x, y = str(X.default), str(Y.default)
-    ask = partial(correlation, study.runs, x=x, y=y, conf_level=study.conf_level)
-    yield f"{run_title(y)} against {run_title(x)}", ask
+    """Yield attention support against retention, and what the study asks first."""
+    usual = (str(X.default), str(Y.default))
+    primary = [(str(q.against), q.metric) for q in study.asked.primary if q.term == CORRELATION]
+    for x, y in dict.fromkeys([*primary, usual]):
+        ask = partial(correlation, study.runs, x=x, y=y, conf_level=study.conf_level)
+        yield f"{run_title(y)} against {run_title(x)}", ask

@@ -25,7 +25,7 @@ def blocks(answers: Sequence[CorrelationResult], inp: ReportInput, data: StudyDa
     found: list[Block] = []
     for i, result in enumerate(answers, start=1):
         found += correlation_figure(result, data, f"fig-correlation-{i}")
-        found += in_words(result.findings, f"correlation-{i}")
+        found += in_words(data.family, [result], f"correlation-{i}")
     return found
 
 
@@ -48,10 +48,19 @@ def _headline(result: CorrelationResult, data: StudyData, i: int) -> Finding:
     title = f"{wording.capital(data.metric_title(result.y))} against {data.metric_title(result.x)}"
     size = f"{wording.counted(result.pooled.n, 'run')} in {wording.counted(result.pooled.n_cells, 'cell')}"
     defined = result.pooled.pearson == result.pooled.pearson  # NaN where runs are too few or do not vary
-    silent = f"No relation is supported ({size})." if defined else f"No correlation is defined for these runs ({size})."
-    texts = result.findings or (silent,)
-    return Finding(title=title, sentences=texts, caveats=tuple(caveats), finding_id=f"finding-correlation-{i}",
-                   section_id="correlation", command=_command(result))  # fmt: skip
+    silent = (
+        "Nothing beyond the primary questions is supported" if defined else "No correlation is defined for these runs"
+    )
+    return Finding(
+        title=title,
+        sentences=data.family.sentences(result) or (f"{silent} ({size}).",),
+        descriptions=result.descriptions,
+        notes=result.notes,
+        caveats=tuple(caveats),
+        finding_id=f"finding-correlation-{i}",
+        section_id="correlation",
+        command=_command(result),
+    )
 
 
 def _command(result: CorrelationResult) -> str:

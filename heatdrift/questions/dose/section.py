@@ -11,7 +11,7 @@ from heatdrift.questions.dose.result import DoseResult
 from heatdrift.report.blocks import Block, Finding
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import headline, in_words, result_notes
+from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
@@ -23,13 +23,13 @@ def blocks(answers: Sequence[DoseResult], inp: ReportInput, data: StudyData) -> 
     found: list[Block] = []
     for result in answers:
         found += _dose_figure(result, data)
-        found += [*in_words(result.findings, "dose"), *result_notes(result.left_out)]
+        found += [*in_words(data.family, [result], "dose"), *result_notes(result.left_out)]
     return found
 
 
 def headlines(answers: Sequence[DoseResult], data: StudyData) -> list[Finding]:
     """Return the supported trends."""
-    return headline("Trends over learning rates", "dose", answers, COMMAND)
+    return headlines_of("Trends over learning rates", "dose", answers, COMMAND, data.family)
 
 
 def _dose_figure(result: DoseResult, data: StudyData) -> list[Block]:

@@ -15,7 +15,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import headline, in_words, result_notes
+from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData, spread
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.tables import text_table
@@ -37,13 +37,13 @@ def blocks(answers: Sequence[FrontierResult], inp: ReportInput, data: StudyData)
     for result in answers:
         if result.cells:
             found += [_front_figure(result, data), *_matched_blocks(result, data)]
-            found += [*in_words(result.findings, "frontier"), *result_notes(result.left_out)]
+            found += [*in_words(data.family, [result], "frontier"), *result_notes(result.left_out)]
     return found
 
 
 def headlines(answers: Sequence[FrontierResult], data: StudyData) -> list[Finding]:
     """Return the fronts and the matched comparisons."""
-    return headline("Accuracy against retention", "frontier", answers, COMMAND)
+    return headlines_of("Accuracy against retention", "frontier", answers, COMMAND, data.family)
 
 
 def front_chart(

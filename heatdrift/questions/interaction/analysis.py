@@ -10,6 +10,7 @@ import polars as pl
 from heatdrift.accuracy import TEST, accuracy_metric, shown_column
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
 from heatdrift.metrics import run_title
+from heatdrift.primary import CORRELATION, PREPRINT
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.interaction.build import build_model
@@ -197,7 +198,9 @@ def _fixed_effects(model: InteractionModel) -> tuple[FixedEffect, ...]:
 def for_page(study: StudyRuns) -> Iterator[Attempt]:
     """Yield the models of a page: the asked metrics, or forgetting, drift of support, and what the training was for."""
     accuracy, _ = accuracy_metric(study.runs)
-    for metric in dict.fromkeys(accuracy if name == TEST else name for name in study.metrics or PAGE_METRICS):
+    primary = [question.metric for question in study.asked.primary or PREPRINT if question.term != CORRELATION]
+    asked = [*(study.metrics or PAGE_METRICS), *primary]
+    for metric in dict.fromkeys(accuracy if name == TEST else name for name in asked):
         yield run_title(metric), partial(_with_a_line, study, metric)
 
 

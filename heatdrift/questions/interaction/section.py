@@ -47,19 +47,20 @@ def _headline(result: InteractionResult, data: StudyData) -> Finding:
     if result.n_dropped:
         caveats.append(f"{wording.counted(result.n_dropped, 'run')} left out for want of a value.")
     title = wording.capital(data.metric_title(result.metric))
-    texts = result.findings or (_nothing_supported(result),)
-    return Finding(title=title, sentences=texts, caveats=tuple(caveats), finding_id=f"finding-{result.metric}",
-                   section_id=f"model-{result.metric}", command=model_command(result))  # fmt: skip
+    texts = data.family.sentences(result) or (_nothing_supported(result),)
+    return Finding(title=title, sentences=texts, descriptions=result.descriptions, notes=result.notes,
+                   caveats=tuple(caveats), finding_id=f"finding-{result.metric}", section_id=f"model-{result.metric}",
+                   command=model_command(result))  # fmt: skip
 
 
 def _nothing_supported(result: InteractionResult) -> str:
     terms = [test for test in result.tests if test.method == "strata" and test.p == test.p]
     if not terms:
-        return "The model gives no finding: no term has a seed-level test."
+        return "No term has a seed-level test."
     size = f"{wording.counted(result.n_runs, 'run')}, {wording.counted(result.n_seeds, 'seed')}"
     return (
-        f"No effect is supported: of {wording.counted(len(terms), 'term')} none has a seed-level p below 0.05 after "
-        f"Holm's adjustment ({size}). With few seeds that is no proof of no effect."
+        f"Nothing beyond the primary questions is supported: of {wording.counted(len(terms), 'term')} no other holds "
+        f"after adjusting over the page ({size}). With few seeds that is no proof of no effect."
     )
 
 
@@ -105,7 +106,7 @@ def _model(result: InteractionResult, data: StudyData, figure_id: str) -> list[B
         ),
     )
     blocks: list[Block] = [fit, *contrast_figure(result, data, figure_id), _tests(result, name), *_checks(result, name)]
-    blocks += in_words(result.findings, result.metric)
+    blocks += in_words(data.family, [result], result.metric)
     blocks[1:1] = [Note(text=text, tone="caveat") for text in (*line_caveats(result), *singular_caveats(result))]
     if result.method_effects:
         caption = f"Difference of {name} between methods, averaged over learning rates and data sets, seed-level test"

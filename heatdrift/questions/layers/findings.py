@@ -41,7 +41,12 @@ def layer_claims(
             asks = f"{capital(place)}s with a mean drift of {title}, {group}{over}"
         claims.append(
             _claim(
-                f"layers/{metric}/{place}/{test}/{here or 'all'}/{method or ''}", asks, what, members, datasets, alpha
+                f"layers/{metric}/{place}/{test}/{here or 'all'}/{method or 'all'}",
+                asks,
+                what,
+                members,
+                datasets,
+                alpha,
             )
         )
     return tuple(claims)
@@ -55,7 +60,7 @@ def layer_findings(claims: Sequence[Claim], alpha: float) -> tuple[str, ...]:
 def silent_methods(claims: Sequence[Claim], alpha: float) -> tuple[str, ...]:
     """Say of each metric in which no block or head differs between the methods that none does."""
     return tuple(
-        f"{claim.undecided()[:-1]}. With so few seeds that is no proof of equality."
+        f"{claim.without_claim()[:-1]}. With so few seeds that is no proof of equality."
         for claim in claims
         if "/method/" in claim.key and not claim.p < alpha
     )

@@ -10,7 +10,6 @@ from heatdrift import wording
 from heatdrift.metrics import PROBE
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.layers import QUESTION
-from heatdrift.questions.layers.page_sentences import sentences
 from heatdrift.questions.layers.result import LayerRow, LayersResult
 from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.charts import layered, rows_of, top_title
@@ -18,7 +17,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import scale_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import in_words, result_notes
+from heatdrift.report.result_notes import has_words, in_words, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
 from heatdrift.report.theme import COLOUR, DIVERGING, SHAPE_PATHS
@@ -40,7 +39,7 @@ def blocks(answers: Sequence[LayersResult], inp: ReportInput, data: StudyData) -
         shown = _tested(results)
         found += _block_figure(results, shown, data)
         found += _head_figures(results, shown, data)
-        found += in_words(sentences(results), "layers")
+        found += in_words(data.family, results, "layers")
         found += result_notes(list(dict.fromkeys(text for r in results for text in r.left_out)))
     if inp.heads.is_empty():
         text = "No per-head values were recorded for this study; imported records keep none."
@@ -50,14 +49,17 @@ def blocks(answers: Sequence[LayersResult], inp: ReportInput, data: StudyData) -
 
 def headlines(answers: Sequence[LayersResult], data: StudyData) -> list[Finding]:
     """Return what the tests of all data sets say together."""
-    caveats = tuple(dict.fromkeys(text for result in answers for text in result.caveats))
-    texts = tuple(sentences(answers))
-    if not texts:
-        return []
-    return [
-        Finding(title="Blocks and heads", sentences=texts, caveats=caveats, finding_id="finding-layers",
-                section_id="layers", command=COMMAND)
-    ]  # fmt: skip
+    named = Finding(
+        title="Blocks and heads",
+        sentences=tuple(text for result in answers for text in data.family.sentences(result)),
+        descriptions=tuple(text for result in answers for text in result.descriptions),
+        notes=tuple(text for result in answers for text in result.notes),
+        caveats=tuple(dict.fromkeys(text for result in answers for text in result.caveats)),
+        finding_id="finding-layers",
+        section_id="layers",
+        command=COMMAND,
+    )
+    return [named] if has_words(named) else []
 
 
 def _tested(results: Sequence[LayersResult]) -> str:

@@ -11,7 +11,7 @@ from heatdrift.questions.paired.result import PairedResult
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import headline, in_words, result_notes
+from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
@@ -24,13 +24,13 @@ def blocks(answers: Sequence[PairedResult], inp: ReportInput, data: StudyData) -
     found: list[Block] = []
     for result in answers:
         found += _paired_figure(result, data)
-        found += [*in_words(result.findings, "paired"), *result_notes(result.left_out)]
+        found += [*in_words(data.family, [result], "paired"), *result_notes(result.left_out)]
     return found
 
 
 def headlines(answers: Sequence[PairedResult], data: StudyData) -> list[Finding]:
     """Return the supported differences, and where the two tests disagree."""
-    return headline("Methods at identical conditions", "paired", answers, COMMAND)
+    return headlines_of("Methods at identical conditions", "paired", answers, COMMAND, data.family)
 
 
 def _paired_figure(result: PairedResult, data: StudyData) -> list[Block]:

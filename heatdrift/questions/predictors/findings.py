@@ -62,7 +62,7 @@ def predictor_descriptions(
         here = [row for row in rows if row.when == when]
         if what == "best":
             sentences += (
-                [_references(here, _tied(_scored(here)), when)] if claim.p < ALPHA else [f"{claim.undecided()}"]
+                [_references(here, _tied(_scored(here)), when)] if claim.p < ALPHA else [f"{claim.without_claim()}"]
             )
     for dataset in datasets:
         sentences += _selection(

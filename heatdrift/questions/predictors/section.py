@@ -13,7 +13,7 @@ from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
-from heatdrift.report.result_notes import headline, in_words, result_notes
+from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
 
@@ -26,14 +26,14 @@ def blocks(answers: Sequence[PredictorsResult], inp: ReportInput, data: StudyDat
     """Return how well each signal ranks retention, at the selected epoch and after the first, and selection by it."""
     found: list[Block] = []
     for result in answers:
-        found += [*_figure(result, data), *_selection(result), *in_words(result.findings, "predictors")]
+        found += [*_figure(result, data), *_selection(result), *in_words(data.family, [result], "predictors")]
         found += result_notes(result.left_out)
     return found
 
 
 def headlines(answers: Sequence[PredictorsResult], data: StudyData) -> list[Finding]:
     """Return the best signals and what they cannot be distinguished from."""
-    return headline("What predicts retention", "predictors", answers, COMMAND)
+    return headlines_of("What predicts retention", "predictors", answers, COMMAND, data.family)
 
 
 def _ranked(rows: tuple[PredictorRow, ...], when: str) -> list[PredictorRow]:

@@ -55,7 +55,10 @@ def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
             word = {"caveat": "**Caveat.** ", "missing": "**Missing.** ", "plain": ""}[block.tone]
             return [f"{'> ' if word else ''}{word}{escaped(block.text)}"]
         case Finding():
-            lines = [f"### {escaped(block.title)}", *map(escaped, block.sentences), *_more(block.more)]
+            verdict = f": {block.verdict}" if block.verdict else ""
+            lines = [f"### {escaped(block.title + verdict)}", *map(escaped, block.sentences), *_more(block.more)]
+            for words, texts in (("Described, without a test:", block.descriptions), ("Notes:", block.notes)):
+                lines += [f"**{words}**", _items(texts)] if texts else []
             return [*lines, "**Before you believe it:**", _items(block.caveats)] if block.caveats else lines
         case Pointer():
             return [f"{escaped(block.text)}."]
