@@ -6,6 +6,7 @@ the statistics: their numbers are plausible, not a model's.
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -13,10 +14,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from heatdrift.primary import QuestionsSpec
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.answer import Answer, Check
+from heatdrift.questions.claims import Claim
 from heatdrift.questions.correlation.result import Association, CorrelationResult
 from heatdrift.questions.dose.result import DoseResult, DoseRow
+from heatdrift.questions.family import page_family
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
 from heatdrift.questions.interaction.result import Contrast, FixedEffect, InteractionResult, TermTest, VarianceComponent
 from heatdrift.questions.layers.result import LayerRow, LayersResult
@@ -30,6 +34,13 @@ from heatdrift.report.study_data import StudyData
 
 RECORDS = Path(__file__).resolve().parents[2] / "shared" / "records" / "vitb16"
 N_LAYERS = 12
+MODEL_FINDINGS = (
+    "Test finding: LoRA r=8 moves attention entropy less than Full FT at the highest learning rate "
+    "(seed-level F(1, 4) = 41.2, p = .003).",
+    "Test finding: the difference depends on the learning rate (seed-level F(3, 12) = 9.7, p < .001).",
+)
+CORRELATION_FINDINGS = ("Test finding: attention support goes with retention in some groups and against it in others.",)
+PAIR_FINDINGS = tuple(f"Test finding {i} about pairs (n = {i})." for i in range(1, 7))
 
 
 def simulated(
@@ -117,7 +128,7 @@ def simulated(
         transfer=pl.DataFrame(transfer),
         cells=cells_view(frame),
         planned=frame.select("cell_id", "backbone", "dataset", "method", "lr", "seed", "status"),
-        answers=main_answers(frame) if results else {},
+        **answered(main_answers(frame) if results else {}),
         protocol="Class-balanced training, validation and probe sets, disjoint, carved from the training images.",
         provenance={"Code": [("heatdrift", "0.1.0"), ("commit", "0123abc")], "Data": [("textures", "sha256 9f86d081")]},
     )
@@ -209,7 +220,7 @@ def reference() -> ReportInput | None:
         layers=pl.DataFrame(layers),
         transfer=pl.DataFrame(transfer),
         cells=cells_view(frame),
-        answers=main_answers(frame),
+        **answered(main_answers(frame)),
         protocol="Imported from the reference study; class-balanced, disjoint sets carved from the training split.",
         provenance={"Records": [("format", "reference"), ("files", str(len(files)))]},
     )
@@ -226,7 +237,27 @@ def main_answers(runs: pl.DataFrame) -> dict[str, tuple[Answer, ...]]:
 def without(inp: ReportInput, *questions: str, **answers: tuple[Answer, ...]) -> ReportInput:
     """`inp` without the answers to some questions, or with others in their place."""
     kept = {name: found for name, found in inp.answers.items() if name not in questions}
-    return replace(inp, answers={**kept, **answers})
+    return replace(inp, **answered({**kept, **answers}))
+
+
+def answered(answers: dict[str, tuple[Answer, ...]]) -> dict[str, object]:
+    """Answers with what a page may claim of them, as fields of an input."""
+    family = page_family(answers, {}, QuestionsSpec(), accuracy="test_acc_pct", own_grids=False)
+    return {"answers": answers, "family": family}
+
+
+def told(question: str, *findings: str) -> dict[str, tuple[object, ...]]:
+    """Findings with their claims, as fields of an answer."""
+    return {"findings": findings, "claims": claims(question, findings)}
+
+
+def claims(question: str, findings: Sequence[str], keys: Sequence[str] = ()) -> tuple[Claim, ...]:
+    """One claim per sentence, each of them strong enough for any page."""
+    names = [*keys, *(f"{question}/{text}" for text in findings[len(keys) :])]
+    return tuple(
+        Claim(key=key, p=1e-5, asks=f"What is asked ({key})", says=text.rstrip("."), measured="", evidence=())
+        for key, text in zip(names, findings, strict=True)
+    )
 
 
 def section_of(question: str, inp: ReportInput, data: StudyData) -> Section:
@@ -328,11 +359,8 @@ def interaction(runs: pl.DataFrame, metric: str, unit: str) -> InteractionResult
         checks=checks,
         left_out=(),
         n_dropped=0,
-        findings=(
-            "Test finding: LoRA r=8 moves attention entropy less than Full FT at the highest learning rate "
-            "(seed-level F(1, 4) = 41.2, p = .003).",
-            "Test finding: the difference depends on the learning rate (seed-level F(3, 12) = 9.7, p < .001).",
-        ),
+        findings=MODEL_FINDINGS,
+        claims=claims("interaction", MODEL_FINDINGS, [f"interaction/{metric}/method", f"interaction/{metric}/lr"]),
     )
 
 
@@ -375,7 +403,8 @@ def correlation(runs: pl.DataFrame, x: str, y: str) -> CorrelationResult:
         rmcorr=None,
         partial=association(runs),
         sign_reversal=len({math.copysign(1, a.pearson) for a in groups.values()}) > 1,
-        findings=("Test finding: attention support goes with retention in some groups and against it in others.",),
+        findings=CORRELATION_FINDINGS,
+        claims=claims("correlation", CORRELATION_FINDINGS),
     )
 
 
@@ -384,14 +413,16 @@ def with_everything(inp: ReportInput, *, heads: int = 4) -> ReportInput:
     runs = inp.runs
     return replace(
         inp,
-        answers={
-            **inp.answers,
-            "paired": (paired(runs),),
-            "dose": (dose(runs),),
-            "predictors": (predictors(runs),),
-            "frontier": (frontier(runs),),
-            "layers": tuple(layer_tests(d, heads=heads) for d in sorted(runs["dataset"].unique())),
-        },
+        **answered(
+            {
+                **inp.answers,
+                "paired": (paired(runs),),
+                "dose": (dose(runs),),
+                "predictors": (predictors(runs),),
+                "frontier": (frontier(runs),),
+                "layers": tuple(layer_tests(d, heads=heads) for d in sorted(runs["dataset"].unique())),
+            }
+        ),
         gallery=gallery(runs),
     )
 
@@ -414,7 +445,7 @@ def paired(runs: pl.DataFrame) -> PairedResult:
     return PairedResult(
         method_a="lora_r8", method_b="full_ft", datasets=tuple(datasets), n_runs=runs.height, n_dropped=0,
         conf_level=0.95, method="Test method of paired.", rows=tuple(rows), left_out=(),
-        findings=tuple(f"Test finding {i} about pairs (n = {i})." for i in range(1, 7)),
+        findings=PAIR_FINDINGS, claims=claims("paired", PAIR_FINDINGS),
     )  # fmt: skip
 
 
@@ -432,7 +463,7 @@ def dose(runs: pl.DataFrame) -> DoseResult:
     )  # fmt: skip
     return DoseResult(
         datasets=tuple(sorted(runs["dataset"].unique())), n_runs=runs.height, n_dropped=0, conf_level=0.95,
-        method="Test method of dose.", rows=rows, findings=("Test finding about a trend.",), left_out=(),
+        method="Test method of dose.", rows=rows, **told("dose", "Test finding about a trend."), left_out=(),
     )  # fmt: skip
 
 
@@ -455,7 +486,8 @@ def predictors(runs: pl.DataFrame) -> PredictorsResult:
         metric="retention_pct", unit="% of base", datasets=tuple(sorted(runs["dataset"].unique())),
         n_runs=runs.height, n_dropped=0, conf_level=0.95, bootstrap=2000, bootstrap_seed=0, margin=2.0,
         method="Test method of predictors.", rows=rows, selection=(selection,),
-        selection_epoch1=(), findings=("Test finding about signals.",), left_out=("test: one thing", "another"),
+        selection_epoch1=(), left_out=("test: one thing", "another"),
+        **told("predictors", "Test finding about signals."),
     )  # fmt: skip
 
 
@@ -485,7 +517,7 @@ def frontier(runs: pl.DataFrame) -> FrontierResult:
     return FrontierResult(
         unit="% of base", datasets=tuple(datasets), n_runs=runs.height, n_dropped=0, conf_level=0.95, bootstrap=2000,
         bootstrap_seed=0, method="Test method of frontier.", accuracy="test_acc_pct", cells=tuple(cells),
-        matched=matched, findings=("Test finding about the front.",), left_out=(),
+        matched=matched, **told("frontier", "Test finding about the front."), left_out=(),
     )  # fmt: skip
 
 
@@ -504,7 +536,7 @@ def layer_tests(dataset: str, *, heads: int) -> LayersResult:
     return LayersResult(
         metrics=("entropy", "erf95"), method_a="lora_r8", method_b="full_ft", datasets=(dataset,), n_runs=40, n_seeds=5,
         n_dropped=0, conf_level=0.95, method="Test method of layers.", rows=rows,
-        findings=("Test finding about blocks.",), left_out=(),
+        **told("layers", "Test finding about blocks."), left_out=(),
     )  # fmt: skip
 
 

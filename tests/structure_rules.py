@@ -83,7 +83,7 @@ def named_questions(package: Path) -> Iterator[str]:
             if (
                 parts[:2] == ["heatdrift", "questions"]
                 and len(parts) > 2
-                and parts[2] not in ("answer", "base", "QUESTIONS")
+                and parts[2] not in ("answer", "base", "outcomes", "QUESTIONS")
             ):
                 yield (
                     f"{path.relative_to(package)} imports {module}: the report reaches questions through the registry"

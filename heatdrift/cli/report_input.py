@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from heatdrift.cli.workspace import KeptPlan, Workspace
-    from heatdrift.questions.asking import ask_all
     from heatdrift.report.inputs import ReportInput
 
 # Per-block and per-head values at the selected epoch only: of ten thousand runs all epochs would not fit into memory.
@@ -44,6 +43,7 @@ def gather(
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
     from heatdrift.cli.report_provenance import provenance
+    from heatdrift.questions.asking import ask_all, family_of
     from heatdrift.questions.base import StudyRuns
     from heatdrift.report.inputs import ReportInput
     from heatdrift.report.study_data import HEATMAP
@@ -89,7 +89,7 @@ def gather(
         pictures=probe_pictures(plan, work, study, maps, data_dir) if images else {},
         protocol=_protocol(rows.runs),
         provenance=provenance(rows.runs),
-        asked=rows.asked,
+        family=family_of(rows, answers, unavailable),
         conf_level=conf_level,
     )
 

@@ -1,5 +1,6 @@
 """Ask every question that has a place on a page; one that cannot be answered never costs the others."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from numpy.linalg import LinAlgError
@@ -10,6 +11,7 @@ from heatdrift.questions import QUESTIONS
 from heatdrift.questions.answer import Answer
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.family import AllResult, page_family
+from heatdrift.questions.outcomes import Family
 from heatdrift.questions.selection import own_grids, study_name
 from heatdrift.wording import capital
 
@@ -40,6 +42,14 @@ def ask_all(study: StudyRuns) -> tuple[dict[str, list[Answer]], dict[str, list[s
     return {name: found for name, found in answers.items() if found}, reasons
 
 
+def family_of(
+    study: StudyRuns, answers: Mapping[str, Sequence[Answer]], unavailable: Mapping[str, Sequence[str]]
+) -> Family:
+    """Decide what may be claimed of the answers of a study."""
+    accuracy, _ = accuracy_metric(study.runs)
+    return page_family(answers, unavailable, study.asked, accuracy=accuracy, own_grids=own_grids(study.runs))
+
+
 def all_results(study: StudyRuns) -> AllResult:
     """Answer all questions of a page and say of each test whether it may be claimed.
 
@@ -48,8 +58,7 @@ def all_results(study: StudyRuns) -> AllResult:
     study : the runs and what is asked of them; every reason for a missing answer is in ``left_out``.
     """
     answers, reasons = ask_all(study)
-    accuracy, _ = accuracy_metric(study.runs)
-    family = page_family(answers, reasons, study.asked, accuracy=accuracy, own_grids=own_grids(study.runs))
+    family = family_of(study, answers, reasons)
     return AllResult(
         study=study_name(study.runs),
         n_runs=finished(study.runs).height,

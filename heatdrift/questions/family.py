@@ -17,67 +17,14 @@ from msgspec import structs
 from heatdrift.primary import CORRELATION, PREPRINT, PrimarySpec, QuestionsSpec, normal_term
 from heatdrift.questions.answer import ALPHA, Answer, Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.outcomes import ExploratoryOutcome, Family, PrimaryOutcome, Verdict
 from heatdrift.questions.pairs import PAIR
 from heatdrift.questions.tables import Grid, grid, limits
 from heatdrift.stats.multiplicity import benjamini_hochberg, holm
 from heatdrift.wording import capital, counted, p_text
 
 USUAL_PAIR: Final = "-".join(PAIR)
-Verdict = Literal["supported", "not supported", "not tested", "not answered"]
 _NAN: Final = float("nan")
-
-
-class PrimaryOutcome(Result, frozen=True, kw_only=True):
-    """A primary question and what came of it.
-
-    ``key`` is that of the claim that answers it, None where there is none. ``p_adjusted``: in a fixed sequence the
-    largest p up to this question. "not tested": a question before it does not hold; "not answered": these runs cannot.
-    """
-
-    position: int
-    metric: str
-    term: str
-    against: str | None
-    key: str | None
-    verdict: Verdict
-    p: float
-    p_adjusted: float
-    sentence: str
-
-
-class ExploratoryOutcome(Result, frozen=True, kw_only=True):
-    """Any test of the page; ``p_adjusted`` by Benjamini and Hochberg over all of them."""
-
-    question: str
-    key: str
-    p: float
-    p_adjusted: float
-    supported: bool
-    sentence: str
-
-
-class Family(Result, frozen=True, kw_only=True):
-    """All tests of a page with what may be claimed of them."""
-
-    adjust: Literal["fixed_sequence", "holm"] = "fixed_sequence"
-    primary: tuple[PrimaryOutcome, ...] = ()
-    exploratory: tuple[ExploratoryOutcome, ...] = ()
-
-    @property
-    def n_tests(self) -> int:
-        """Tests with a p."""
-        return len(self.exploratory)
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """Sentences of the primary questions that hold."""
-        return tuple(outcome.sentence for outcome in self.primary if outcome.verdict == "supported")
-
-    def sentences(self, answer: Answer) -> tuple[str, ...]:
-        """Sentences of the claims of one answer that hold over the page and are no findings already."""
-        keys = {claim.key for claim in answer.claims}
-        found = {outcome.key for outcome in self.primary if outcome.verdict == "supported"}
-        return tuple(o.sentence for o in self.exploratory if o.supported and o.key in keys - found)
 
 
 class AllResult(Result, frozen=True, kw_only=True):

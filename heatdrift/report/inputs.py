@@ -13,8 +13,8 @@ import polars as pl
 
 from heatdrift.errors import ReportError
 from heatdrift.metrics import CELL_COLUMNS
-from heatdrift.primary import QuestionsSpec
 from heatdrift.questions.answer import Answer
+from heatdrift.questions.outcomes import Family
 
 Maps = Mapping[str, npt.NDArray[Any]]
 
@@ -97,7 +97,7 @@ class ReportInput:
     pictures : hash of a probe image's crop -> PNG of the crop; empty where no photograph may be shown.
     protocol : what the study's protocol does, in words.
     provenance : section -> (name, value) pairs, already text.
-    asked : the primary questions of the study, and how they share one error rate.
+    family : all tests of the page, and what may be claimed of them.
     conf_level : level of the intervals in the figures, in (0, 1).
     """
 
@@ -116,7 +116,7 @@ class ReportInput:
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     protocol: str = ""
     provenance: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
-    asked: QuestionsSpec = field(default_factory=QuestionsSpec)
+    family: Family = field(default_factory=Family)
     conf_level: float = 0.95
 
     def __post_init__(self) -> None:

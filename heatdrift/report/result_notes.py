@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from heatdrift.questions.answer import Answer
-from heatdrift.questions.family import Family
+from heatdrift.questions.outcomes import Family
 from heatdrift.report.blocks import Block, Finding, Note, Pointer
 from heatdrift.report.inputs import ReportInput
 from heatdrift.wording import counted

@@ -9,8 +9,7 @@ import polars as pl
 from heatdrift import wording
 from heatdrift.accuracy import ACCURACIES, TEST, accuracy_metric, selected_on_test, shown_title
 from heatdrift.metrics import RUN_COLUMN
-from heatdrift.questions.family import Family, page_family
-from heatdrift.questions.selection import own_grids
+from heatdrift.questions.outcomes import Family
 from heatdrift.report.charts import Frame
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.summaries import CELL_KEY, epoch_means, layer_means, metric_means, side_by_side
@@ -156,9 +155,7 @@ def prepare(inp: ReportInput) -> StudyData:
         chance=chance_accuracies(runs),
         on_test=selected_on_test(inp.runs),
         performance=performance,
-        family=page_family(
-            inp.answers, inp.unavailable, inp.asked, accuracy=performance[0], own_grids=own_grids(inp.runs)
-        ),
+        family=inp.family,
     )
 
 

@@ -7,7 +7,7 @@ from heatdrift import wording
 from heatdrift.primary import CORRELATION
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.answer import ALPHA
-from heatdrift.questions.family import PrimaryOutcome
+from heatdrift.questions.outcomes import PrimaryOutcome
 from heatdrift.report.blocks import Block, Finding, Note, Section
 from heatdrift.report.caveats import study_caveats
 from heatdrift.report.inputs import ReportInput

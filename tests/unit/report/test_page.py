@@ -132,11 +132,16 @@ def test_every_link_inside_the_page_has_its_place(builders, study):
 
 
 def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_beside(study, sections):
-    first = sections[0]
-    model, association = (b for b in first.blocks if isinstance(b, Finding))
+    first, second = sections[:2]
+    primary = [b for b in first.blocks if isinstance(b, Finding)]
     result = study.answers["interaction"][0]
-    assert first.section_id == "findings"
-    assert model.sentences == result.findings
+    assert [s.section_id for s in (first, second)] == ["findings", "exploratory"]
+    # of the preprint's questions these answers hold one: the learning rate on entropy drift
+    assert [b.verdict for b in primary] == ["not answered", "supported", "not answered", "not answered"]
+    assert primary[1].sentences[0].startswith(result.findings[1].removesuffix("."))
+    assert set(primary[1].caveats) >= {c.sentence for c in result.checks if c.flag}
+    model, association = (b for b in second.blocks if isinstance(b, Finding))
+    assert [text.startswith(result.findings[0].removesuffix(".")) for text in model.sentences] == [True]
     assert set(model.caveats) >= {c.sentence for c in result.checks if c.flag}
     assert not {c.sentence for c in result.checks if not c.flag} & set(model.caveats)
     assert any("singular" in text for text in model.caveats)

@@ -11,13 +11,12 @@ from report_inputs import section_of, without
 from heatdrift.accuracy import ON_TEST_TITLE
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.caveats import run_caveats
-from heatdrift.questions.layers.page_sentences import sentences
 from heatdrift.questions.layers.section import SHOWN_TABLE
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
 from heatdrift.report.page import page_sections
-from heatdrift.report.sections.findings import findings
+from heatdrift.report.sections.findings import exploratory, findings
 from heatdrift.report.sections.measured import measured
 from heatdrift.report.sentences import evidence_parts
 from heatdrift.report.study_data import prepare
@@ -33,6 +32,11 @@ def data(full):
     return prepare(full)
 
 
+def starts(sentences):
+    """Sentences without what an adjustment adds to them."""
+    return [text.removesuffix(".").split(" (Benjamini")[0] for text in sentences]
+
+
 def of(blocks, kind):
     return [b for b in blocks if isinstance(b, kind)]
 
@@ -46,8 +50,8 @@ def test_paired_differences_have_the_seed_level_interval_and_the_published_tests
     assert "as such studies publish it" in published.caption
     (said,) = of(section.blocks, Pointer)
     assert said.target == "finding-paired"
-    shown = {f.finding_id: f for f in of(findings(full, data).blocks, Finding)}
-    assert shown[said.target].sentences == full.answers["paired"][0].findings
+    shown = {f.finding_id: f for f in of(exploratory(full, data).blocks, Finding)}
+    assert starts(shown[said.target].sentences) == starts(full.answers["paired"][0].findings)
 
 
 def test_trends_are_drawn_per_metric_with_one_row_per_group(full, data):
@@ -148,28 +152,31 @@ def test_a_large_forest_says_what_it_does_not_draw(data):
 
 
 def test_findings_name_their_section_and_fold_the_rest(full, data):
-    found = of(findings(full, data).blocks, Finding)
+    assert [f.section_id for f in of(findings(full, data).blocks, Finding)] == ["", "model-delta_entropy_pct", "", ""]
+    found = of(exploratory(full, data).blocks, Finding)
     assert [f.section_id for f in found] == [
         "model-delta_entropy_pct", "correlation", "dose", "paired", "layers", "predictors", "frontier",
     ]  # fmt: skip
-    assert found[3].sentences == full.answers["paired"][0].findings
+    assert starts(found[3].sentences) == starts(full.answers["paired"][0].findings)
     assert found[3].shown < len(found[3].sentences)
-    assert found[4].sentences[0].startswith("On shapes, ")
 
 
 def test_a_model_without_a_finding_says_that_nothing_is_supported(study, data):
-    silent = without(study, interaction=(msgspec.structs.replace(study.answers["interaction"][0], findings=()),))
-    first, *_ = of(findings(silent, data).blocks, Finding)
-    assert "of 3 terms none has a seed-level p below 0.05" in first.sentences[0]
+    silent = without(study, interaction=(msgspec.structs.replace(study.answers["interaction"][0], claims=()),))
+    first, *_ = of(exploratory(silent, prepare(silent)).blocks, Finding)
+    assert "of 3 terms no other holds after adjusting over the page" in first.sentences[0]
 
 
 def test_a_correlation_that_is_not_defined_is_not_called_unsupported(study, data):
     result = study.answers["correlation"][0]
     one = msgspec.structs.replace(result.pooled, n=1, n_cells=1, pearson=math.nan)
-    for pooled, said in ((one, "No correlation is defined for these runs (1 run in 1 cell)."),
-                         (result.pooled, "No relation is supported (80 runs in 16 cells).")):  # fmt: skip
-        silent = without(study, correlation=(msgspec.structs.replace(result, findings=(), pooled=pooled),))
-        assert of(findings(silent, data).blocks, Finding)[1].sentences == (said,)
+    silence = "Nothing beyond the primary questions is supported (80 runs in 16 cells)."
+    for pooled, said in (
+        (one, "No correlation is defined for these runs (1 run in 1 cell)."),
+        (result.pooled, silence),
+    ):
+        silent = without(study, correlation=(msgspec.structs.replace(result, claims=(), pooled=pooled),))
+        assert of(exploratory(silent, prepare(silent)).blocks, Finding)[1].sentences == (said,)
 
 
 def test_every_command_of_a_model_names_the_model_of_the_page(study, data):
@@ -196,7 +203,7 @@ def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full)
     assert "provided test split" in performance.caption
     (front, _) = of(section_of("frontier", inp, data).blocks, Figure)
     assert ON_TEST_TITLE in front.alternative
-    first, *_ = of(findings(inp, data).blocks, Finding)
+    first, *_ = of(exploratory(inp, data).blocks, Finding)
     assert first.title.lower().startswith(ON_TEST_TITLE)
     assert any("selected on the provided test split" in text for text in first.caveats)
 
@@ -214,20 +221,6 @@ def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full)
 def test_numbers_in_brackets_are_told_from_the_claim(sentence, expected):
     assert evidence_parts(sentence) == expected
     assert "".join(text for text, _ in evidence_parts(sentence)) == sentence
-
-
-def test_tests_of_many_data_sets_begin_with_their_count_and_take_turns(full):
-    one = full.answers["layers"][0]
-    several = [
-        msgspec.structs.replace(one, datasets=(name,), findings=tuple(f"sentence {i} of {name}." for i in range(9)))
-        for name in ("alpha", "beta", "gamma")
-    ]
-    first, *others = sentences(several)
-    n = 3 * sum(row.test == "method" and row.head is None for row in one.rows)
-    assert f"of {n:,} differences of the methods in a block" in first
-    assert others[:3] == [f"sentence 0 of {name}." for name in ("alpha", "beta", "gamma")]
-    assert len(others) == 27
-    assert sentences(several[:2]) == [text for result in several[:2] for text in result.findings]
 
 
 def test_matches_of_several_pairs_are_named_and_a_crowded_front_has_few_labels(full, data):
