@@ -165,7 +165,9 @@ def _correction(message: str, kind: type) -> str:
     if unknown is None:
         return "correct that value; README ('Your own study') shows every section"
     key, place = unknown.group(1), unknown.group(2) or ""
-    section = next((s for s in (place.split(".")[-1], place.split(".")[0].split("[")[0]) if s in _SECTIONS), "")
+    section = next(
+        (s for s in (place.split(".")[-1].split("[")[0], place.split(".")[0].split("[")[0]) if s in _SECTIONS), ""
+    )
     struct = _SECTIONS[section] if kind is StudySpec else kind
     known = [field.name for field in msgspec.structs.fields(struct)]
     nearest = nearest_name(key, known)

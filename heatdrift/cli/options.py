@@ -8,11 +8,20 @@ import typer
 
 
 class Format(StrEnum):
-    """How results are printed."""
+    """How rows are printed."""
 
     table = "table"
     json = "json"
     csv = "csv"
+
+
+class ResultFormat(StrEnum):
+    """How answers to questions are printed; their main table goes into papers, too."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    latex = "latex"
 
 
 StudyOption = Annotated[
@@ -40,10 +49,11 @@ DataDirOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
 ResultFormatOption = Annotated[
-    Format,
+    ResultFormat,
     typer.Option(
         "--format",
-        help="Output format; csv: the main table (interaction: contrasts, predictors: signals, frontier: cells).",
+        help="Output format; csv, latex: the main table (interaction: contrasts, predictors: signals, "
+        "frontier: cells).",
     ),
 ]
 BackboneOption = Annotated[str | None, typer.Option("--backbone", help="Only runs of this backbone.")]

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from heatdrift.cli.options import Format
+from heatdrift.cli.options import Format, ResultFormat
 from heatdrift.wording import six_digits
 
 if TYPE_CHECKING:
@@ -75,11 +75,15 @@ def show_json(value: object) -> None:
     sys.stdout.write(encoded.decode() + "\n")
 
 
-def show_answer(answer: "Shown", fmt: Format) -> None:
-    """Print an answer: JSON whole, CSV its main table, else lines and tables for people."""
-    if fmt is Format.json:
+def show_answer(answer: "Shown", fmt: ResultFormat | Format) -> None:
+    """Print an answer: JSON whole, CSV and LaTeX its main table, else lines and tables for people."""
+    if fmt == ResultFormat.json:
         show_json(answer)
-    elif fmt is Format.csv:
+    elif fmt == ResultFormat.latex:
+        from heatdrift.cli.latex import latex_table
+
+        sys.stdout.write(latex_table(answer.csv_rows()))
+    elif fmt == ResultFormat.csv:
         import polars as pl
 
         sys.stdout.write(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None).write_csv())

@@ -12,9 +12,9 @@ from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.options import (
     BackboneOption,
     DatasetOption,
-    Format,
     LrOption,
     MethodOption,
+    ResultFormat,
     ResultFormatOption,
     SeedOption,
     StoredStudyOption,
@@ -56,12 +56,12 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose runs and the output format.
 
     Typer reads options from a function's signature, so the returned function has the command's own options followed by
-    the shared ones; the command itself takes them as `chosen` (a Selection) and `fmt` (a Format).
+    the shared ones; the command itself takes them as `chosen` (a Selection) and `fmt` (a ResultFormat).
     """
     own = [p for p in inspect.signature(command).parameters.values() if p.name not in ("chosen", "fmt")]
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [inspect.Parameter(n, keyword, default=None, annotation=a) for n, a in _CHOICES.items()]
-    shared.append(inspect.Parameter("fmt", keyword, default=Format.table, annotation=ResultFormatOption))
+    shared.append(inspect.Parameter("fmt", keyword, default=ResultFormat.table, annotation=ResultFormatOption))
 
     @functools.wraps(command)
     def with_choices(**options: Any) -> None:  # noqa: ANN401 (each option has its own type)

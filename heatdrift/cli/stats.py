@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from heatdrift.cli.options import ConfOption, Format
+from heatdrift.cli.options import ConfOption, ResultFormat
 from heatdrift.cli.output import note, show_answer
 from heatdrift.cli.runs import Selection, chooses_runs, selected_views
 from heatdrift.cli.workspace import Workspace
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="stats")
 
 
-def _all(*, chosen: Selection, fmt: Format, conf_level: ConfOption = 0.95) -> None:
+def _all(*, chosen: Selection, fmt: ResultFormat, conf_level: ConfOption = 0.95) -> None:
     """Ask everything that a page asks: the primary questions first, then all tests with one adjustment.
 
     Example: `heatdrift stats all --format latex`
@@ -51,7 +51,7 @@ def _all(*, chosen: Selection, fmt: Format, conf_level: ConfOption = 0.95) -> No
 def _command(question: Question) -> Callable[..., None]:
     """Return the command of a question: Typer reads its options and its help off the function."""
 
-    def command(*, chosen: Selection, fmt: Format, **given: object) -> None:
+    def command(*, chosen: Selection, fmt: ResultFormat, **given: object) -> None:
         options = {option.parameter: given[option.name] for option in question.options}
         show_answer(question.ask(*selected_views(chosen, *question.views), **options), fmt)
 

@@ -67,7 +67,9 @@ def frontier_descriptions(
         for row, claim, p in zip(matched, claims, adjusted, strict=True):
             if (row.dataset or datasets[0]) != dataset or p < ALPHA:
                 continue
-            found.append(f"{claim.asks}: {row.note}." if np.isnan(row.difference) else claim.without_claim())
+            found.append(
+                f"{claim.asks}: not possible, {row.note}." if np.isnan(row.difference) else claim.without_claim()
+            )
     return (*found, _summary(matched)) if len(matched) > MANY else tuple(found)
 
 

@@ -178,8 +178,8 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
-        """Return the contrasts."""
-        return csv_rows(self.contrasts)
+        """Return the contrasts twice: at the seed level (df_method strata), then by the model."""
+        return csv_rows((*self.robust_contrasts, *self.contrasts))
 
     def shown(self) -> Iterator[str | Grid]:
         """Yield findings, seed-level and model tests, contrasts, coefficients, variance components and checks."""

@@ -88,12 +88,12 @@ def test_a_test_accuracy_that_is_asked_for_and_absent_is_an_error(preprint):
 
 def test_selection_says_that_its_criterion_selected_the_epoch(preprint):
     result = heatdrift.predictors(preprint, STUDY.epochs, bootstrap=100)
-    (sentence,) = (s for s in result.findings if s.startswith("On eurosat"))
+    (sentence,) = (s for s in result.descriptions if s.startswith("On eurosat"))
     assert f"best {ACCURACY}" in sentence
     assert ACCURACY in result.method
     assert "optimistic" in result.caveats[0]
     leakfree = heatdrift.predictors(STUDY.runs, STUDY.epochs, bootstrap=100)
-    assert any("best validation accuracy" in s for s in leakfree.findings)
+    assert any("best validation accuracy" in s for s in leakfree.descriptions)
 
 
 def test_runs_selected_on_different_splits_are_not_pooled(preprint):

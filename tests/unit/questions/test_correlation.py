@@ -58,10 +58,11 @@ def test_a_reversal_is_flagged_and_the_sentence_warns(make_runs):
     assert result.pooled.pearson > 0.5
     assert result.rmcorr.pearson < -0.9
     assert result.sign_reversal
-    assert "Read the groups, not the pooled value." in result.findings[-1]
+    (note,) = result.notes
+    assert "Read the groups, not the pooled value." in note
     shown = result.by_group["pets/lora_r8"].pearson
-    assert f"{signed(shown)} with LoRA r=8 on pets" in result.findings[-1]
-    assert "lora_r8" not in " ".join(result.findings)
+    assert f"{signed(shown)} with LoRA r=8 on pets" in note
+    assert "lora_r8" not in " ".join((*result.findings, note))
     assert any(s.startswith("Within groups") and "lower zero-shot retention" in s for s in result.findings)
 
 

@@ -65,7 +65,7 @@ def test_cells_that_differ_on_the_front_read_differently():
         ("lora_r8", 2.0): (3.605, 100.095),
         ("full_ft", 1.0): (12.92, 86.134),
     }
-    (front, *_) = frontier(cells(points), bootstrap=50).findings
+    (front, *_) = frontier(cells(points), bootstrap=50).descriptions
     assert front.startswith(
         "On d 3 of 3 cells (2 seeds each) are on the front: no other cell is as good in both test accuracy and "
         "retention and better in one. By falling accuracy: Full FT at lr 1e0 (accuracy 12.9 %, retention 86.1 %, "
@@ -160,14 +160,14 @@ def test_the_eighteen_real_runs_cannot_be_matched(shared):
     full, lora = (means.filter(pl.col("method") == m)["test_acc_pct"] for m in ("full_ft", "lora_r8"))
     assert lora.max() < full.min()
     assert all(np.isnan(r.difference) for r in found.matched)
-    assert any("cannot be compared at equal test accuracy" in s for s in found.findings)
+    assert any("compared at equal test accuracy: not possible" in s for s in found.descriptions)
 
 
 def test_one_seed_has_no_interval(runs):
     found = frontier(runs.filter(pl.col("seed") == 7), bootstrap=50)
     assert all(np.isnan([c.acc_ci_low, c.front_share]).all() for c in found.cells)
     assert all(np.isnan(r.se) for r in found.matched)
-    assert all("CI" not in s for s in found.findings)
+    assert all("CI" not in s for s in found.descriptions)
 
 
 def test_missing_cells_and_drift_are_tolerated(runs):
@@ -195,8 +195,8 @@ def test_many_fronts_and_matches_are_named_by_the_surest_and_counted():
     noise = pl.Series(rng.normal(0, 0.01, study.runs.height))
     runs = study.runs.with_columns(test_acc_pct=90 + step + noise, retention_pct=60 - 5 * step - noise)
     result = frontier(runs, bootstrap=100)
-    fronts = [text for text in result.findings if "on the front: no other" in text]
+    fronts = [text for text in result.descriptions if "on the front: no other" in text]
     assert len(fronts) == 13
     assert all(text.count(" at lr ") == 3 and "more, on it in fewer resamples" in text for text in fronts)
-    counts = next(text for text in result.findings if text.startswith("Of 26 comparisons"))
-    assert result.findings.index(counts) == 13
+    counts = next(text for text in result.descriptions if text.startswith("Of 26 comparisons"))
+    assert result.descriptions.index(counts) == 13

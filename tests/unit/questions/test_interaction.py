@@ -219,8 +219,8 @@ def test_three_methods_give_all_pairs_and_an_omnibus_sentence(make_runs):
         ("lora_r8", "linear_probe"),
     ]
     assert any(s.startswith("Δ attention entropy differs between methods") for s in result.findings)
-    assert any("LoRA r=8 minus Full FT" in s for s in result.findings)
-    assert not any("LoRA r=8 minus Linear probe" in s for s in result.findings)
+    assert any("LoRA r=8 than with Full FT" in s for s in result.findings)
+    assert not any("LoRA r=8 than with Linear probe" in s for s in result.findings)
 
 
 @pytest.mark.parametrize("random", ["seed", "seed + seed:method", "seed + seed:dataset", "dataset:seed"])
@@ -432,7 +432,7 @@ def test_a_finding_from_three_seeds_on_one_data_set_gives_the_cautious_p(make_ru
 def test_an_adjusted_p_names_its_family(make_runs):
     findings = interaction(make_runs(method_effect=3.0), metric=METRIC).findings
     assert findings
-    assert all(", Holm over the 7 terms of this model p" in s for s in findings)
+    assert all("; Holm over the 7 terms of this model p" in s for s in findings)
     three = interaction(
         make_runs(methods=("full_ft", "linear_probe", "lora_r8"), method_effect=1.5), metric=METRIC
     ).findings

@@ -131,8 +131,11 @@ def test_noise_is_not_shown_to_rank_retention(study):
     rng = np.random.default_rng(11)
     names = ["delta_entropy_pct", "delta_erf95_pct", "cka", "weight_drift", "train_loss"]
     noise = study.runs.with_columns(pl.Series(n, rng.normal(size=48)) for n in names)
-    first = next(s for s in predictors(noise, study.epochs.clear()).findings if s.startswith("At the selected epoch"))
-    assert "no signal is shown to rank retention" in first
+    found = predictors(noise, study.epochs.clear())
+    assert found.findings == ()
+    first = next(s for s in found.descriptions if s.startswith("At the selected epoch"))
+    assert "whether any ranks retention" in first
+    assert "within data set x method: not supported" in first
 
 
 def test_a_partly_measured_signal_keeps_its_n_and_is_not_compared(study):
@@ -157,7 +160,7 @@ def test_without_epochs_the_selected_epoch_is_still_answered(study):
 
 
 def test_the_first_sentence_has_words_for_signals_and_one_count_of_them(study, result):
-    first, second, *_ = result.findings
+    first, second = result.findings[0], result.descriptions[0]
     scored = [r for r in result.rows if r.when == "final" and not np.isnan(r.score)]
     count = f"{sum(not r.reference for r in scored)} signals and {sum(r.reference for r in scored)} references"
     assert first.startswith(f"At the selected epoch, of {count} compared, the best signal")
@@ -169,7 +172,7 @@ def test_the_first_sentence_has_words_for_signals_and_one_count_of_them(study, r
     assert "“test accuracy” " in second
     assert "“log₁₀ learning rate” " in second
     names = {s.name for s in SIGNALS}
-    for sentence in result.findings:
+    for sentence in (*result.findings, *result.descriptions):
         assert not [n for n in names if "_" in n and n in sentence], sentence
 
 
@@ -197,7 +200,7 @@ def test_a_signal_against_its_direction_is_told_with_the_count_of_what_was_compa
 
 def test_a_selection_sentence_counts_who_picks_and_tells_retentions_apart(result):
     rows = [r for r in result.selection if r.dataset == "pets"]
-    (text,) = (s for s in result.findings if s.startswith("On pets "))
+    (text,) = (s for s in result.descriptions if s.startswith("On pets "))
     by_pick = {}
     for row in rows:
         by_pick.setdefault((row.picked_method, row.picked_lr), []).append(row)
