@@ -17,6 +17,8 @@ NOT_MEASURED: Final = "–"
 _UNNAMED_UNITS: Final = ("0..1", "0..2", "<= 1", "ratio", "fraction", "count")
 _MOST_DECIMALS: Final = 4
 _SAME: Final = 1e-4
+_ROUNDING: Final = 1e-12  # nothing that is measured is smaller; differences of equal numbers are
+_MOST_DIGITS: Final = 6
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -29,7 +31,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return NOT_MEASURED
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
-    if value == 0:
+    if abs(value) < _ROUNDING:
         return "0"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     size = int(exponent)  # of the rounded number: 99.96 has the size of 100
@@ -41,7 +43,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def signed(value: float | None, digits: int = 3) -> str:
     """Return `number` with a plus where the value is above 0."""
     text = number(value, digits)
-    return f"+{text}" if value is not None and value > 0 else text
+    return f"+{text}" if value is not None and value > 0 and text != "0" else text
 
 
 def six_digits(value: float) -> str:
@@ -124,8 +126,16 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def difference_interval(level: float, low: float, high: float) -> str:
-    """Return the interval of a difference in a sentence, with signs: `95 % CI +54.6 to +59.0`."""
-    return f"{percent(level)} CI {signed(low)} to {signed(high)}"
+    """Return the interval of a difference in a sentence, with signs: `95 % CI +54.6 to +59.0`.
+
+    Ends that differ read differently; an interval of no width says where it comes from.
+    """
+    if math.isnan(low) or math.isnan(high):
+        return f"no {percent(level)} CI"
+    if abs(high - low) <= _ROUNDING * max(abs(low), abs(high), 1.0):
+        return f"no {percent(level)} CI: no spread between seeds"
+    digits = next((n for n in range(3, _MOST_DIGITS) if signed(low, n) != signed(high, n)), _MOST_DIGITS)
+    return f"{percent(level)} CI {signed(low, digits)} to {signed(high, digits)}"
 
 
 def at_equal_decimals(values: Sequence[float], decimals: int = 1) -> list[str]:

@@ -14,6 +14,7 @@ from heatdrift.stats.group_means import group_means
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
+_ROUNDING: Final = 1e-12
 _RATIO_DRAWS: Final = 4999
 _RATIO_SEED: Final = 0
 
@@ -51,7 +52,7 @@ class CellSpread:
 
     Attributes
     ----------
-    ratio : (B,) largest over smallest variance. f : (B,) Brown-Forsythe's F (1974, J. Am. Stat. Assoc. 69, 364-367).
+    ratio : (B,) largest over smallest variance; infinite where the runs of a cell agree to rounding. f : (B,) Brown-Forsythe's F (1974, J. Am. Stat. Assoc. 69, 364-367).
     sizes : runs of each cell.
     """
 
@@ -89,6 +90,8 @@ def cell_spread(y: Floats, cells: Codes) -> CellSpread | None:
         return None
     sizes = np.array([m.size for m in members])
     variances = np.stack([y[:, m].var(axis=1, ddof=1) for m in members])
+    rounding = (_ROUNDING * np.abs(y).max(axis=1)) ** 2  # what equal runs differ by
+    variances = np.where(variances > rounding, variances, 0.0)
     distances = [np.abs(y[:, m] - np.median(y[:, m], axis=1, keepdims=True)) for m in members]
     means = np.stack([d.mean(axis=1) for d in distances])
     grand = sizes @ means / sizes.sum()

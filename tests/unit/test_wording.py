@@ -161,3 +161,16 @@ def test_tables_of_a_terminal_have_six_digits_that_can_be_copied():
 
 def test_sizes_of_files():
     assert wording.megabytes(2_499_000) == "2.50 MB"
+
+
+def test_what_is_left_of_equal_numbers_is_zero():
+    assert wording.signed(5.68e-14) == "0"
+    assert wording.number(-3e-13) == "0"
+    assert wording.signed(2e-9) == "+2.00e−9"
+
+
+def test_an_interval_never_reads_as_a_point():
+    assert wording.difference_interval(0.95, 54.6, 59.0) == "95 % CI +54.6 to +59.0"
+    assert wording.difference_interval(0.95, 56.81, 56.84) == "95 % CI +56.81 to +56.84"
+    assert wording.difference_interval(0.95, 100.0, 100.0 + 1e-13) == "no 95 % CI: no spread between seeds"
+    assert wording.difference_interval(0.95, float("nan"), 1.0) == "no 95 % CI"

@@ -151,10 +151,13 @@ def _cell_variance(model: InteractionModel) -> Check:
     df_num, df_den = spread.df_num, spread.df_den
     p = f_p_value(f, df_num, df_den)
     flag = bool(p_ratio < ALPHA or p < ALPHA)
+    if np.isfinite(ratio):
+        compared = f"The largest cell variance is {number(ratio)} times the smallest (normal data with equal variances "
+        compared += f"give as much with {p_text(p_ratio)}; "
+    else:
+        compared = "In some cells all seeds agree to the last digit, in others they do not ("
     sentence = (
-        f"The largest cell variance is {number(ratio)} times the smallest (normal data with equal variances give as "
-        f"much with {p_text(p_ratio)}; Brown-Forsythe {f_text(df_num, df_den, f)}, {p_text(p)}; "
-        f"{spread.sizes.size} cells)."
+        f"{compared}Brown-Forsythe {f_text(df_num, df_den, f)}, {p_text(p)}; {counted(spread.sizes.size, 'cell')})."
     )
     if flag:
         sentence += (

@@ -261,7 +261,9 @@ class _Writer:
         if test.epsilon_box < 1.0:
             parts.append(f"df corrected for unequal variances, ε = {number(test.epsilon_box)}")
         thin = len(self.model.seed_names) <= _FEW_SEEDS and self.model.factor("dataset") is None
-        if test.df_num > 1 and (thin or not test.p_gg < ALPHA):
+        if test.df_num > 1 and not test.p_gg < ALPHA:
+            parts.append(f"too sure where seeds scatter very unequally, Greenhouse-Geisser {p_text(test.p_gg)}")
+        elif test.df_num > 1 and thin:
             parts.append(f"with Greenhouse-Geisser's correction {p_text(test.p_gg)}")
         if test.df_num > 1 and thin:
             parts.append(f"{counted(len(self.model.seed_names), 'seed')} on one data set say little about variances")

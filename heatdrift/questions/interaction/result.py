@@ -204,7 +204,9 @@ class InteractionResult(Result, frozen=True, kw_only=True):
         yield grid(self.variance_tests, title=title)
         if self.interval_method:
             yield f"intervals: {self.interval_method}"
-        yield f"ICC {number(self.icc)} ({number(self.icc_ci_low)} to {number(self.icc_ci_high)}: {self.icc_ci_method})"
+        known = self.icc_ci_low == self.icc_ci_low and self.icc_ci_high == self.icc_ci_high  # NaN: no interval asked
+        interval = f" ({number(self.icc_ci_low)} to {number(self.icc_ci_high)}: {self.icc_ci_method})" if known else ""
+        yield f"ICC {number(self.icc)}{interval}"
         yield f"R2 marginal {number(self.r2_marginal)}   R2 conditional {number(self.r2_conditional)}"
         yield f"singular: {'yes' if self.singular else 'no'}"
         yield "checks (! = look)"

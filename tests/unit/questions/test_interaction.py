@@ -511,3 +511,41 @@ def test_a_metric_that_is_cell_mean_plus_seed_is_refused(make_runs, random):
 def test_a_metric_with_a_little_left_is_modelled(make_runs):
     runs = make_runs().with_columns(retention_pct=70.0 + 1e-6 * pl.col("retention_pct"))
     assert interaction(runs, metric="retention_pct").n_runs == 80
+
+
+def test_cells_that_agree_to_the_last_digit_have_no_ratio_of_variances(make_runs):
+    runs = make_runs()
+    still = (pl.col("method") == "lora_r8") & (pl.col("lr") == runs["lr"].min()) & (pl.col("dataset") == "pets")
+    result = interaction(
+        runs.with_columns(pl.when(still).then(100.0 + 1e-14).otherwise(pl.col(METRIC)).alias(METRIC)), metric=METRIC
+    )
+    (check,) = (c for c in result.checks if c.name == "cell_variance")
+    assert "all seeds agree to the last digit" in check.sentence
+    texts = [c.sentence for c in result.checks] + list(result.findings)
+    texts += [part for part in result.shown() if isinstance(part, str)]
+    assert not [text for text in texts if "inf" in text.split() or "nan" in text or "e−14" in text]
+    assert check.flag
+
+
+def test_contrasts_are_given_at_the_seed_level_first(make_runs):
+    rows = interaction(make_runs(), metric=METRIC).csv_rows()
+    kinds = [row["df_method"] for row in rows]
+    assert kinds == ["strata"] * 8 + ["kenward_roger"] * 8
+
+
+def test_a_finding_that_hangs_on_one_seed_says_so(make_runs):
+    runs = make_runs(seeds=(1, 2, 3, 4, 5))
+    gaps = {1: 10.0, 2: 11.0, 3: 9.0, 4: 10.0, 5: -5.5}  # p .09 with all seeds, far below without the last
+    gap = pl.when(pl.col("method") == "lora_r8").then(pl.col("seed").replace_strict(gaps, return_dtype=pl.Float64))
+    result = interaction(runs.with_columns(pl.col(METRIC) + gap.otherwise(0.0)), metric=METRIC)
+    claims = {claim.key.split("/")[-1]: claim for claim in result.claims}
+    (check,) = (c for c in result.checks if c.name == "leave_one_seed_out")
+    crossing = {
+        term
+        for term in claims
+        if f"{term} p_min" in check.values and check.values[f"{term} p_min"] < 0.05 <= check.values[f"{term} p_max"]
+    }
+    assert crossing
+    marked = {term for term, claim in claims.items() if "one seed moves p across 5 %" in claim.warning}
+    assert {t for t in crossing if "seed" in claims[t].warning} == crossing
+    assert marked <= crossing

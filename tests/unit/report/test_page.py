@@ -185,10 +185,12 @@ def test_seed_level_contrasts_stand_beside_those_of_the_model(study):
     fuller = msgspec.structs.replace(result, robust_contrasts=robust)
     inp = without(study, "correlation", interaction=(fuller,))
     (figure,) = blocks([section_of("interaction", inp, prepare(inp))], "models", Figure)
-    assert figure.table.head[-3:] == ("seed-level 95 % interval", "seed-level df",
+    assert figure.table.head[3:6] == ("seed-level 95 % interval", "seed-level df",
         f"seed-level p (Holm over {len(robust)} rows)")  # fmt: skip
-    assert figure.table.rows[0][-3:] == ("–", "–", "–")  # no twin of this row
-    assert figure.table.rows[1][-3:] == ("[−1.50, 2.50]", "4", "0.25")
+    assert figure.table.head[-1].startswith("model's p (Holm over ")
+    assert figure.table.rows[0][3:6] == ("–", "–", "–")  # no twin of this row
+    assert figure.table.rows[1][3:6] == ("[−1.50, 2.50]", "4", "0.25")
+    assert figure.caption.startswith("Differences with the 95 % interval of each row's own spread over seeds")
 
 
 def test_marginal_means_are_a_folded_table(study):
