@@ -52,7 +52,8 @@ class CellSpread:
 
     Attributes
     ----------
-    ratio : (B,) largest over smallest variance; infinite where the runs of a cell agree to rounding. f : (B,) Brown-Forsythe's F (1974, J. Am. Stat. Assoc. 69, 364-367).
+    ratio : (B,) largest over smallest variance; infinite where the runs of a cell agree to rounding.
+    f : (B,) Brown-Forsythe's F (1974, J. Am. Stat. Assoc. 69, 364-367).
     sizes : runs of each cell.
     """
 

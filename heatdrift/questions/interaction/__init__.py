@@ -33,13 +33,21 @@ _INTERVALS: Final = Option(
     default="wald",
     help="t intervals, profile likelihood, or parametric bootstrap.",
 )
+_SCALE: Final = Option(
+    parameter="scale",
+    flag="--scale",
+    type=Literal["raw", "logit", "log"],
+    default="raw",
+    help="Model the metric as it is, as log odds (accuracies), or as its logarithm.",
+)
 QUESTION: Final = Question(
     name="interaction",
     order=10,
     help="Fit METRIC ~ lr * method * dataset with seed as a random effect; the headline is the seed-level test.",
     example="heatdrift stats interaction --metric delta_entropy_pct",
     options=(
-        METRIC, _LR_AS, _RANDOM, _DDF, _INTERVALS, BOOTSTRAP, RESAMPLING_SEED.named("bootstrap_seed"), CONF_LEVEL,
+        METRIC, _SCALE, _LR_AS, _RANDOM, _DDF, _INTERVALS, BOOTSTRAP,
+        RESAMPLING_SEED.named("bootstrap_seed"), CONF_LEVEL,
     ),
     noun="interaction models",
     place=Place(

@@ -17,6 +17,7 @@ from heatdrift.questions.interaction.build import build_model
 from heatdrift.questions.interaction.checks import assumption_checks
 from heatdrift.questions.interaction.contrast_agreement import twin_check
 from heatdrift.questions.interaction.contrasts import marginal_means, method_contrasts, method_effects
+from heatdrift.questions.interaction.counts import Scale, binomial_check, images_of, on_scale
 from heatdrift.questions.interaction.findings import interaction_claims, interaction_findings
 from heatdrift.questions.interaction.intervals import IntervalKind, with_intervals
 from heatdrift.questions.interaction.model import InteractionModel
@@ -40,6 +41,7 @@ def interaction(
     runs: pl.DataFrame,
     *,
     metric: str,
+    scale: Scale = "raw",
     lr_as: LrCoding = "factor",
     random: str = "seed",
     ddf: DdfMethod = "kenward_roger",
@@ -55,6 +57,7 @@ def interaction(
     ----------
     runs : rows of the view ``runs``, of one study, protocol and backbone; rows of every status are welcome and counted.
     metric : a numeric result column of ``runs``.
+    scale : of the response: as it is, ``logit`` (log odds of an accuracy), or natural ``log``.
     lr_as : learning rate as a factor, a line or a quadratic in centred log10(lr).
     random : random intercepts: 'seed', 'seed + seed:method', 'seed + seed:dataset' or 'dataset:seed'. The seed-level
         tests do not depend on it.
@@ -73,6 +76,7 @@ def interaction(
         The runs cannot answer the question (see ``selection.py`` and ``build.py``).
     """
     column = shown_column(metric, runs)
+    _check_choice("scale", scale, get_args(Scale))
     _check_choice("lr coding", lr_as, get_args(LrCoding))
     _check_choice("df method", ddf, get_args(DdfMethod))
     _check_choice("kind of interval", intervals, get_args(IntervalKind))
@@ -80,7 +84,9 @@ def interaction(
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
     check_level(conf_level)
     usable = select_runs(runs, [metric])
-    selection = largest_block(usable)
+    block = largest_block(usable)
+    images = images_of(block, metric, runs)
+    selection, column = on_scale(block, column, scale, images)
     modelled = [pl.col(name).is_in(selection.levels(name)) for name in ("method", "dataset")]
     planned = runs.filter(*modelled)["lr"].drop_nulls()
     lrs = sorted(set(planned.to_list())) if study_lrs is None else list(study_lrs)
@@ -104,7 +110,10 @@ def interaction(
     total = explained + grouped + fit.residual_variance
     fixed_part = " * ".join(f.name for f in model.design.factors)
     random_part = " + ".join(f"(1 | {g.name})" for g in model.groupings)
-    checks = (*assumption_checks(model, tests), twin_check(shown.contrasts, robust), *sensitivity_checks(model))
+    counts = () if images is None or scale != "raw" else (binomial_check(model, tests, images),)
+    checks = (
+        *assumption_checks(model, tests), twin_check(shown.contrasts, robust), *counts, *sensitivity_checks(model)
+    )  # fmt: skip
     claims = interaction_claims(model, column, effects, conf_level, checks)
     return InteractionResult(
         study=study_name(runs),
@@ -116,7 +125,8 @@ def interaction(
         n_seeds=len(model.seed_names),
         n_cells=model.design.grid.shape[0],
         balanced=model.balanced,
-        formula=f"{metric} ~ {fixed_part} + {random_part}",
+        scale=scale,
+        formula=f"{metric if scale == 'raw' else f'{scale}({metric})'} ~ {fixed_part} + {random_part}",
         random_terms=model.random,
         lr_as=lr_as,
         conf_level=conf_level,

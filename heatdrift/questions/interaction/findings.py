@@ -13,6 +13,7 @@ import numpy as np
 from heatdrift.metrics import Column
 from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.interaction.counts import RATIOS
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast
 from heatdrift.questions.interaction.sensitivity import terms_that_cross
@@ -296,4 +297,6 @@ class _Writer:
         return with_unit(number(self._mean({name: level})), self.column.unit)
 
     def _difference(self, value: float) -> str:
-        return with_unit(signed(value), difference_unit(self.column.unit))
+        text = with_unit(signed(value), difference_unit(self.column.unit))
+        ratio = RATIOS.get(self.column.unit)
+        return text if ratio is None else f"{text} ({ratio} {number(float(np.exp(value)))})"

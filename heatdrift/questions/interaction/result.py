@@ -162,6 +162,7 @@ class InteractionResult(Result, frozen=True, kw_only=True):
     likelihood_ratio: tuple[LikelihoodRatio, ...] = ()
     variance_tests: tuple[VarianceTest, ...] = ()
     robust_contrasts: tuple[Contrast, ...] = ()
+    scale: Literal["raw", "logit", "log"] = "raw"
     icc_ci_low: float = float("nan")
     icc_ci_high: float = float("nan")
     icc_ci_method: str = ""

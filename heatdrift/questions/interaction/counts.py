@@ -1,0 +1,142 @@
+"""Accuracies as what they are, counts of images: a logit or log scale, and an overdispersed binomial as a check.
+
+The linear model takes a point of accuracy to be worth the same everywhere. Near 0 and 100 % it is not: variances shrink
+there, and a difference that is constant in log odds shrinks with them, which looks like an interaction.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from msgspec.structs import replace
+
+from heatdrift.accuracy import finished
+from heatdrift.errors import StatsError
+from heatdrift.metrics import Column
+from heatdrift.questions.answer import ALPHA, Check
+from heatdrift.questions.interaction.model import InteractionModel
+from heatdrift.questions.interaction.result import TermTest
+from heatdrift.questions.selection import FACTORS, Selection
+from heatdrift.wording import counted, number, p_text
+
+Floats = npt.NDArray[np.float64]
+Scale = Literal["raw", "logit", "log"]
+
+# metric that is a share of images -> column of runs that counts them
+IMAGES: Final[Mapping[str, str]] = {"val_acc_pct": "n_val", "test_acc_pct": "n_test", "zero_shot_pct": "n_transfer"}
+UNITS: Final[Mapping[Scale, str]] = {"logit": "log odds", "log": "log"}
+# what the exponential of a difference on the scale is
+RATIOS: Final[Mapping[str, str]] = {"log odds": "odds ratio", "log": "ratio"}
+
+
+def on_scale(selection: Selection, column: Column, scale: Scale, images: Floats | None) -> tuple[Selection, Column]:
+    """Return the runs with the metric on another scale, and the column with its words.
+
+    Parameters
+    ----------
+    selection : usable runs. column : of the metric. scale : ``logit`` of a share in %, or natural ``log``.
+    images : images behind each run's share, where known: the logit is then the empirical one, log((k + 1/2) / (n - k
+        + 1/2)) (Haldane 1955, Anscombe 1956), which exists at 0 and 100 %, too.
+
+    Raises
+    ------
+    StatsError
+        A logit of what is no share of images; values that have no logarithm.
+    """
+    if scale == "raw":
+        return selection, column
+    y = selection.frame[column.name].to_numpy().astype(float)
+    if scale == "logit":
+        moved, title = _logit(y, column, images), f"{column.title} (log odds)"
+    else:
+        if y.min() <= 0:
+            raise StatsError(
+                f"{column.name} is 0 or less in {counted(int(np.sum(y <= 0)), 'run')} of {y.size}, and has no "
+                "logarithm there",
+                hint="use --scale raw",
+            )
+        moved, title = np.log(y), f"log of {column.title}"
+    frame = selection.frame.with_columns(pl.Series(column.name, moved))
+    shown = replace(column, title=title, unit=UNITS[scale])
+    return Selection(frame=frame, left_out=selection.left_out, n_dropped=selection.n_dropped), shown
+
+
+def _logit(y: Floats, column: Column, images: Floats | None) -> Floats:
+    if column.name not in IMAGES:
+        raise StatsError(
+            f"{column.name} is no share of images, so it has no odds",
+            hint=f"--scale log, or a metric among {', '.join(IMAGES)}",
+        )
+    if images is not None:
+        right = y / 100.0 * images
+        return np.asarray(np.log((right + 0.5) / (images - right + 0.5)))
+    at_bound = (y <= 0.0) | (y >= 100.0)
+    if at_bound.any():
+        raise StatsError(
+            f"{column.name} is 0 or 100 % in {counted(int(at_bound.sum()), 'run')} of {y.size}, where log odds are "
+            f"infinite, and {IMAGES[column.name]} is not known",
+            hint="use --scale raw, or import the number of images",
+        )
+    return np.asarray(np.log(y / (100.0 - y)))
+
+
+def images_of(selection: Selection, metric: str, runs: pl.DataFrame) -> Floats | None:
+    """Return the number of images behind the metric of each usable run; None where any is unknown."""
+    column = IMAGES.get(metric)
+    if column is None or column not in runs.columns:
+        return None
+    keyed = finished(runs).select(*FACTORS[:2], pl.col("lr").cast(pl.Float64), "seed", column).unique(FACTORS)
+    joined = selection.frame.select(FACTORS).join(keyed, on=FACTORS, how="left", maintain_order="left")[column]
+    return None if joined.null_count() or (joined <= 0).any() else joined.to_numpy().astype(float)
+
+
+def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images: Floats) -> Check:
+    """Compare the tests of the linear model with those of an overdispersed binomial with seeds as fixed effects.
+
+    Parameters
+    ----------
+    model : of an accuracy in %. tests : its term tests; those by Kenward-Roger are compared, which assume as the
+        binomial does that a seed does not interact with anything. images : behind each accuracy.
+    """
+    import statsmodels.api as sm  # a second to import: only accuracies pay
+    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
+
+    name = "binomial"
+    right = model.y / 100.0 * images
+    seeds = np.eye(len(model.seed_names))[model.seeds][:, 1:]
+    design = np.hstack([model.x, seeds])
+    if design.shape[0] <= design.shape[1]:
+        return Check(name=name, flag=False, values={}, sentence="Too few runs for an overdispersed binomial model.")
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", PerfectSeparationWarning)
+            # shares with weights: of two columns of counts statsmodels 0.15 takes the dispersion n times too small
+            fit = sm.GLM(right / images, design, family=sm.families.Binomial(), var_weights=images).fit(scale="X2")
+            found = {
+                term: float(fit.wald_test(_padded(rows, design.shape[1]), use_f=True, scalar=True).pvalue)
+                for term, rows in model.design.hypotheses.items()
+            }
+    except (np.linalg.LinAlgError, ValueError, PerfectSeparationWarning):
+        sentence = "An overdispersed binomial model of the counts cannot be fitted: some accuracies are 0 or 100 %."
+        return Check(name=name, flag=True, values={}, sentence=sentence)
+    linear = {test.term: test.p for test in tests if test.method == "kenward_roger"}
+    apart = [term for term, p in found.items() if (p < ALPHA) != (linear[term] < ALPHA)]
+    values: dict[str, float | int | str | None] = {"dispersion": float(fit.scale)}
+    values |= {f"{term} p": p for term, p in found.items()}
+    spread = f"runs scatter {number(float(fit.scale))} times as much as images drawn at random would make them"
+    if not apart:
+        sentence = f"An overdispersed binomial model of the counts ({spread}) answers as the linear model does."
+        return Check(name=name, flag=False, values=values, sentence=sentence)
+    shown = ", ".join(f"{term} (binomial {p_text(found[term])}, linear {p_text(linear[term])})" for term in apart)
+    sentence = (
+        f"An overdispersed binomial model of the counts ({spread}) answers differently at 5 % for {shown}: whether "
+        "there is an effect depends on the scale. Compare --scale logit, and read the single differences."
+    )
+    return Check(name=name, flag=True, values=values, sentence=sentence)
+
+
+def _padded(rows: Floats, columns: int) -> Floats:
+    return np.hstack([rows, np.zeros((rows.shape[0], columns - rows.shape[1]))])
