@@ -3,7 +3,7 @@
 A test that does not find a difference says nothing about how small it is. Two one-sided t tests do (Schuirmann 1987):
 one of "the truth is LOW or less", one of "the truth is HIGH or more". Both rejected at alpha: equivalent within the
 margin, which is the same as the 1 - 2 alpha interval lying inside of it. The first alone: not inferior by more than
--LOW. The interval wholly outside: the difference is larger than the margin, whatever its p against 0.
+-LOW. The interval wholly outside: the difference is larger than the margin.
 """
 
 import math
@@ -30,7 +30,7 @@ class MarginTest:
     ----------
     p_low : one-sided p of "the truth is `low` or less"; small where the estimate is safely above `low`.
     p_high : one-sided p of "the truth is `high` or more".
-    ci_low, ci_high : the 1 - 2 alpha interval, which decides: above `low`, below `high`, or outside.
+    ci_low, ci_high : the 1 - 2 alpha interval: above `low` and below `high` where both tests reject at alpha.
     """
 
     low: float
@@ -61,14 +61,19 @@ def margin_test(estimate: float, se: float, df: float, low: float, high: float, 
     return MarginTest(low, high, p_low, p_high, *ends)
 
 
-def decision(test: MarginTest, p_low: float, p_high: float, alpha: float) -> Decision:
-    """Return what the (adjusted) one-sided p-values support, and by the interval whether the margin is exceeded."""
+def decision(test: MarginTest, p_low: float, p_high: float, alpha: float, n_tests: int = 1) -> Decision:
+    """Return what the (adjusted) one-sided p-values support.
+
+    "inferior" and "superior": the truth is beyond the margin. Where it is inside, both of these may be claimed falsely,
+    so each needs p below alpha / 2, by Bonferroni over `n_tests` margins.
+    """
     above, below = p_low < alpha, p_high < alpha
     if above and below:
         return "equivalent"
-    if test.ci_high < test.low:
+    strict = alpha / 2.0 / n_tests
+    if 1.0 - test.p_low < strict:
         return "inferior"
-    if test.ci_low > test.high:
+    if 1.0 - test.p_high < strict:
         return "superior"
     return "not inferior" if above else "not superior" if below else "undecided"
 
