@@ -26,6 +26,7 @@ ASKED = {
     "correlation": ("--bootstrap", 100),
     "dose": ("--metric", "retention_pct"),
     "paired": ("--metric", "retention_pct"),
+    "retention": ("--margin", 2),
     "best": ("--metric", "retention_pct"),
     "layers": ("--metric", "entropy"),
     "predictors": ("--bootstrap", 100),
