@@ -123,8 +123,8 @@ class MarginWords:
             Claim(
                 key=f"{self.key}/not_inferior/{self.place}",
                 p=row.p_low,
-                asks=f"Whether {self.subject} is {self._by(row, below=True)}",
-                says=f"{self._subject} is not {self._by(row, below=True)}",
+                asks=f"Whether {self.subject} is {self._by(row)}",
+                says=f"{self._subject} is not {self._by(row)}",
                 measured=_measured(row),
                 evidence=_evidence(row),
                 warning="" if row.p < ALPHA else _against_zero(row),
@@ -150,19 +150,20 @@ class MarginWords:
         beyond = row.decision in ("inferior", "superior")
         verdict = "not equivalent, the difference is beyond the margin" if beyond else "undecided"
         if row.decision == "not superior":
-            verdict += f" whether it is {self._by(row, below=True)}, but it is not {self._by(row, below=False)}"
+            more = f"{_side(row, below=False)} by more than {_size(row, below=False)}"
+            verdict += (
+                f" whether it is {_side(row, below=True)} by more than {_size(row, below=True)} ({more} is ruled out)"
+            )
         elif not beyond:
             verdict += ", differences beyond the margin are not ruled out"
         holm = "" if beyond else _adjusted(max(row.p_low_adjusted, row.p_high_adjusted), n_rows)
         evidence = "; ".join([*_evidence(row), *([holm] if holm else [])])
         return f"{opening}: {verdict}: {_measured(row)} ({evidence}){'' if beyond else _against_zero(row)}."
 
-    def _by(self, row: MarginRow, *, below: bool) -> str:
+    def _by(self, row: MarginRow) -> str:
         """Return `inferior by more than 2.00 points to Full FT in test accuracy on pets`."""
-        known = row.metric in MORE_IS_BETTER
-        word = ("inferior" if below else "superior") if known else ("lower" if below else "higher")
-        by = with_unit(number(-row.low if below else row.high), row.unit)
-        return f"{word} by more than {by} {'to' if known else 'than'} {self.other} {self.where}"
+        link = "to" if row.metric in MORE_IS_BETTER else "than"
+        return f"{_side(row, below=True)} by more than {_size(row, below=True)} {link} {self.other} {self.where}"
 
     @property
     def _subject(self) -> str:
@@ -178,6 +179,16 @@ def margin_sentences(
     findings = tuple(words[i].finding(row, tested) for i, row in enumerate(rows))
     described = tuple(words[i].described(row, tested) for i, row in enumerate(rows))
     return claims, tuple(filter(None, findings)), tuple(filter(None, described))
+
+
+def _side(row: MarginRow, *, below: bool) -> str:
+    if row.metric in MORE_IS_BETTER:
+        return "inferior" if below else "superior"
+    return "lower" if below else "higher"
+
+
+def _size(row: MarginRow, *, below: bool) -> str:
+    return with_unit(number(-row.low if below else row.high), row.unit)
 
 
 def _margin(row: MarginRow) -> str:

@@ -6,7 +6,7 @@ Planning, not a verdict: the power of an effect already observed says no more th
 import math
 from typing import Final
 
-from scipy import optimize, special
+from scipy import special
 
 from heatdrift.stats.distributions import t_quantile
 
@@ -35,6 +35,8 @@ def detectable_noncentrality(df: float, *, alpha: float = ALPHA, target: float =
     high = 1.0
     while missing(high) < 0.0:
         high *= 2.0
+    from scipy import optimize  # slow to import: only who plans pays
+
     return float(optimize.brentq(missing, 0.0, high, xtol=1e-12))
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,6 +29,8 @@ def noncentrality_interval(t: float, df: float, level: float) -> tuple[float, fl
 
 def _noncentrality(t: float, df: float, p: float) -> float:
     """Return the noncentrality at which P(T <= t) = p: SciPy's own inverse, which is good to 1e-4, made exact."""
+    from scipy import optimize  # slow to import: only who asks for the interval pays
+
     near = float(special.nctdtrinc(df, p, t))
     step = 1e-3 * (1.0 + abs(near))
 
