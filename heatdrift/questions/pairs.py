@@ -86,8 +86,8 @@ class SeedDifference:
             )
         if self.how == "mixed":
             return (
-                "too few seeds are of both methods to compare these alone: they count as pairs, the seeds of one "
-                "method as independent, put together as by Welch"
+                "too few seeds have runs of both methods at one data set and lr to compare these alone: all seeds are "
+                "used, those of both methods as pairs, the others as independent, put together as by Welch"
             )
         if self.own_seed_each:
             return (

@@ -70,7 +70,7 @@ def decision(test: MarginTest, p_low: float, p_high: float, alpha: float, n_test
     above, below = p_low < alpha, p_high < alpha
     if above and below:
         return "equivalent"
-    strict = alpha / 2.0 / n_tests
+    strict = alpha / 2.0 / max(n_tests, 1)
     if 1.0 - test.p_low < strict:
         return "inferior"
     if 1.0 - test.p_high < strict:

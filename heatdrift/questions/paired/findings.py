@@ -130,8 +130,11 @@ class PairedFindings:
 
     def _undecided(self, row: PairedRow) -> str:
         what = f"{self.a} minus {self.b} in {self.titles[row.metric]} {self._place(row.dataset)}"
-        if row.seed_p != row.seed_p:
+        if row.seed_difference != row.seed_difference:
             return f"{what}: undecided, these seeds give no seed-level test."
+        if row.seed_p != row.seed_p:
+            same = with_unit(signed(row.seed_difference), row.unit)
+            return f"{what}: {same} on average, and nothing varies between seeds: there is no seed-level test."
         adjusted = f"{p_text(row.seed_p)}, adjusted {p_text(row.seed_p_holm)}"
         p = adjusted if row.seed_p_holm != row.seed_p else p_text(row.seed_p)
         return (

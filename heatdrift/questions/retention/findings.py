@@ -43,7 +43,7 @@ class RetentionWords:
             f"{p_text(row.p)}; {counted(row.n_seeds, 'seed')}). Undecided: these seeds cannot tell losses or gains "
             f"below {with_unit(number(row.detectable), POINTS)} from none (80 % power for one test at 5 %)."
             for row in rows
-            if row.p == row.p and not row.p_holm < ALPHA
+            if row.p_holm >= ALPHA
         )
 
     def margin_words(self, row: MarginRow) -> MarginWords:

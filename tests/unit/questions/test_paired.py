@@ -279,7 +279,7 @@ def test_three_shared_seeds_are_compared_alone_and_fewer_with_the_others(runs):
     row = two.rows[-1]
     assert (row.seed_test, row.n_seeds, row.n_seeds_shared) == ("mixed", 6, 2)
     assert two.n_runs == 48
-    assert "too few seeds are of both methods" in two.method
+    assert "too few seeds have runs of both methods at one data set and lr" in two.method
     assert np.isnan(row.seed_d)  # no one SD
     a, b = (two.rows[-1].mean_a, two.rows[-1].mean_b)
     assert row.seed_difference == pytest.approx(a - b)
@@ -314,9 +314,13 @@ def test_the_rounding_of_a_seed_effect_that_cancels_is_no_spread():
          "test_acc_pct": 80.1 + 0.3 * s + 0.7 * (m == "lora_r8") + 1.3 * i}
         for m in ("full_ft", "lora_r8") for i, lr in enumerate((1e-5, 1e-4)) for s in (1, 2, 3)
     ]  # fmt: skip
-    row = paired(pl.DataFrame(rows), metrics=["test_acc_pct"]).rows[-1]
+    result = paired(pl.DataFrame(rows), metrics=["test_acc_pct"], equivalence=(-1.0, 1.0))
+    row = result.rows[-1]
     assert row.seed_difference == pytest.approx(0.7)
     assert np.isnan([row.seed_t, row.seed_p, row.t, row.detectable]).all()
+    assert result.findings == ()
+    assert [row.decision for row in result.margins] == ["undecided"]
+    assert all("no seed-level test" in text for text in result.descriptions)
 
 
 def test_what_is_not_supported_is_undecided_with_what_the_seeds_could_miss(runs):
