@@ -54,8 +54,8 @@ class SeedDifference:
 
     @property
     def estimate(self) -> float:
-        """Mean of a minus mean of b."""
-        return self.mean_a - self.mean_b
+        """Mean of a minus mean of b; 0 where it is rounding."""
+        return without_rounding(self.mean_a - self.mean_b, self.mean_a)
 
     @property
     def t(self) -> float:
@@ -234,6 +234,11 @@ def seed_caveats(tests: Sequence[SeedDifference]) -> tuple[str, ...]:
         "The methods do not share their seeds, so what a seed adds to every run of it does not cancel: the same seeds "
         "for both methods would tell smaller differences apart.",
     )
+
+
+def without_rounding(difference: float, of: float) -> float:
+    """Return a difference of values of the size of `of`, 0 where rounding is all there is to it."""
+    return 0.0 if abs(difference) <= NO_SPREAD * abs(of) else difference
 
 
 def same_sign(frame: pl.DataFrame, metric: str, method_a: str, method_b: str) -> bool:

@@ -33,6 +33,7 @@ from heatdrift.questions.pairs import (
     seed_caveats,
     seed_level_difference,
     unused_runs,
+    without_rounding,
     without_spread,
 )
 from heatdrift.questions.selection import check_level, measured_metrics, select_runs, study_name
@@ -201,7 +202,7 @@ def _row(
     sd = float(d.std(ddof=1)) if n > 1 else nan
     # rounding of the values that were subtracted is no spread
     sd = sd if sd > NO_SPREAD * float(np.abs(pairs["a"].to_numpy()).max(initial=0.0)) else nan
-    difference = float(d.mean()) if n else nan
+    difference = without_rounding(float(d.mean()), mean_a) if n else nan
     t = difference / sd * float(np.sqrt(n))
     published = dict(zip(methods, (mean_a, mean_b), strict=True)) if set(methods) == set(PAIR) else {}
     n_used = 2 * n if test is None or test.how == "pairs" else test.n_runs

@@ -13,6 +13,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.margins import adjusted_rows, margin_row, margin_sentences
+from heatdrift.questions.pairs import without_rounding
 from heatdrift.questions.retention.findings import RetentionWords
 from heatdrift.questions.retention.result import RetentionResult, RetentionRow
 from heatdrift.questions.selection import check_level, codes, select_runs, shown_dataset, study_name
@@ -122,7 +123,7 @@ def _row(part: pl.DataFrame, dataset: str | None, method: str, lr: float | None,
         mean=found.mean,
         ci_low=low,
         ci_high=high,
-        difference=found.mean - ALL_OF_IT,
+        difference=without_rounding(found.mean - ALL_OF_IT, ALL_OF_IT),
         se=found.se,
         df=found.df,
         t=t,

@@ -7,7 +7,9 @@ from scipy import stats
 from simulated_study import SEEDS, simulated_study
 
 from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.questions.paired.analysis import paired
+from heatdrift.primary import QuestionsSpec
+from heatdrift.questions.base import StudyRuns
+from heatdrift.questions.paired.analysis import for_page, paired
 from heatdrift.stats.detectable import detectable_effect
 from heatdrift.wording import number
 
@@ -406,3 +408,25 @@ def test_a_margin_serves_metrics_of_one_unit(runs):
         paired(runs, metrics=["retention_pct"], equivalence=(1.0, -1.0))
     with pytest.raises(StatsError, match="holds 0"):
         paired(runs, metrics=["retention_pct"], equivalence=(1.0, 2.0))
+
+
+def test_the_rounding_of_equal_means_is_no_difference():
+    """Both methods have the same four values, of which the sum differs in the last bit with their order."""
+    values = {"full_ft": (80.1, 80.2, 80.6, 80.7), "lora_r8": (80.1, 80.6, 80.2, 80.7)}
+    rows = [
+        {"study": "s", "status": "done", "dataset": "d", "method": m, "lr": 1e-5, "seed": s, "test_acc_pct": y}
+        for m, ys in values.items() for s, y in enumerate(ys)
+    ]  # fmt: skip
+    row = paired(pl.DataFrame(rows), metrics=["test_acc_pct"]).rows[-1]
+    assert (row.difference, row.seed_difference, row.seed_t, row.seed_p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_page_tests_the_margin_of_the_study_on_what_more_of_is_better(runs):
+    empty = pl.DataFrame()
+    views = {"epochs": empty, "layers": empty, "heads": empty}
+    ((_, ask),) = for_page(StudyRuns(runs=runs, asked=QuestionsSpec(margin=2.0), **views))
+    assert {(row.metric, row.low, row.high) for row in ask().margins} == {
+        ("retention_pct", -2.0, 2.0), ("test_acc_pct", -2.0, 2.0),
+    }  # fmt: skip
+    ((_, ask),) = for_page(StudyRuns(runs=runs, **views))
+    assert ask().margins == ()
