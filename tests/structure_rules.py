@@ -16,6 +16,7 @@ SHARED = (
     "pairs",
     "caveats",
     "claims",
+    "margins",
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")
 ON_A_PAGE = ("section.py", "contrast_blocks.py", "scatter.py")  # sections and their helpers may use the page kit

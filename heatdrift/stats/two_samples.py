@@ -6,18 +6,18 @@ means over cells, every cell with equal weight, mean_a - mean_b.
 
 The parts of clusters in it, corrected for leverage, are those of ``cluster_robust.py``. Two samples need not vary
 alike, so clusters of one kind (linked, a alone, b alone) give one variance with its Satterthwaite df, and the kinds are
-put together as by Welch (1947). One cell of linked clusters is the paired t test, one cell of two independent samples
-Welch's test; in balanced data several cells are the same tests on one mean per cluster.
+put together as by Welch (``welch.py``). One cell of linked clusters is the paired t test, one cell of two independent
+samples Welch's test; in balanced data several cells are the same tests on one mean per cluster.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.cluster_robust import LEAST_RESIDUAL_SHARE, NO_SPREAD, CellMeans, rounded_df
+from heatdrift.stats.cluster_robust import LEAST_RESIDUAL_SHARE, CellMeans
 from heatdrift.stats.intervals import t_interval
+from heatdrift.stats.welch import welch_error
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -64,27 +64,10 @@ def sample_difference(y: Floats, sample: Codes, cell: Codes, cluster: Codes) -> 
     several = fit.sizes[fit.cells] > 1  # a row alone in its cell has no residual
     se, df = float("nan"), float("nan")
     if enough and min(_share(parts[0, sample == s], several[sample == s]) for s in (0, 1)) >= LEAST_RESIDUAL_SHARE:
-        se, df = _error(fit, parts, y, kinds)
+        se, df = welch_error(fit, parts, y, kinds)
     return SampleDifference(
         float(means[0::2].mean()), float(means[1::2].mean()), se, df, n_linked=int(np.count_nonzero(linked))
     )
-
-
-def _error(fit: CellMeans, parts: Floats, y: Floats, kinds: tuple[npt.NDArray[np.bool_], ...]) -> tuple[float, float]:
-    """Standard error (NaN without spread) and df; both NaN where a kind of cluster shows next to nothing."""
-    found = fit.corrected(parts)
-    part = np.bincount(fit.clusters, weights=found.corrected_weights[0] * fit.residuals(y[None, :])[0])
-    variances, dfs = [], []
-    for kind in filter(np.any, kinds):
-        share, df = found.residual_share_and_df(kind)
-        if math.isnan(df):
-            return float("nan"), float("nan")
-        variances.append(float(np.sum(part[kind] ** 2)) / share)
-        dfs.append(df)
-    se = math.sqrt(sum(variances))
-    if not se > NO_SPREAD * float(np.abs(y).max()):
-        return float("nan"), sum(dfs)
-    return se, rounded_df(1.0 / sum((v / sum(variances)) ** 2 / df for v, df in zip(variances, dfs, strict=True)))
 
 
 def _share(parts: Floats, several: npt.NDArray[np.bool_]) -> float:

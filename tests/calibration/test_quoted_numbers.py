@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("calibration.md", "calibration_best.md", "calibration_commands.md")
+PAGES = ("calibration.md", "calibration_best.md", "calibration_commands.md", "calibration_seeds.md")
 QUESTIONS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "questions").glob("*.md"))}
 SIZES = "## Measured sizes"
 
@@ -169,7 +169,16 @@ QUOTES = {
         "`t_p`, both data sets | seed x method SD .1": ("paired", "paired: t over pairs, both", r"SD 0\.1"),
         "`wilcoxon_p`, both data sets | seed x method SD .1": ("paired", "paired: Wilcoxon.*, both", r"SD 0\.1"),
         "`seed_p` | everywhere": ("paired", "paired: seed_t", ""),
+        "`seed_p`, independent | seeds of each method alone": ("seeds", "^difference: independent", ""),
+        "`seed_p`, independent | a seed for each run": ("seeds", "^difference: a seed for each run", ""),
+        "`seed_p`, mixed | seeds vary as much as runs, or less": ("seeds", r"^difference: mixed(?!.*seed SD 2)", ""),
+        "`seed_p`, mixed | seeds vary more": ("seeds", "^difference: mixed.*seed SD 2", ""),
+        "`seed_p`, pairs | seeds of each data set alone": ("seeds", "^difference: pairs", ""),
+        "equivalent within | the truth is an end of the margin": ("seeds", "^margin, equivalent", ""),
+        "not inferior by more | the truth is that end": ("seeds", "^margin, not inferior", ""),
+        "`flip_p` | six and eight seeds": ("seeds", "^signs: [68]", ""),
     },
+    "retention": {"`p`, an average | all conditions": ("seeds", "^retention: ", "")},
     "layers": {
         "methods differ, single `p` | one block or head": ("paired", "layers: methods differ", ""),
         "drift is not 0, single `p` | one block or head": ("paired", "layers: drift is not 0", ""),
@@ -216,7 +225,7 @@ QUOTES = {
 }  # fmt: skip
 ROWS = [(page, words) for page, quotes in QUOTES.items() for words in quotes]
 # shares that are no measured sizes: levels, the definition of a tail, a share of a base
-LEVELS = {"5 %", "80 %", "95 %", "7 %", "100 %"}
+LEVELS = {"5 %", "80 %", "90 %", "95 %", "7 %", "100 %"}
 
 
 def values(place: tuple[str, str, str]) -> list[float]:

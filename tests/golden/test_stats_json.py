@@ -21,12 +21,13 @@ COMMANDS = {
     "interaction": lambda: heatdrift.interaction(RUNS, metric="retention_pct"),
     "correlation": lambda: heatdrift.correlation(RUNS, x="delta_erf95_pct", y="retention_pct", bootstrap=200),
     "dose": lambda: heatdrift.dose(RUNS, metrics=["retention_pct", "delta_entropy_pct"]),
-    "paired": lambda: heatdrift.paired(RUNS, metrics=["retention_pct", "test_acc_pct"]),
+    "paired": lambda: heatdrift.paired(RUNS, metrics=["retention_pct", "test_acc_pct"], equivalence=(-2.0, 2.0)),
+    "retention": lambda: heatdrift.retention(RUNS, margin=5.0),
     "best": lambda: heatdrift.best(RUNS, metrics=["retention_pct", "test_acc_pct"]),
     "layers": lambda: heatdrift.layers(RUNS, STUDY.layers, STUDY.heads, metrics=["entropy"]),
     "predictors": lambda: heatdrift.predictors(RUNS, STUDY.epochs, bootstrap=200),
     "frontier": lambda: heatdrift.frontier(RUNS, bootstrap=200),
-    "power": lambda: heatdrift.power(RUNS, metric="retention_pct", seeds=6),
+    "power": lambda: heatdrift.power(RUNS, metric="retention_pct", seeds=6, difference=1.0),
 }
 
 

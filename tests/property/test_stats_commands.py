@@ -8,9 +8,26 @@ from simulated_study import simulated_study
 import heatdrift
 
 STUDY = simulated_study()
+
+
+def apart(runs):
+    """LoRA with seeds of its own."""
+    return runs.with_columns(pl.col("seed") + pl.when(pl.col("method") == "lora_r8").then(100).otherwise(0))
+
+
+def alone(runs):
+    """Every run with a seed of its own, whatever the order of rows."""
+    return runs.with_columns(pl.col("cell_id").str.tail(4).cast(pl.Int64).alias("seed"))
+
+
 COMMANDS = {
     "dose": lambda s: heatdrift.dose(s.runs),
     "paired": lambda s: heatdrift.paired(s.runs),
+    "paired, seeds apart": lambda s: heatdrift.paired(
+        apart(s.runs), metrics=["retention_pct"], equivalence=(-2.0, 2.0)
+    ),
+    "paired, a seed for each run": lambda s: heatdrift.paired(alone(s.runs), metrics=["retention_pct"]),
+    "retention": lambda s: heatdrift.retention(s.runs, margin=5.0),
     "layers": lambda s: heatdrift.layers(s.runs, s.layers, s.heads),
     "predictors": lambda s: heatdrift.predictors(s.runs, s.epochs, bootstrap=100),
     "frontier": lambda s: heatdrift.frontier(s.runs, bootstrap=100),
@@ -64,12 +81,17 @@ def test_the_unit_of_a_metric_moves_effects_and_no_test():
         assert b.slope == pytest.approx(1000 * a.slope)
 
 
-def test_swapping_the_methods_swaps_the_sign():
-    one = heatdrift.paired(STUDY.runs, metrics=["retention_pct"]).rows
-    other = heatdrift.paired(STUDY.runs, metrics=["retention_pct"], method_a="full_ft", method_b="lora_r8").rows
-    for a, b in zip(one, other, strict=True):
-        assert (b.difference, b.seed_t, b.seed_p) == (
-            pytest.approx(-a.difference),
+@pytest.mark.parametrize("layout", [pl.DataFrame.clone, apart, alone], ids=["shared", "apart", "alone"])
+def test_swapping_the_methods_swaps_the_sign_and_the_sides_of_a_margin(layout):
+    runs, margin = layout(STUDY.runs), (-2.0, 3.0)
+    one = heatdrift.paired(runs, metrics=["retention_pct"], equivalence=margin)
+    swapped = {"method_a": "full_ft", "method_b": "lora_r8", "equivalence": (-3.0, 2.0)}
+    other = heatdrift.paired(runs, metrics=["retention_pct"], **swapped)
+    for a, b in zip(one.margins, other.margins, strict=True):
+        assert (b.p_low, b.p_high, b.p) == pytest.approx((a.p_high, a.p_low, a.p))
+    for a, b in zip(one.rows, other.rows, strict=True):
+        assert (b.seed_difference, b.seed_t, b.seed_p) == (
+            pytest.approx(-a.seed_difference),
             pytest.approx(-a.seed_t),
             pytest.approx(a.seed_p),
         )

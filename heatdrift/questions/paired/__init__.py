@@ -1,16 +1,24 @@
-"""One method minus another over runs that agree in data set, learning rate and seed."""
+"""One method minus another where data set, learning rate and, if the methods share them, seeds agree."""
 
 from typing import Final
 
 from heatdrift.questions.base import Place, Question
-from heatdrift.questions.options import CONF_LEVEL, METHOD_A, METHOD_B, METRICS
+from heatdrift.questions.options import CONF_LEVEL, METHOD_A, METHOD_B, METRICS, Option
 
+_EQUIVALENCE: Final = Option(
+    parameter="equivalence",
+    flag="--equivalence",
+    type=tuple[float, float] | None,
+    default=None,
+    help="Margin LOW HIGH of differences that do not matter, in the unit of the metric: equivalent within, not "
+    "inferior by more than, or undecided.",
+)
 QUESTION: Final = Question(
     name="paired",
     order=40,
-    help="Compare two methods over identical data set, lr and seed: over pairs as published, and at the seed level.",
-    example="heatdrift stats paired --metric retention_pct --metric test_acc_pct",
-    options=(METRICS, METHOD_A, METHOD_B, CONF_LEVEL),
+    help="Compare two methods at identical data set and lr: at the seed level, and over pairs as published.",
+    example="heatdrift stats paired --metric retention_pct --equivalence -2 2",
+    options=(METRICS, METHOD_A, METHOD_B, _EQUIVALENCE, CONF_LEVEL),
     noun="paired comparison",
     place=Place(
         section="paired",

@@ -1,17 +1,19 @@
-"""Sentences about paired differences: what the seed level supports, and where the test over pairs says otherwise."""
+"""Sentences about differences of two methods: claims, what they leave undecided, and where two tests disagree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from heatdrift.questions.answer import ALPHA
-from heatdrift.questions.claims import ranked
+from heatdrift.questions.claims import Claim, ranked
+from heatdrift.questions.margins import MarginRow, MarginWords
 from heatdrift.questions.paired.result import PairedRow
 from heatdrift.wording import (
     counted,
     difference_interval,
     family_text,
     method_title,
+    number,
     p_text,
     signed,
     t_text,
@@ -20,26 +22,78 @@ from heatdrift.wording import (
 
 
 class PairedFindings:
-    """Words for a comparison: differences supported at the seed level, and where the two tests disagree."""
+    """Words for a comparison of two methods."""
 
     def __init__(
         self, method_a: str, method_b: str, datasets: tuple[str, ...], level: float, titles: Mapping[str, str]
     ) -> None:
+        self.names = f"{method_a}-{method_b}"
         self.a, self.b, self.datasets, self.level = method_title(method_a), method_title(method_b), datasets, level
         self.titles = titles
 
-    def of(self, rows: list[PairedRow]) -> tuple[str, ...]:
-        """Supported differences first, then every disagreement of the two tests."""
-        family = self._family([row for row in rows if not np.isnan(row.seed_p)])
-        supported = [row for row in rows if row.seed_p_holm < ALPHA]
-        disagreeing = [row for row in rows if self._differ(row)]
-        differences = ranked(
-            [((row.seed_p_holm, -abs(row.seed_t)), self._difference(row, family)) for row in supported],
-            self._summary(supported, disagreeing, rows),
-        )
-        return (*differences, *(self._disagreement(row) for row in disagreeing))
+    def claims(self, rows: Sequence[PairedRow]) -> tuple[Claim, ...]:
+        """One claim per row: a difference at the seed level."""
+        return tuple(self._claim(row) for row in rows)
 
-    def _summary(self, supported: list[PairedRow], disagreeing: list[PairedRow], rows: list[PairedRow]) -> str:
+    def of(self, rows: Sequence[PairedRow]) -> tuple[str, ...]:
+        """Differences that hold after Holm's adjustment over all rows."""
+        tested = [row for row in rows if not np.isnan(row.seed_p)]
+        family = self._family(tested)
+        supported = [row for row in rows if row.seed_p_holm < ALPHA]
+        sentences = [
+            (
+                (row.seed_p_holm, -abs(row.seed_t)),
+                self._claim(row).sentence(f"{family} {p_text(row.seed_p_holm)}" if family else ""),
+            )
+            for row in supported
+        ]
+        return tuple(ranked(sentences, self._summary(supported, rows)))
+
+    def undecided(self, rows: Sequence[PairedRow]) -> tuple[str, ...]:
+        """Say of each metric of which nothing is supported how large a difference these seeds could miss."""
+        silent = []
+        for metric in self.titles:
+            own = [row for row in rows if row.metric == metric]
+            if own and not any(row.seed_p_holm < ALPHA for row in own):
+                silent.append(self._undecided(own[-1]))
+        return tuple(silent)
+
+    def notes(self, rows: Sequence[PairedRow]) -> tuple[str, ...]:
+        """Disagreements of the two tests, averages that hide both signs, and sign flips that say otherwise."""
+        found = [self._disagreement(row) for row in rows if self._differ(row)]
+        found += [self._reversal(row) for row in rows if row.seed_p_holm < ALPHA and not row.same_sign]
+        return (*found, *self._flips(rows))
+
+    def margin_words(self, row: MarginRow) -> MarginWords:
+        """Words for a row of a margin."""
+        return MarginWords(
+            key=f"paired/{row.metric}",
+            place=f"{row.dataset or 'all'}/{self.names}",
+            subject=self.a,
+            other=self.b,
+            where=f"in {self.titles[row.metric]} {self._place(row.dataset)}",
+        )
+
+    def _claim(self, row: PairedRow) -> Claim:
+        title, place = self.titles[row.metric], self._place(row.dataset)
+        return Claim(
+            key=f"paired/{row.metric}/{row.dataset or 'all'}/{self.names}",
+            p=row.seed_p,
+            asks=f"{self.a} against {self.b} in {title} {place}, averaged over learning rates",
+            says=f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} {place}, "
+            "averaged over learning rates",
+            measured=f"difference {with_unit(signed(row.seed_difference), row.unit)}",
+            evidence=(
+                difference_interval(self.level, row.ci_low, row.ci_high),
+                f"seed-level {t_text(row.seed_df, row.seed_t)}, {p_text(row.seed_p)}",
+                seeds_text(row),
+            )
+            if row.seed_p == row.seed_p
+            else (),
+            warning="" if row.same_sign else ". Its sign is not the same everywhere: look at the single learning rates",
+        )
+
+    def _summary(self, supported: Sequence[PairedRow], rows: Sequence[PairedRow]) -> str:
         parts = []
         for metric in dict.fromkeys(row.metric for row in rows):
             here = [row for row in supported if row.metric == metric]
@@ -50,12 +104,11 @@ class PairedFindings:
             )
         return (
             f"{len(supported)} of {counted(len(rows), 'difference')} {self.a} minus {self.b} are supported at the seed "
-            f"level (Holm over {counted(len(rows), 'row')}): {'; '.join(parts)}. In {counted(len(disagreeing), 'row')} "
-            "the test over pairs and the one over seeds disagree at 5 %."
+            f"level (Holm over {counted(len(rows), 'row')}): {'; '.join(parts)}."
         )
 
     @staticmethod
-    def _family(tested: list[PairedRow]) -> str:
+    def _family(tested: Sequence[PairedRow]) -> str:
         """Words for what Holm's adjustment runs over; none for a single test."""
         if len(tested) < 2:
             return ""
@@ -63,29 +116,47 @@ class PairedFindings:
             "metric": [r.metric for r in tested],
             "data set": [r.dataset for r in tested],
         }
-        return f", Holm over {family_text(len(tested), levels)}"
+        return f"Holm over {family_text(len(tested), levels)}"
 
     @staticmethod
     def _differ(row: PairedRow) -> bool:
         known = not (np.isnan(row.t_p) or np.isnan(row.seed_p))
         return known and (row.t_p < ALPHA) != (row.seed_p < ALPHA)
 
-    def _place(self, row: PairedRow) -> str:
-        if row.dataset is not None or len(self.datasets) == 1:
-            return f"on {row.dataset or self.datasets[0]}"
+    def _place(self, dataset: str | None) -> str:
+        if dataset is not None or len(self.datasets) == 1:
+            return f"on {dataset or self.datasets[0]}"
         return f"over {counted(len(self.datasets), 'data set')}"
 
-    def _difference(self, row: PairedRow, family: str) -> str:
-        title = self.titles[row.metric]
+    def _undecided(self, row: PairedRow) -> str:
+        what = f"{self.a} minus {self.b} in {self.titles[row.metric]} {self._place(row.dataset)}"
+        if row.seed_difference != row.seed_difference:
+            return f"{what}: undecided, these seeds give no seed-level test."
+        if row.seed_p != row.seed_p:
+            same = with_unit(signed(row.seed_difference), row.unit)
+            return f"{what}: {same} on average, and nothing varies between seeds: there is no seed-level test."
+        adjusted = f"{p_text(row.seed_p)}, adjusted {p_text(row.seed_p_holm)}"
+        p = adjusted if row.seed_p_holm != row.seed_p else p_text(row.seed_p)
         return (
-            f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} "
-            f"{self._place(row)}, "
-            f"averaged over learning rates: difference {with_unit(signed(row.seed_difference), row.unit)} "
-            f"({difference_interval(self.level, row.ci_low, row.ci_high)}; seed-level "
-            f"{t_text(row.seed_df, row.seed_t)}, {p_text(row.seed_p)}"
-            + (f"{family} {p_text(row.seed_p_holm)}" if family else "")
-            + f"; {counted(row.n, 'pair')}, {counted(row.n_seeds, 'seed')})."
-            + ("" if row.same_sign else " Its sign is not the same everywhere: look at the single learning rates.")
+            f"{what}: {with_unit(signed(row.seed_difference), row.unit)} "
+            f"({difference_interval(self.level, row.ci_low, row.ci_high)}; {p}; {seeds_text(row)}). Undecided: these "
+            f"seeds cannot tell apart differences below {with_unit(number(row.detectable), row.unit)} (80 % power for "
+            "one test at 5 %)."
+        )
+
+    def _reversal(self, row: PairedRow) -> str:
+        return (
+            f"The difference {self.a} minus {self.b} in {self.titles[row.metric]} {self._place(row.dataset)} is an "
+            "average over learning rates at which it does not have the same sign: look at the single ones."
+        )
+
+    def _flips(self, rows: Sequence[PairedRow]) -> tuple[str, ...]:
+        """Say which findings sign flips do not support though the seeds are enough for them to decide."""
+        return tuple(
+            f"{self.a} minus {self.b} in {self.titles[row.metric]} {self._place(row.dataset)}: flipping the signs of "
+            f"seeds, which needs no normality, gives {p_text(row.flip_p)} where the t test gives {p_text(row.seed_p)}."
+            for row in rows
+            if row.seed_p_holm < ALPHA and row.flip_p_least < ALPHA <= row.flip_p
         )
 
     def _disagreement(self, row: PairedRow) -> str:
@@ -104,6 +175,16 @@ class PairedFindings:
                 "exactly these. Read the difference at each learning rate."
             )
         return (
-            f"The two tests of {self.a} minus {self.b} in {title} {self._place(row)} disagree at 5 %: "
+            f"The two tests of {self.a} minus {self.b} in {title} {self._place(row.dataset)} disagree at 5 %: "
             f"over pairs {over_pairs}; over seeds {over_seeds}. {reading}"
         )
+
+
+def seeds_text(row: PairedRow) -> str:
+    """Return on which seeds a row rests: `40 pairs, 5 seeds`, `Welch over 3 and 3 seeds of one method each`."""
+    if row.seed_test == "independent":
+        return f"Welch over {row.n_seeds_a} and {row.n_seeds_b} seeds of one method each"
+    if row.seed_test == "mixed":
+        own = f"{row.n_seeds_a - row.n_seeds_shared} and {row.n_seeds_b - row.n_seeds_shared} of one method"
+        return f"{counted(row.n_seeds_shared, 'seed')} of both methods, {own}"
+    return f"{counted(row.n, 'pair')}, {counted(row.n_seeds, 'seed')}"

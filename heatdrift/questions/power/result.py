@@ -27,8 +27,30 @@ class PowerRow(Result, frozen=True, kw_only=True):
     sd_df: float
 
 
+class NeededRow(Result, frozen=True, kw_only=True):
+    """Seeds with which |method_a - method_b| = ``difference`` is found, at the SD and at the ends of its interval.
+
+    None: more than 100,000. ``lr`` and ``dataset`` as in the rows.
+    """
+
+    dataset: str | None
+    lr: float | None
+    difference: float
+    n_seeds: int | None
+    n_seeds_low: int | None
+    n_seeds_high: int | None
+    sd: float
+    sd_ci_low: float
+    sd_ci_high: float
+
+
 class PowerResult(Result, frozen=True, kw_only=True):
-    """What a seed-level comparison of two methods can find: the asked number of seeds and some others."""
+    """What a seed-level comparison of two methods can find: the asked number of seeds and some others.
+
+    ``seed_test``: how seeds are compared (`pairs.seed_level_difference`); with seeds of each method's own all numbers
+    of seeds are of each method. ``needed``: seeds for the ``difference`` asked for, where one was. ``claims`` is empty:
+    a plan tests nothing, the test at hand is a claim of ``paired``.
+    """
 
     metric: str
     unit: str
@@ -51,6 +73,9 @@ class PowerResult(Result, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
     descriptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    seed_test: str | None = None
+    difference: float | None = None
+    needed: tuple[NeededRow, ...] = ()
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the rows."""
@@ -61,3 +86,5 @@ class PowerResult(Result, frozen=True, kw_only=True):
         yield from opening(self)
         title = f"detectable {self.method_a} - {self.method_b} in {self.metric} ({self.unit})"
         yield grid(self.rows, title=f"{title}, power {self.power:g} at {self.alpha:g}")
+        if self.needed:
+            yield grid(self.needed, title="seeds needed for the difference, at the SD and at the ends of its interval")

@@ -26,6 +26,7 @@ ASKED = {
     "correlation": ("--bootstrap", 100),
     "dose": ("--metric", "retention_pct"),
     "paired": ("--metric", "retention_pct"),
+    "retention": ("--margin", 2),
     "best": ("--metric", "retention_pct"),
     "layers": ("--metric", "entropy"),
     "predictors": ("--bootstrap", 100),
@@ -140,6 +141,11 @@ def test_each_mean_of_a_pair_stands_once_in_csv_under_the_name_of_its_method(sto
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("paired", "--metric", "retention_pct", "--equivalence", 2, -2), "below its upper end"),
+        (("paired", "--metric", "retention_pct", "--equivalence", 1, 2), "holds 0"),
+        (("paired", "--metric", "retention_pct", "--metric", "cka", "--equivalence", -1, 1), "different units"),
+        (("retention", "--margin", 0), "must be above 0"),
+        (("power", "--seeds", 3, "--difference", 0), "no number of seeds"),
         (("paired", "--metric", "retention"), "unknown metric 'retention'"),
         (("dose", "--dataset", "pets"), "unknown dataset 'pets'"),
         (("layers", "--metric", "rollout_entropy"), "unknown metric 'rollout_entropy'"),
@@ -173,6 +179,7 @@ def test_a_learning_rate_is_compared_by_its_size_not_its_spelling(store):
 
 
 def test_statistics_can_be_asked_about_columns_that_the_view_has(store):
+    answer(store, "dose", *ASKED["dose"])  # the first command makes the views of a store of an earlier list again
     with closing(duckdb.connect(str(store), read_only=True)) as connection:
         view = {row[0] for row in connection.execute("describe runs").fetchall()}
     drifts = {name for name in view if name.startswith("delta_") and name.endswith("_pct")}

@@ -6,7 +6,8 @@ from simulated_study import simulated_study
 from statsmodels.stats.power import TTestPower
 
 from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.questions.power.analysis import detectable_effect, power
+from heatdrift.questions.power.analysis import power
+from heatdrift.stats.detectable import detectable_effect
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,49 @@ def test_one_data_set_is_null(runs):
     assert {r.lr for r in result.rows} == {None, 1e-6, 1e-5, 1e-4}
 
 
+def test_seeds_needed_for_a_difference_are_those_whose_detectable_difference_is_it(runs):
+    result = power(runs, metric="retention_pct", seeds=4, difference=-1.5)
+    assert len(result.needed) == len({(r.dataset, r.lr) for r in result.rows})
+    for row in result.needed:
+        for n, sd in ((row.n_seeds, row.sd), (row.n_seeds_low, row.sd_ci_low), (row.n_seeds_high, row.sd_ci_high)):
+            assert detectable_effect(sd, n) <= 1.5
+            assert n == 2 or detectable_effect(sd, n - 1) > 1.5
+    whole = result.needed[0]
+    assert f"A difference of 1.50 points needs {whole.n_seeds} seeds" in result.findings[-1]
+    assert power(runs, metric="retention_pct", seeds=4, difference=1e-5).needed[0].n_seeds is None
+    assert power(runs, metric="retention_pct", seeds=4).needed == ()
+
+
+def test_seeds_of_each_method_alone_plan_the_two_sample_test(runs):
+    own = runs.with_columns(pl.col("seed") + pl.when(pl.col("method") == "lora_r8").then(100).otherwise(0))
+    result = power(own, metric="retention_pct", seeds=6)
+    means = own.group_by("method", "seed").agg(pl.col("retention_pct").mean())
+    v = [means.filter(pl.col("method") == m)["retention_pct"].var() for m in ("lora_r8", "full_ft")]
+    row = next(r for r in result.rows if (r.dataset, r.lr, r.n_seeds) == (None, None, 6))
+    ratio = sum(v) ** 2 / (v[0] ** 2 + v[1] ** 2)
+    assert row.sd == pytest.approx(np.sqrt(sum(v)))
+    assert row.detectable == pytest.approx(detectable_effect(np.sqrt(sum(v)), 6, df_per_seed=ratio))
+    assert result.seed_test == "independent"
+    assert "With 6 seeds of each method" in result.findings[0]
+    assert any("do not share their seeds" in text for text in result.caveats)
+    fresh = power(runs.with_columns(pl.int_range(pl.len()).alias("seed")), metric="retention_pct", seeds=6)
+    assert "each of its own seed" in fresh.findings[0]
+
+
+def test_what_the_seeds_at_hand_leave_open_is_said(runs):
+    noise = pl.Series("noise", np.random.default_rng(1).normal(size=runs.height))
+    result = power(runs.with_columns(noise.alias("cka")), metric="cka", seeds=4)
+    (said,) = result.descriptions
+    detectable = next(r.detectable for r in result.rows if (r.dataset, r.lr, r.n_seeds) == (None, None, 5))
+    assert "Undecided: these seeds cannot tell apart differences below" in said
+    assert detectable > 0
+    assert power(runs, metric="retention_pct", seeds=4).descriptions == ()
+    assert result.claims == ()
+
+
 def test_bad_questions(runs):
+    with pytest.raises(StatsError, match="no number of seeds finds a difference of 0"):
+        power(runs, metric="retention_pct", seeds=3, difference=0.0)
     with pytest.raises(StatsError, match="at least 2 seeds"):
         power(runs, metric="retention_pct", seeds=1)
     with pytest.raises(StatsError, match="spread between seeds is unknown"):
