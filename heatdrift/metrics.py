@@ -204,7 +204,12 @@ PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
     Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
     Column(name="wall_s", title="wall time", unit="s"),
 )
-LATER_RESULTS: Final = _results(*LATER_PROBES)
+# later results of a run that no probe measures; the views append them after those of the later probes
+ABOVE_CHANCE: Final[tuple[Column, ...]] = (
+    Column(name="chance_pct", title="zero-shot accuracy at chance", unit="%"),
+    Column(name="retention_above_chance_pct", title="zero-shot retention above chance", unit="% of base above chance"),
+)
+LATER_RESULTS: Final[tuple[Column, ...]] = (*_results(*LATER_PROBES), *ABOVE_CHANCE)
 # the columns that `cells` averages and the report shows
 CELL_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
 # what `runs` has besides them; statistics can be asked about these too

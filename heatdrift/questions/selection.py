@@ -105,8 +105,41 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
             hint="choose a metric that was measured: heatdrift sql 'summarize runs'",
         )
     _refuse_duplicates(usable)
+    left_out += several_results(usable)
     frame = usable.select(*FACTORS, *dict.fromkeys(metrics)).with_columns(pl.col("lr").cast(pl.Float64)).sort(FACTORS)
     return Selection(frame=frame, left_out=tuple(left_out), n_dropped=runs.height - frame.height)
+
+
+def several_results(runs: pl.DataFrame) -> list[str]:
+    """Sentences about runs of which there were other results: repeated in an imported source, or other attempts.
+
+    Nothing was left out silently: an import refuses them unless a rule is named, and every attempt is kept.
+    """
+    found = []
+    if {"duplicates", "duplicate_rows"} <= set(runs.columns):
+        for (rule,), rows in sorted(runs.filter(pl.col("duplicates").is_not_null()).group_by("duplicates")):
+            found.append(
+                f"{counted(int(rows['duplicate_rows'].sum()) - rows.height, 'other result')} of "
+                f"{counted(rows.height, 'run')} that the imported source held several times with different results, "
+                f"of which the {rule} was taken: {_named(rows)}"
+            )
+    if "n_results" in runs.columns:
+        again = runs.filter(pl.col("n_results") > 1)
+        if again.height:
+            found.append(
+                f"{counted(int(again['n_results'].sum()) - again.height, 'other result')} of earlier attempts of "
+                f"{counted(again.height, 'run')} that {'was' if again.height == 1 else 'were'} repeated with different "
+                f"results, of which the newest counts: {_named(again)}"
+            )
+    return found
+
+
+def _named(rows: pl.DataFrame, shown: int = 3) -> str:
+    cells = [
+        f"{dataset}, {method}, lr {learning_rate(lr)}, seed {seed}"
+        for dataset, method, lr, seed in rows.select(FACTORS).sort(FACTORS).head(shown).iter_rows()
+    ]
+    return "; ".join(cells) + (f"; and {rows.height - shown} more" if rows.height > shown else "")
 
 
 def measured_metrics(runs: pl.DataFrame, asked: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
