@@ -1,17 +1,26 @@
-"""What a reader must know about the runs before believing a number: how epochs were selected, what cannot drift."""
+"""What a reader must know about the runs before believing a number.
+
+How epochs were selected, what cannot drift, whether the zero-shot base is near chance, which accuracies are at a bound.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
-from heatdrift.accuracy import selected_on_test, selected_on_test_sentence
+from heatdrift.accuracy import base_warnings, finished, selected_on_test, selected_on_test_sentence
 from heatdrift.methods import METHODS, known_family, stored_method
-from heatdrift.wording import method_title
+from heatdrift.questions.bounds import bound_caveats
+from heatdrift.wording import capital, method_title
 
 _NO_DRIFT: Final = (
     "{methods}: the image encoder stays as it was, so drift 0 and retention 100 % hold by construction, not by finding"
 )
+
+
+def rests_on_zero_shot(metric: str) -> bool:
+    """Whether a metric is a zero-shot accuracy of the adapted model, or a retention made from one."""
+    return metric.partition("@")[0] in ("zero_shot_pct", "retention_pct", "retention_above_chance_pct")
 
 
 def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence[str] = ()) -> tuple[str, ...]:
@@ -19,6 +28,9 @@ def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence
     found = []
     if selected_on_test(runs):
         found.append(selected_on_test_sentence(metrics))
+    if any(rests_on_zero_shot(metric) for metric in metrics):
+        found += base_warnings(finished(runs))
+    found += [f"{capital(text)}." for text in bound_caveats(runs, metrics)]
     still = [name for name in methods if _leaves_encoder(name, runs)]
     if still:
         found.append(_NO_DRIFT.format(methods=", ".join(method_title(name) for name in still)))

@@ -82,7 +82,7 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
         rows=tuple(rows),
         findings=best_findings(rows, choices, titles, known, conf_level),
         left_out=tuple(dict.fromkeys(left_out)),
-        caveats=(*run_caveats(runs, [VALIDATION]), *_edges(choices, known)),
+        caveats=(*run_caveats(runs, [VALIDATION, *chosen]), *_edges(choices, known)),
     )
 
 

@@ -121,7 +121,7 @@ def predictors(
         selection_epoch1=picked_early,
         findings=predictor_findings(rows, picked, datasets, conf_level, margin, accuracy),
         left_out=(*left_out, *notes),
-        caveats=run_caveats(runs, [VALIDATION], methods=[str(m) for m in selection.levels("method")]),
+        caveats=run_caveats(runs, [VALIDATION, OUTCOME], methods=[str(m) for m in selection.levels("method")]),
     )
 
 

@@ -176,6 +176,11 @@ def test_the_18_real_runs_give_the_files_own_numbers(tmp_path):
         transfer, robustness = read_view(connection, "transfer"), read_view(connection, "robustness")
     files = [json.loads(p.read_bytes()) for p in sorted(RECORDS.glob("*.json"))]
     assert len(runs) == len(files) == 18
+    assert {(r["transfer_classes"], r["chance_pct"]) for r in runs.values()} == {(100, 1.0)}
+    for r in runs.values():
+        above = 100 * (r["zero_shot_pct"] - 1) / (r["zero_shot_base_pct"] - 1)
+        assert r["retention_above_chance_pct"] == pytest.approx(above)
+        assert r["retention_above_chance_low_pct"] < above < r["retention_above_chance_high_pct"]
     for file in files:
         config, final = file["config"], file["final"]
         row = runs[config["method"], config["lr"], config["seed"]]
