@@ -12,6 +12,8 @@ import polars as pl
 
 from heatdrift.accuracy import TEST, VALIDATION, chance_accuracies, finished
 from heatdrift.chance import Z95
+from heatdrift.metrics import ROBUSTNESS
+from heatdrift.questions.further_metrics import of_metric
 from heatdrift.wording import counted, learning_rate, listed
 
 _IMAGES: Final = {VALIDATION: "n_val", TEST: "n_test", "zero_shot_pct": "n_transfer"}
@@ -27,11 +29,13 @@ def bound_caveats(runs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
     runs : rows of the view ``runs``; a column that is absent is not looked at.
     metrics : what the result is about; for a retention the zero-shot accuracy is looked at.
     """
-    done = finished(runs)
     found = []
-    for metric in dict.fromkeys("zero_shot_pct" if m in _ON_ZERO_SHOT else m for m in metrics):
-        if metric not in done.columns or not (metric in _IMAGES or metric.startswith("robustness.")):
+    for asked in metrics:
+        done, plain = of_metric(finished(runs), asked)
+        metric = "zero_shot_pct" if plain in _ON_ZERO_SHOT else plain
+        if metric not in done.columns or not (metric in _IMAGES or metric.startswith(ROBUSTNESS)):
             continue
+        name = f"{metric}@{asked.partition('@')[2]}" if "@" in asked else metric
         rows = _with_chance(done.filter(pl.col(metric).is_not_null()), metric)
         value = pl.col(metric)
         floor, ceiling = rows.filter(value == 0), rows.filter(value == 100)
@@ -44,10 +48,10 @@ def bound_caveats(runs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
         ):
             if these.height:
                 found.append(
-                    f"{metric} {what} in {these.height} of {counted(rows.height, 'run')} ({_cells(these)}): "
+                    f"{name} {what} in {these.height} of {counted(rows.height, 'run')} ({_cells(these)}): "
                     "beyond a bound no difference can show, and the spread over seeds there is too small"
                 )
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _with_chance(rows: pl.DataFrame, metric: str) -> pl.DataFrame:

@@ -10,8 +10,10 @@ import polars as pl
 
 from heatdrift.accuracy import base_warnings, finished, selected_on_test, selected_on_test_sentence
 from heatdrift.methods import METHODS, known_family, stored_method
+from heatdrift.metrics import TRANSFER_METRICS
 from heatdrift.questions.bounds import bound_caveats
-from heatdrift.wording import capital, method_title
+from heatdrift.questions.further_metrics import chosen_sets, of_metric
+from heatdrift.wording import capital, listed, method_title
 
 _NO_DRIFT: Final = (
     "{methods}: the image encoder stays as it was, so drift 0 and retention 100 % hold by construction, not by finding"
@@ -28,13 +30,17 @@ def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence
     found = []
     if selected_on_test(runs):
         found.append(selected_on_test_sentence(metrics))
-    if any(rests_on_zero_shot(metric) for metric in metrics):
-        found += base_warnings(finished(runs))
+    sets = chosen_sets(runs)
+    if sets and any(metric in TRANSFER_METRICS for metric in metrics):
+        found.append(f"Zero-shot columns are those of the transfer set {listed(sets)}.")
+    for metric in metrics:
+        if rests_on_zero_shot(metric):
+            found += base_warnings(finished(of_metric(runs, metric)[0]))
     found += [f"{capital(text)}." for text in bound_caveats(runs, metrics)]
     still = [name for name in methods if _leaves_encoder(name, runs)]
     if still:
         found.append(_NO_DRIFT.format(methods=", ".join(method_title(name) for name in still)))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _leaves_encoder(name: str, runs: pl.DataFrame) -> bool:

@@ -16,7 +16,7 @@ import polars as pl
 from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.methods import METHODS
-from heatdrift.metrics import run_column
+from heatdrift.metrics import TRANSFER_METRICS, run_column
 from heatdrift.wording import counted, learning_rate
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")
@@ -26,7 +26,6 @@ _UNNAMED: Final = ("study", "protocol", "backbone", "precision", "select_on")
 # What questions about several metrics report unless asked otherwise: drift of support, forgetting, and what the
 # training was for.
 DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", "test_acc_pct")
-_TRANSFER_METRICS: Final = ("retention_pct", "zero_shot_pct", "zero_shot_base_pct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,7 @@ def largest_block(selection: Selection) -> Selection:
 
 
 def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:
-    watched = [*_UNNAMED, *(("transfer_set",) if set(metrics) & set(_TRANSFER_METRICS) else ())]
+    watched = [*_UNNAMED, *(("transfer_set",) if set(metrics) & set(TRANSFER_METRICS) else ())]
     for column in watched:
         if column not in done.columns:
             continue
