@@ -12,7 +12,7 @@ import polars as pl
 
 from heatdrift.accuracy import TEST, VALIDATION, chance_accuracies, finished
 from heatdrift.chance import Z95
-from heatdrift.metrics import ROBUSTNESS
+from heatdrift.metrics import ROBUSTNESS, run_title
 from heatdrift.questions.further_metrics import of_metric
 from heatdrift.wording import counted, learning_rate, listed
 
@@ -48,8 +48,8 @@ def bound_caveats(runs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
         ):
             if these.height:
                 found.append(
-                    f"{name} {what} in {these.height} of {counted(rows.height, 'run')} ({_cells(these)}): "
-                    "beyond a bound no difference can show, and the spread over seeds there is too small"
+                    f"{run_title(name)} ({name}) {what} in {these.height} of {counted(rows.height, 'run')} "
+                    f"({_cells(these)}): beyond a bound no difference can show, and the spread over seeds there is too small"
                 )
     return list(dict.fromkeys(found))
 
@@ -75,4 +75,5 @@ def _cells(rows: pl.DataFrame) -> str:
     cells = rows.group_by("dataset", "method", "lr").len()
     cells = cells.sort("len", "dataset", "method", "lr", descending=[True, False, False, False])
     named = [f"{dataset}/{method} at lr {learning_rate(lr)}: {n}" for dataset, method, lr, n in cells.iter_rows()]
-    return "; ".join(named[:_SHOWN]) + (f"; and {len(named) - _SHOWN} more cells" if len(named) > _SHOWN else "")
+    n_more = len(named) - _SHOWN
+    return "; ".join(named[:_SHOWN]) + (f"; and {counted(n_more, 'more cell')}" if n_more > 0 else "")

@@ -132,11 +132,11 @@ def test_accuracies_at_a_bound_are_named_with_their_cells():
         .otherwise(80.0 + 1e5 * pl.col("lr") + 0.1 * pl.col("seed")),
     )
     text = " ".join(heatdrift.dose(runs, metrics=["test_acc_pct"]).caveats)
-    assert "Test_acc_pct is 100 %, its ceiling, in 4 of 48 runs (pets/full_ft at lr 1e-4: 4)" in text
+    assert "Test accuracy (test_acc_pct) is 100 %, its ceiling, in 4 of 48 runs (pets/full_ft at lr 1e-4: 4)" in text
     assert "is not above chance (25.0 %) by more than its binomial error in 2 of 48 runs" in text
     assert "eurosat/lora_r8 at lr 1e-6: 1; pets/lora_r8 at lr 1e-6: 1" in text
     lost = runs.with_columns(zero_shot_pct=pl.when(pl.col("lr") > 5e-5).then(0.0).otherwise(12.0))
     text = " ".join(heatdrift.dose(lost, metrics=["retention_pct"]).caveats)
-    assert "Zero_shot_pct is 0, its floor, in 16 of 48 runs" in text
+    assert "(zero_shot_pct) is 0, its floor, in 16 of 48 runs" in text
     assert "is not above chance (10.0 %) by more than its binomial error in 32 of 48 runs" in text
     assert heatdrift.dose(runs, metrics=["cka"]).caveats == ()

@@ -71,7 +71,7 @@ def test_the_zero_shot_columns_are_those_of_the_transfer_set_that_was_chosen(sto
     assert "Zero-shot columns are those of the transfer set cifar10." in chosen["caveats"]
     assert not any("transfer set" in text for text in first["caveats"])
     assert any("lab on cifar10 is near chance: 14.0 %" in text for text in chosen["caveats"])
-    assert any("Zero_shot_pct is not above chance (10.0 %)" in text for text in chosen["caveats"])
+    assert any("Zero-shot accuracy (zero_shot_pct) is not above chance (10.0 %)" in text for text in chosen["caveats"])
 
 
 @pytest.mark.parametrize("command", ["interaction", "dose", "predictors", "frontier", "best"])
@@ -91,7 +91,7 @@ def test_the_agreement_of_two_transfer_sets(store):
     assert found["pooled"]["n"] == 11
     assert found["pooled"]["pearson"] == pytest.approx(1.0)  # both are linear in what was lost
     assert any("on cifar10 is near chance" in text for text in found["caveats"])
-    assert any("Zero_shot_pct@cifar10 is not above chance" in text for text in found["caveats"])
+    assert any("(zero_shot_pct@cifar10) is not above chance" in text for text in found["caveats"])
     turned = answer(
         store, "correlation", "--transfer", "cifar10", "--x", "retention_pct@cifar100", "--y", "retention_pct",
         "--bootstrap", 100,
