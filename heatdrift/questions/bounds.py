@@ -19,6 +19,7 @@ from heatdrift.wording import counted, learning_rate, listed
 _IMAGES: Final = {VALIDATION: "n_val", TEST: "n_test", "zero_shot_pct": "n_transfer"}
 _ON_ZERO_SHOT: Final = ("retention_pct", "retention_above_chance_pct")  # whose bound is that of the accuracy under them
 _SHOWN: Final = 3
+_MEANS: Final = "beyond a bound no difference can show, and the spread over seeds there is too small"
 
 
 def bound_caveats(runs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
@@ -49,7 +50,7 @@ def bound_caveats(runs: pl.DataFrame, metrics: Sequence[str]) -> list[str]:
             if these.height:
                 found.append(
                     f"{run_title(name)} ({name}) {what} in {these.height} of {counted(rows.height, 'run')} "
-                    f"({_cells(these)}): beyond a bound no difference can show, and the spread over seeds there is too small"
+                    f"({_cells(these)}): {_MEANS}"
                 )
     return list(dict.fromkeys(found))
 
