@@ -1,4 +1,4 @@
-"""Which accuracy a set of runs has, and on which split their epochs were selected: asked here and nowhere else.
+"""Which accuracy a set of runs has, which split selected their epochs, what chance is: asked here and nowhere else.
 
 Under the protocol ``preprint`` the provided test split selects the epoch, so ``val_acc_pct`` is the accuracy on the
 very split that chose it, and there is no untouched test accuracy. A sentence about it says so in its own words: it gets
@@ -8,10 +8,13 @@ another title, not a footnote.
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import polars as pl
 from msgspec.structs import replace
 
+from heatdrift.chance import ZeroShotBase
 from heatdrift.metrics import Column, run_column, run_title
+from heatdrift.wording import capital
 
 VALIDATION: Final = "val_acc_pct"
 TEST: Final = "test_acc_pct"
@@ -81,3 +84,52 @@ def accuracy_metric(*studies: pl.DataFrame) -> tuple[str, tuple[str, ...]]:
     if has[TEST] or not has[VALIDATION]:
         return TEST, ()
     return VALIDATION, (f"no run has {TEST}: the accuracy here is {VALIDATION}",)
+
+
+def chance_accuracies(runs: pl.DataFrame, place: str = "dataset") -> dict[str, float]:
+    """Return data set -> 100 / classes, in %, where the runs tell how many classes it has.
+
+    They tell it by the class names that they keep, or by a train split that holds equally many images of every class.
+
+    Parameters
+    ----------
+    place : column that names the data set, by which the levels are returned.
+    """
+    found: dict[str, set[int]] = {}
+    if "class_names" in runs.columns:
+        for name, dataset, text in (
+            runs.select(pl.col(place).alias("place"), "dataset", "class_names").drop_nulls().unique().iter_rows()
+        ):
+            names = msgspec.json.decode(text, type=dict[str, tuple[str, ...]]).get(dataset, ())
+            if len(names) > 1:
+                found.setdefault(name, set()).add(len(names))
+    if {"n_train", "train_per_class"} <= set(runs.columns):
+        sizes = runs.select(place, classes=pl.col("n_train") / pl.col("train_per_class")).drop_nulls().unique()
+        for name, classes in sizes.filter((pl.col("classes") % 1 == 0) & (pl.col("classes") > 1)).iter_rows():
+            found.setdefault(name, set()).add(int(classes))
+    return {name: 100 / next(iter(classes)) for name, classes in sorted(found.items()) if len(classes) == 1}
+
+
+def base_warnings(rows: pl.DataFrame) -> list[str]:
+    """Return a sentence for every pretrained model and transfer set whose zero-shot accuracy is near chance.
+
+    The rule is ``ZeroShotBase.near_chance``. Where the number of classes is not known nothing can be said.
+
+    Parameters
+    ----------
+    rows : of the view ``runs`` (its one transfer set) or of ``transfer`` (all of them).
+    """
+    names = {"base": "zero_shot_base_pct", "images": "n_transfer", "classes": "transfer_classes"}
+    if "base_pct" in rows.columns:
+        names = {"base": "base_pct", "images": "n_images", "classes": "n_classes"}
+    if not {"transfer_set", *names.values()} <= set(rows.columns):
+        return []
+    backbone = pl.col("backbone") if "backbone" in rows.columns else pl.lit("").alias("backbone")
+    known = rows.select(backbone, "transfer_set", **{key: pl.col(name) for key, name in names.items()}).drop_nulls()
+    bases = known.group_by("backbone", "transfer_set", "images", "classes").agg(pl.col("base").min())
+    found = []
+    for whose, transfer_set, images, classes, base in bases.sort("backbone", "transfer_set", "images").iter_rows():
+        one = ZeroShotBase(base_pct=base, n_images=images, n_classes=classes)
+        if one.near_chance:
+            found.append(f"{capital(one.warning(transfer_set, whose))}.")
+    return list(dict.fromkeys(found))

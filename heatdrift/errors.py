@@ -35,6 +35,10 @@ class DataError(HeatdriftError):
     """Images or labels are missing, damaged or not what the manifest promises."""
 
 
+class DuplicateRunsError(DataError):
+    """Several runs of one cell and seed have different results, and nobody said which of them counts."""
+
+
 class ModelError(HeatdriftError):
     """A backbone cannot be built or its weights do not fit."""
 

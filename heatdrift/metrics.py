@@ -204,7 +204,12 @@ PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
     Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
     Column(name="wall_s", title="wall time", unit="s"),
 )
-LATER_RESULTS: Final = _results(*LATER_PROBES)
+# later results of a run that no probe measures; the views append them after those of the later probes
+ABOVE_CHANCE: Final[tuple[Column, ...]] = (
+    Column(name="chance_pct", title="zero-shot accuracy at chance", unit="%"),
+    Column(name="retention_above_chance_pct", title="zero-shot retention above chance", unit="% of base above chance"),
+)
+LATER_RESULTS: Final[tuple[Column, ...]] = (*_results(*LATER_PROBES), *ABOVE_CHANCE)
 # the columns that `cells` averages and the report shows
 CELL_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
 # what `runs` has besides them; statistics can be asked about these too
@@ -214,14 +219,39 @@ RUN_COLUMN: Final[dict[str, Column]] = {c.name: c for c in (*CELL_COLUMNS, *FURT
 APPENDED: Final = tuple(column for p in LATER_PROBES for column in (*_results(p), *_further(p)))
 
 
+# zero-shot results, which a run has of every transfer set: `retention_pct@cifar10` is that of the set cifar10
+TRANSFER_METRICS: Final = (
+    "zero_shot_base_pct",
+    "zero_shot_pct",
+    "retention_pct",
+    *(column.name for column in ABOVE_CHANCE),
+)
+ROBUSTNESS: Final = "robustness."  # `robustness.blur` is the test accuracy under the corruption blur
+
+
 def run_column(name: str) -> Column:
-    """Return the result column `name`; UnknownNameError (naming the nearest) when there is none."""
-    try:
+    """Return the result column `name`; UnknownNameError (naming the nearest) when there is none.
+
+    A zero-shot result may name its transfer set, `retention_pct@cifar10`, and `robustness.blur` is an accuracy of the
+    view `robustness`; which sets and corruptions there are, only the runs know.
+    """
+    if name in RUN_COLUMN:
         return RUN_COLUMN[name]
-    except KeyError:
-        raise UnknownNameError("metric", name, RUN_COLUMN) from None
+    plain, at, place = name.partition("@")
+    if at and place:
+        if plain not in TRANSFER_METRICS:
+            raise UnknownNameError("metric of a transfer set", plain, TRANSFER_METRICS)
+        column = RUN_COLUMN[plain]
+        return Column(name=name, title=f"{column.title} on {place}", unit=column.unit)
+    if name.startswith(ROBUSTNESS) and name != ROBUSTNESS:
+        corruption = name.removeprefix(ROBUSTNESS).replace("_", " ")
+        return Column(name=name, title=f"test accuracy under {corruption}", unit="%")
+    raise UnknownNameError("metric", name, RUN_COLUMN)
 
 
 def run_title(name: str) -> str:
     """Words for a result column; its own name where it is none."""
-    return RUN_COLUMN[name].title if name in RUN_COLUMN else name
+    try:
+        return run_column(name).title
+    except UnknownNameError:
+        return name

@@ -16,6 +16,7 @@ from heatdrift.methods import Method
 
 RECORD_FORMAT: Final = 1
 Status = Literal["done", "diverged", "failed"]
+DuplicateRule = Literal["refuse", "first", "last", "mean"]  # what an import takes of results of one cell that differ
 FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
 _LATER: Final = ("probe_images", "class_names", "skip_unreadable")
 
@@ -154,12 +155,17 @@ class EpochRecord(Strict, frozen=True, kw_only=True):
 
 
 class TransferRecord(Strict, frozen=True, kw_only=True):
-    """Zero-shot accuracy of base and adapted model on the same images, in percent."""
+    """Zero-shot accuracy of base and adapted model on the same images, in percent.
+
+    ``n_classes``: among how many classes the model chooses, from which chance follows; None where the source did not
+    say (``chance.transfer_classes`` then looks at the class names of the run).
+    """
 
     transfer_set: str
     n_images: int
     base_pct: float
     adapted_pct: float
+    n_classes: int | None = None
 
 
 class RobustnessRecord(Strict, frozen=True, kw_only=True):
@@ -245,6 +251,16 @@ class Provenance(Strict, frozen=True, kw_only=True):
     source: str | None = None
 
 
+class Duplicates(Strict, frozen=True, kw_only=True):
+    """An imported run whose source gave it several times with different results, and which of them this record holds.
+
+    ``rows``: how often (rows, files, or entries of one epoch); ``rule``: what the import was told to take.
+    """
+
+    rows: int
+    rule: Literal["first", "last", "mean"]
+
+
 class RunRecord(Strict, frozen=True, kw_only=True):
     """One execution of a cell, as it is in ``record.json``.
 
@@ -255,6 +271,7 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     n_val, n_test, n_probe : images behind val_acc_pct, test_acc_pct and the probes.
     selected_epoch : the earliest epoch of highest validation accuracy; result columns are taken there.
     started_at, finished_at : ISO 8601, UTC; None where an imported record has none.
+    duplicates : set where the source held this run several times with different results.
     """
 
     format: int = RECORD_FORMAT
@@ -281,3 +298,4 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     started_at: str | None = None
     finished_at: str | None = None
     wall_s: float | None = None
+    duplicates: Duplicates | None = None

@@ -174,7 +174,7 @@ def with_unit(text: str, unit: str) -> str:
 
 def difference_unit(unit: str) -> str:
     """Return the unit of a difference: that of two percentages is percentage points."""
-    return "points" if unit in ("%", "% of base") else unit
+    return "points" if unit == "%" or unit.startswith("% of base") else unit
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:

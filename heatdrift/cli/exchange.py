@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -10,12 +10,17 @@ from heatdrift.cli.options import Format, StoredStudyOption, StoreOption
 from heatdrift.cli.output import note, say, show_json
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import DataError
+from heatdrift.records import DuplicateRule
+from heatdrift.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from heatdrift.store.importers.outcome import ImportReport
     from heatdrift.store.scan import Problem
+
+
+_SHOWN: Final = 10  # sentences about single runs on a terminal
 
 
 class ImportFormat(StrEnum):
@@ -55,10 +60,18 @@ def import_runs(
     map_file: Annotated[
         Path | None, typer.Option("--map-file", help="The same as TOML: [columns], [constants].")
     ] = None,
+    duplicates: Annotated[
+        DuplicateRule,
+        typer.Option("--duplicates", help="What counts of runs of one cell and seed whose results differ."),
+    ] = "refuse",
     store: StoreOption = None,
     fmt: Annotated[Format, typer.Option("--output", help="How to print what was done.")] = Format.table,
 ) -> None:
     """Bring runs measured elsewhere into the store; importing twice is importing once.
+
+    Rows or files of one cell and seed with the same results are one run. Where results differ, also from those of a run
+    that the store has, nothing is imported until --duplicates says what counts; every result that uses such a run then
+    says what was done.
 
     Example: `heatdrift import records/vitb16 --format reference --study vitb16`
     """
@@ -72,15 +85,15 @@ def import_runs(
     folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
     name = study or "imported"
     if kind is ImportFormat.heatdrift:
-        report = import_heatdrift(Path(path), folder, study)
+        report = import_heatdrift(Path(path), folder, study, duplicates=duplicates)
     elif kind is ImportFormat.reference:
-        report = import_reference(Path(path), folder, name)
+        report = import_reference(Path(path), folder, name, duplicates=duplicates)
     else:
         chosen = column_map(columns or (), constants or (), map_file)
         if kind is ImportFormat.mlflow:
-            report = import_mlflow(path, chosen, store_folder=folder, study=name)
+            report = import_mlflow(path, chosen, store_folder=folder, study=name, duplicates=duplicates)
         else:
-            report = import_table(Path(path), chosen, store_folder=folder, study=name)
+            report = import_table(Path(path), chosen, store_folder=folder, study=name, duplicates=duplicates)
     _show_import(report, kind, path, ingest(store).problems, store, fmt)
 
 
@@ -96,13 +109,20 @@ def _show_import(
     else:
         counts = [f"{report.added} imported", f"{report.unchanged} there already"]
         counts += [f"{report.doubled} repeated in the file"] if report.doubled else []
+        counts += [f"{report.kept} kept as the store has them"] if report.kept else []
         counts.append(f"{len(report.problems)} left out")
         studies = f"study {', '.join(report.studies)}: " if report.studies else ""
         say(f"{studies}{', '.join(counts)}")
+    if report.duplicates:
+        note(f"{counted(len(report.duplicates), 'run')} with different results in the source:")
+        for said in report.duplicates[:_SHOWN]:
+            note(f"  {said}")
+        if len(report.duplicates) > _SHOWN:
+            note(f"  and {len(report.duplicates) - _SHOWN} more; --output json lists all")
     if report.ignored:
         note(f"ignored columns: {', '.join(report.ignored)} (--map OURS=THEIRS takes one in)")
     if report.repeated:
-        note(f"{report.repeated} cells had other results already; all attempts are kept:")
+        note(f"{counted(report.repeated, 'cell')} had other results already; the new ones count, all are kept:")
         note(with_store("heatdrift sql --name repeated_runs", store))
     if report.problems and not report.added + report.unchanged:
         raise DataError(f"nothing at {path} is a {kind.value} run", hint="see the reasons above")

@@ -18,6 +18,8 @@ from heatdrift.errors import DataError, HeatdriftError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from heatdrift.chance import ZeroShotBase
+
 Row = Mapping[str, object]
 _NOT_READY: Final = "not ready"
 
@@ -60,12 +62,63 @@ def fetch(
         note(f"\n{', '.join(name for name, _ in problems)}: {message}")
         for number, hint in enumerate(dict.fromkeys(str(problem.hint) for _, problem in problems)):
             note(f"  {'and' if number else 'what to do'}: {indented(hint, 4)}")
+    for text in _chance(spec, rows, work):
+        note(text)
     if failed:
         names = ", ".join(name for name, _ in failed)
         summary = f"{len(failed)} of {len(rows)} things that study {spec.name} needs are not ready: {names}"
         raise DataError(summary, hint="do what is said above for each, then run the same command again")
     command = train_command(study or spec.name, data_dir=str(data_dir) if data_dir else None)
     note(f"all that study {spec.name} needs is ready; next: {command}")
+
+
+def _chance(spec: StudySpec, rows: list[Row], work: Workspace) -> list[str]:
+    """Say for each transfer set how its base compares with chance, as measured before, else what it must reach.
+
+    Nothing is measured here: a base is known once a run of the backbone is in the store.
+    """
+    from heatdrift.chance import smallest_clear_base
+
+    found = []
+    measured = _measured_bases(work, spec.backbone.name)
+    listed = {str(row["what"]): row for row in rows}
+    for name, transfer in spec.transfer.items():
+        if name in measured:
+            if measured[name].near_chance:
+                found.append(f"caution: {measured[name].warning(name, spec.backbone.name)}")
+            continue
+        n_images, n_classes = listed[name]["n_images"], listed[name]["n_classes"]
+        if not isinstance(n_images, int) or not isinstance(n_classes, int) or n_classes < 2:
+            continue  # not ready, or drawn when it is used
+        used = min(transfer.n_images or n_images, n_images)
+        needed = smallest_clear_base(n_classes, used)
+        limit = "any zero-shot base" if needed is None else f"a zero-shot base below {needed:.1f} %"
+        found.append(
+            f"{name}: guessing among {n_classes} classes scores {100 / n_classes:.1f} %; with {used:,} images {limit} "
+            "is near chance, and its retention would say little (train warns where it is)"
+        )
+    return found
+
+
+def _measured_bases(work: Workspace, backbone: str) -> "dict[str, ZeroShotBase]":
+    """Transfer set -> accuracy of the backbone there, from the runs of the store; empty without a store."""
+    if not work.store.exists():
+        return {}
+    from heatdrift.chance import ZeroShotBase
+    from heatdrift.store.ingest import open_current
+
+    query = (
+        "SELECT t.transfer_set, min(t.base_pct), min(t.n_images), min(t.n_classes) FROM transfer t JOIN runs r "
+        "USING (study, cell_id) WHERE r.backbone = $backbone AND t.n_classes IS NOT NULL GROUP BY 1"
+    )
+    try:
+        with open_current(work.store) as connection:
+            found = connection.execute(query, {"backbone": backbone}).fetchall()
+    except HeatdriftError:  # fetching needs no store: one that cannot be read is for `heatdrift store check`
+        return {}
+    return {
+        name: ZeroShotBase(base_pct=base, n_images=images, n_classes=classes) for name, base, images, classes in found
+    }
 
 
 def _by_message(failed: list[tuple[str, HeatdriftError]]) -> dict[str, list[tuple[str, HeatdriftError]]]:

@@ -61,5 +61,9 @@ DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable).")]
 LrOption = Annotated[list[float] | None, typer.Option("--lr", help="Only this learning rate (repeatable).")]
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this training seed (repeatable).")]
+TransferOption = Annotated[
+    str | None,
+    typer.Option("--transfer", help="Zero-shot columns of this transfer set. Default: the first one of the study."),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Train again what is finished (a new attempt).")]
 ConfOption = Annotated[float, typer.Option("--conf-level", help="Level of intervals.", min=0.5, max=0.999)]

@@ -17,7 +17,7 @@ from rich.progress import (
 
 from heatdrift.cli.output import err
 from heatdrift.records import Cell
-from heatdrift.train.worker import Ended, EpochDone, Event
+from heatdrift.train.worker import Ended, EpochDone, Event, NearChance
 from heatdrift.wording import learning_rate
 
 INGEST_EVERY_S: Final = 20.0
@@ -37,6 +37,7 @@ class TrainingProgress:
         self._epochs = {cell.cell_id: cell.recipe.epochs if cell.recipe else 0 for cell in cells}
         self._left = dict(self._epochs)
         self._ended = 0
+        self._warned = set[str]()
         self._ingest = ingest
         self._ingested_at = time.monotonic()
         self._bar = Progress(
@@ -65,6 +66,10 @@ class TrainingProgress:
         """Show one event."""
         if isinstance(event, EpochDone):
             self._advance(event.cell, 1)
+        elif isinstance(event, NearChance):
+            if event.warning not in self._warned:  # every cell of every process sends it
+                self._warned.add(event.warning)
+                err.print(f"caution: {event.warning}", markup=False, soft_wrap=True)
         elif isinstance(event, Ended):
             self._ended += 1
             self._advance(event.cell, self._left[event.cell.cell_id])

@@ -19,6 +19,7 @@ from heatdrift.cli.options import (
     SeedOption,
     StoredStudyOption,
     StoreOption,
+    TransferOption,
 )
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import UnknownNameError, nearest_lr
@@ -38,6 +39,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     method: Sequence[str] = ()
     lr: Sequence[float] = ()
     seed: Sequence[int] = ()
+    transfer: str | None = None
     store: Path | None = None
 
 
@@ -48,6 +50,7 @@ _CHOICES: Final[dict[str, Any]] = {
     "method": MethodOption,
     "lr": LrOption,
     "seed": SeedOption,
+    "transfer": TransferOption,
     "store": StoreOption,
 }
 
@@ -74,14 +77,18 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     return with_choices
 
 
-def selected_views(chosen: Selection, *views: str) -> "list[pl.DataFrame]":
+def selected_views(chosen: Selection, *views: str, metrics: Sequence[str] = ()) -> "list[pl.DataFrame]":
     """Rows of ``runs`` that the options chose, of every status, then those of other views (with a cell_id).
+
+    The zero-shot columns are those of the transfer set that was chosen. Of `metrics`, those of a transfer set or a
+    corruption by name (``questions/further_metrics.py``) are added as columns.
 
     Raises
     ------
     StoreError : no store, or several studies and none named.
     UnknownNameError : an option names a value that the study does not have.
     """
+    from heatdrift.questions.further_metrics import is_further, on_transfer_set, with_metrics
     from heatdrift.store.ingest import open_current
     from heatdrift.store.read import read_view
 
@@ -90,7 +97,15 @@ def selected_views(chosen: Selection, *views: str) -> "list[pl.DataFrame]":
         study = work.stored_study(connection, chosen.study)
         runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
         name_methods((runs, work.kept_plan(study)))
+        transfer, robustness = (
+            read_view(connection, view, study=study) if chosen.transfer or any(map(is_further, metrics)) else None
+            for view in ("transfer", "robustness")
+        )
         others = [read_view(connection, cast("View", view), study=study) for view in views]
+    if transfer is not None and robustness is not None:
+        where = f"study {study}"
+        runs = with_metrics(runs, transfer, robustness, metrics, where=where)
+        runs = on_transfer_set(runs, transfer, chosen.transfer, where=where) if chosen.transfer else runs
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
 
 

@@ -52,7 +52,7 @@ def sql(
     Example: `heatdrift sql "select status, count(*) from runs group by 1"`
     """
     from heatdrift.store.queries import list_queries, named_query, questions_frame, run_query
-    from heatdrift.store.sql import parse_parameter, run_sql, write_frame
+    from heatdrift.store.sql import parse_parameter, pooled_studies, run_sql, write_frame
 
     work = Workspace.of(store)
     if fmt is SqlFormat.parquet and out is None:
@@ -73,6 +73,9 @@ def sql(
         if study is not None:
             parameters["study"] = _stored(work, study, text)
         frame = run_query(work.store, name, parameters) if name is not None else run_sql(work.store, text, parameters)
+        if mixed := pooled_studies(work.store, text, frame):
+            runs = ", ".join(f"{name} ({n})" for name, n in mixed.items())
+            note(f"the result mixes runs of {len(mixed)} studies, because the query does not name study: {runs}")
     if out is None:
         show_frame(frame, Format(fmt.value))
         return

@@ -53,13 +53,20 @@ def _command(question: Question) -> Callable[..., None]:
 
     def command(*, chosen: Selection, fmt: ResultFormat, **given: object) -> None:
         options = {option.parameter: given[option.name] for option in question.options}
-        show_answer(question.ask(*selected_views(chosen, *question.views), **options), fmt)
+        frames = selected_views(chosen, *question.views, metrics=_texts(given))
+        show_answer(question.ask(*frames, **options), fmt)
 
     parameters = [_parameter(option) for option in question.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__name__ = question.name
     command.__doc__ = f"{question.help}\n\nExample: `{question.example}`"
     return command
+
+
+def _texts(given: dict[str, object]) -> list[str]:
+    """Return every text among the values of options: a metric by name is one of them."""
+    values = [one for value in given.values() for one in (value if isinstance(value, list) else [value])]
+    return [value for value in values if isinstance(value, str)]
 
 
 def _parameter(option: Option) -> inspect.Parameter:

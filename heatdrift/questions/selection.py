@@ -16,7 +16,7 @@ import polars as pl
 from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.methods import METHODS
-from heatdrift.metrics import run_column
+from heatdrift.metrics import TRANSFER_METRICS, run_column
 from heatdrift.wording import counted, learning_rate
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")
@@ -26,7 +26,6 @@ _UNNAMED: Final = ("study", "protocol", "backbone", "precision", "select_on")
 # What questions about several metrics report unless asked otherwise: drift of support, forgetting, and what the
 # training was for.
 DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", "test_acc_pct")
-_TRANSFER_METRICS: Final = ("retention_pct", "zero_shot_pct", "zero_shot_base_pct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,41 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
             hint="choose a metric that was measured: heatdrift sql 'summarize runs'",
         )
     _refuse_duplicates(usable)
+    left_out += several_results(usable)
     frame = usable.select(*FACTORS, *dict.fromkeys(metrics)).with_columns(pl.col("lr").cast(pl.Float64)).sort(FACTORS)
     return Selection(frame=frame, left_out=tuple(left_out), n_dropped=runs.height - frame.height)
+
+
+def several_results(runs: pl.DataFrame) -> list[str]:
+    """Sentences about runs of which there were other results: repeated in an imported source, or other attempts.
+
+    Nothing was left out silently: an import refuses them unless a rule is named, and every attempt is kept.
+    """
+    found = []
+    if {"duplicates", "duplicate_rows"} <= set(runs.columns):
+        for (rule,), rows in sorted(runs.filter(pl.col("duplicates").is_not_null()).group_by("duplicates")):
+            found.append(
+                f"{counted(int(rows['duplicate_rows'].sum()) - rows.height, 'other result')} of "
+                f"{counted(rows.height, 'run')} that the imported source held several times with different results, "
+                f"of which the {rule} was taken: {_named(rows)}"
+            )
+    if "n_results" in runs.columns:
+        again = runs.filter(pl.col("n_results") > 1)
+        if again.height:
+            found.append(
+                f"{counted(int(again['n_results'].sum()) - again.height, 'other result')} of earlier attempts of "
+                f"{counted(again.height, 'run')} that {'was' if again.height == 1 else 'were'} repeated with different "
+                f"results, of which the newest counts: {_named(again)}"
+            )
+    return found
+
+
+def _named(rows: pl.DataFrame, shown: int = 3) -> str:
+    cells = [
+        f"{dataset}, {method}, lr {learning_rate(lr)}, seed {seed}"
+        for dataset, method, lr, seed in rows.select(FACTORS).sort(FACTORS).head(shown).iter_rows()
+    ]
+    return "; ".join(cells) + (f"; and {rows.height - shown} more" if rows.height > shown else "")
 
 
 def measured_metrics(runs: pl.DataFrame, asked: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -198,7 +230,7 @@ def own_grids(runs: pl.DataFrame) -> bool:
 
 
 def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:
-    watched = [*_UNNAMED, *(("transfer_set",) if set(metrics) & set(_TRANSFER_METRICS) else ())]
+    watched = [*_UNNAMED, *(("transfer_set",) if set(metrics) & set(TRANSFER_METRICS) else ())]
     for column in watched:
         if column not in done.columns:
             continue

@@ -1,10 +1,10 @@
-"""What limits all findings of a study: how epochs were selected, unfinished cells, one seed."""
+"""What limits all findings of a study: how epochs were selected, a base near chance, unfinished cells, one seed."""
 
 from collections import Counter
 from typing import Final
 
 from heatdrift import wording
-from heatdrift.accuracy import selected_on_test, selected_on_test_sentence, selection_splits
+from heatdrift.accuracy import base_warnings, selected_on_test, selected_on_test_sentence, selection_splits
 from heatdrift.report.inputs import ReportInput
 
 # How the epoch was chosen at which a run is read; a reader must know it before reading an accuracy.
@@ -22,8 +22,12 @@ def selection_sentences(inp: ReportInput) -> list[str]:
 
 
 def study_caveats(inp: ReportInput) -> list[str]:
-    """Return what limits every finding of the study: selection on test, unfinished cells, one seed."""
+    """Return what limits every finding of the study: selection on test, a base near chance, open cells, one seed."""
     notes = [selected_on_test_sentence()] if selected_on_test(inp.runs) else []
+    backbones = inp.done.select("cell_id", "backbone")
+    notes += base_warnings(
+        inp.transfer.join(backbones, on="cell_id") if "n_classes" in inp.transfer.columns else inp.done
+    )
     states = Counter(inp.grid["status"].to_list())
     open_cells = sum(states.values()) - states["done"]
     if open_cells:

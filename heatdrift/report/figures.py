@@ -44,10 +44,10 @@ def dose_response(
         for place in sorted(rows["place"].unique().to_list()):
             # Data sets are not equally hard: on one axis the accuracies of a hard one would be a flat line.
             own = metric in ACCURACIES
-            chance = data.chance.get(place) if own else None
+            chance = data.chance_level(metric, place)
             low, high, cut = padded_domain(
                 _with_singles(rows, data, metric, place if own else None), point="mean", low="low", high="high",
-                inside=[level for level in (base, chance) if level is not None], floor=FLOOR.get(metric),
+                inside=_levels(data, metric, [place] if own else data.places), floor=FLOOR.get(metric),
             )  # fmt: skip
             cut_any |= cut
             chart = charts.dose_response(
@@ -98,13 +98,25 @@ def dose_response(
     return (figure, *notes)
 
 
+def _levels(data: StudyData, metric: str, places: Sequence[str]) -> list[float]:
+    """Return the levels that an axis of these places must hold: the base's, and chance wherever it is known."""
+    levels = [BASE.get(metric), *(data.chance_level(metric, place) for place in places)]
+    return [level for level in levels if level is not None]
+
+
 def _accuracy_words(data: StudyData, metrics: Sequence[str], legend: list[LegendEntry]) -> str:
-    """Return what a caption says about the axes of accuracies; the chance line is added to the legend."""
-    if not any(metric in ACCURACIES for metric in metrics):
-        return ""
-    if data.chance:
+    """Return what a caption says about the axes of accuracies and about chance, whose line is added to the legend."""
+    if any(data.chance_level(metric, place) is not None for metric in metrics for place in data.places):
         legend.append(LegendEntry(label="chance", colour="var(--muted)", look="dashes"))
-    return " Each data set has an accuracy axis of its own." if len(data.drawn) > 1 else ""
+    text = ""
+    if any(metric in ACCURACIES for metric in metrics) and len(data.drawn) > 1:
+        text = " Each data set has an accuracy axis of its own."
+    kept = [level for metric in metrics for level in data.retention_at_chance.get(metric, {}).values()]
+    if kept:
+        low, high = wording.at_equal_decimals([min(kept), max(kept)])
+        span = low if low == high else f"{low} to {high}"
+        text += f" A model that only guesses has a retention of {span} %."
+    return text
 
 
 def _only_place(data: StudyData) -> str:
@@ -201,11 +213,11 @@ def trajectories(data: StudyData, figure_id: str) -> tuple[Block, ...]:
         base = BASE.get(metric)
         for place in sorted(measured["place"].unique().to_list()):
             own = metric in ACCURACIES
-            chance = data.chance.get(place) if own else None
+            chance = data.chance_level(metric, place)
             rows = measured.filter(pl.col("place") == place) if own else measured
             low, high, _ = padded_domain(
                 rows, point="mean", low="mean", high="mean", floor=FLOOR.get(metric),
-                inside=[level for level in (base, chance) if level is not None],
+                inside=_levels(data, metric, [place] if own else data.places),
             )  # fmt: skip
             chart = charts.trajectory(
                 data.frame,

@@ -7,7 +7,14 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.accuracy import ACCURACIES, TEST, accuracy_metric, selected_on_test, shown_title
+from heatdrift.accuracy import (
+    ACCURACIES,
+    TEST,
+    accuracy_metric,
+    chance_accuracies,
+    selected_on_test,
+    shown_title,
+)
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.questions.outcomes import Family
 from heatdrift.report.charts import Frame
@@ -60,6 +67,7 @@ class StudyData:
     tables : name -> rows of the tables under the charts, at full precision and with what is not drawn.
     single_runs : whether single runs are drawn, or cells only.
     chance : data set -> accuracy in % of guessing among its classes, where the records tell their number.
+    retention_at_chance : metric of retention -> data set -> its value in % of a model that only guesses.
     on_test : whether the test split selected the epochs: the validation accuracy then says so.
     performance : accuracy and retention; the accuracy is the one that these runs have.
     family : all tests of the page, and what may be claimed of them.
@@ -73,6 +81,7 @@ class StudyData:
     tables: dict[str, pl.DataFrame]
     single_runs: bool
     chance: Mapping[str, float] = field(default_factory=dict)
+    retention_at_chance: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     on_test: bool = False
     performance: tuple[str, ...] = (TEST, RETENTION)
     drawn: tuple[str, ...] = ()
@@ -83,6 +92,11 @@ class StudyData:
     def points(self, metrics: Sequence[str]) -> pl.DataFrame:
         """Return the rows behind single marks: one per run, or per cell where there are too many runs to draw."""
         return _points(self.runs, sorted(metrics), self.frame, self.drawn, single=self.single_runs)
+
+    def chance_level(self, metric: str, place: str) -> float | None:
+        """Return what a model that only guesses has of `metric` at a place; None where that is not known."""
+        levels = self.chance if metric in ACCURACIES else self.retention_at_chance.get(metric, {})
+        return levels.get(place)
 
     def metric_title(self, metric: str) -> str:
         """Return the words for a metric, which say of an accuracy that the split that it is of selected the epoch."""
@@ -95,11 +109,24 @@ class StudyData:
         return EPOCH_TITLES.get(metric, metric)
 
 
-def chance_accuracies(runs: pl.DataFrame) -> dict[str, float]:
-    """Return place -> 100 / classes, in %, where the train split holds equally many images of every class."""
-    sizes = runs.select("place", classes=pl.col("n_train") / pl.col("train_per_class")).drop_nulls().unique()
-    single = sizes.filter((pl.len().over("place") == 1) & (pl.col("classes") % 1 == 0) & (pl.col("classes") > 1))
-    return {place: 100 / classes for place, classes in single.rows()}
+def retention_at_chance(runs: pl.DataFrame, base: str = "zero_shot_base_pct") -> dict[str, float]:
+    """Return place -> retention in % of a model that only guesses, 100 x chance / `base`, where the classes are known.
+
+    Where runs differ in their base, the smallest one counts: its level is the highest.
+    """
+    if not {base, "chance_pct"} <= set(runs.columns):
+        return {}
+    known = runs.select("place", level=100 * pl.col("chance_pct") / pl.col(base)).drop_nulls()
+    levels = known.filter(pl.col("level").is_finite()).group_by("place").agg(pl.col("level").max()).sort("place")
+    return dict(levels.iter_rows())
+
+
+def _tracked_base(runs: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
+    """Add the tracked zero-shot accuracy of the base, that of epoch 0, to the runs."""
+    if not {"cell_id", "epoch", "track_zero_shot_pct"} <= set(epochs.columns):
+        return runs
+    base = epochs.filter(pl.col("epoch") == 0).select("cell_id", track_base_pct=pl.col("track_zero_shot_pct"))
+    return runs.join(base, on="cell_id", how="left")
 
 
 def has_values(frame: pl.DataFrame, metric: str) -> bool:
@@ -152,7 +179,11 @@ def prepare(inp: ReportInput) -> StudyData:
             "trajectories": _titled(_kept(trajectories.drop("sd"), replace(frame, lrs=tuple(course_lrs)), drawn)),
         },
         single_runs=single,
-        chance=chance_accuracies(runs),
+        chance=chance_accuracies(runs, "place"),
+        retention_at_chance={
+            RETENTION: retention_at_chance(runs),
+            "track_retention_pct": retention_at_chance(_tracked_base(runs, inp.epochs), "track_base_pct"),
+        },
         on_test=selected_on_test(inp.runs),
         performance=performance,
         family=inp.family,

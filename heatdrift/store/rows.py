@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from heatdrift.chance import transfer_classes
 from heatdrift.metrics import STORED
 from heatdrift.records import RunRecord, SplitSizes
 from heatdrift.store.validate import utc_time
@@ -24,7 +25,7 @@ RUN_SCHEMA: Final[dict[str, Any]] = {
     "n_probe": _LONG,
     **dict.fromkeys(("attempt", "epochs", "batch_size", "train_per_class", "val_per_class", "probe_per_class"), _INT),
     "probe_images": _INT,
-    **dict.fromkeys(("selected_epoch", "last_epoch", "threads"), _INT),
+    **dict.fromkeys(("selected_epoch", "last_epoch", "threads", "duplicate_rows"), _INT),
     **dict.fromkeys(("lr", "weight_decay", "warmup_fraction", "clip_norm", "test_acc_pct", "wall_s"), _REAL),
     **dict.fromkeys(("adapter_live_max_diff", "adapter_off_max_diff"), _REAL),
     **dict.fromkeys(("study", "cell_id", "record_sha256", "origin", "status", "error", "protocol"), _TEXT),
@@ -32,6 +33,7 @@ RUN_SCHEMA: Final[dict[str, Any]] = {
     **dict.fromkeys(("requested_precision", "select_on", "transfer_set", "prompt_template", "commit"), _TEXT),
     **dict.fromkeys(("diff_sha256", "packages", "python", "platform", "host", "device", "precision"), _TEXT),
     **dict.fromkeys(("split_sha256", "class_names", "preprocess", "sources", "resumed_after", "source"), _TEXT),
+    "duplicates": _TEXT,
     "dirty": pl.Boolean,
     **dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us")),
 }
@@ -47,6 +49,7 @@ TRANSFER_SCHEMA: Final[dict[str, Any]] = {
     "n_images": _LONG,
     "base_pct": _REAL,
     "adapted_pct": _REAL,
+    "n_classes": _INT,
 }
 ATTEMPT_SCHEMA: Final[dict[str, Any]] = {
     **dict.fromkeys(("study", "cell_id", "status", "error", "result_sha256", "origin", "host"), _TEXT),
@@ -127,7 +130,10 @@ class Rows:
                 shape = (len(rows), len(rows[0]) if rows else 0)
                 self._heads.add(run_id, epoch.epoch, metric, shape, chain.from_iterable(rows))
             self._epochs.append(row)
-        self._transfer.extend({"run_id": run_id, **msgspec.structs.asdict(t)} for t in record.transfer)
+        self._transfer.extend(
+            {"run_id": run_id, **msgspec.structs.asdict(t), "n_classes": transfer_classes(record, t)}
+            for t in record.transfer
+        )
         self._robustness.extend({"run_id": run_id, **msgspec.structs.asdict(r)} for r in record.robustness)
 
     def add_attempt(self, record: RunRecord) -> None:
@@ -166,8 +172,10 @@ class Rows:
 def result_sha256(record: RunRecord) -> str:
     """Return the hash of what a run measured: all of the record but number, time and place of the execution."""
     content = msgspec.to_builtins(record)
-    for place in ("format", "attempt", "cell", "provenance", "started_at", "finished_at", "wall_s"):
+    for place in ("format", "attempt", "cell", "provenance", "started_at", "finished_at", "wall_s", "duplicates"):
         del content[place]  # the cell is there by its id, whose meaning does not change when records get new fields
+    for transfer in content["transfer"]:
+        del transfer["n_classes"]  # no measurement; and records without it keep their hash
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
@@ -235,6 +243,8 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
         "started_at": utc_time(record.started_at) if record.started_at else None,
         "finished_at": utc_time(record.finished_at) if record.finished_at else None,
         "wall_s": record.wall_s,
+        "duplicate_rows": record.duplicates.rows if record.duplicates else None,
+        "duplicates": record.duplicates.rule if record.duplicates else None,
     }
 
 

@@ -89,6 +89,31 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "retention_pct"): Words(
         "% of base", "100 x adapted / base zero-shot accuracy on the same images", "not measured, or base is 0"
     ),
+    ("", "chance_pct"): Words("%", "accuracy of guessing on the transfer set: 100 / classes", "classes are not known"),
+    ("", "retention_above_chance_pct"): Words(
+        "% of base above chance",
+        "100 x (adapted - chance) / (base - chance) on the same images",
+        "classes are not known, or the base's 95 % interval includes chance or lies below it",
+    ),
+    ("", "retention_above_chance_low_pct"): Words(
+        "% of base above chance",
+        "lower end of its 95 % interval (Fieller), which includes the binomial errors of base and adapted",
+        "retention_above_chance_pct is NULL",
+    ),
+    ("", "retention_above_chance_high_pct"): Words(
+        "% of base above chance", "upper end of the same interval", "retention_above_chance_pct is NULL"
+    ),
+    ("", "transfer_classes"): Words("count", "classes of transfer_set", "not known"),
+    ("", "n_classes"): Words("count", "classes of the transfer set", "not known"),
+    ("", "duplicate_rows"): Words(
+        "count", "how often the imported source held this run, with different results", "it held one result"
+    ),
+    ("", "duplicates"): Words(
+        "", "which of them this run holds (import --duplicates): first, last or mean", "the source held one result"
+    ),
+    ("", "n_results"): Words(
+        "count", "different results among the cell's finished attempts; the newest is shown here", "never"
+    ),
     ("", "wall_s"): Words("s", "wall time of the run", "not kept"),
     ("", "n_train"): Words("images", "images of the training split", _UNKNOWN),
     ("", "n_val"): Words("images", "images behind val_acc_pct", _UNKNOWN),

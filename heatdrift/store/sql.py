@@ -31,6 +31,10 @@ _LOCKS: Final = (
     "SET lock_configuration = true",
 )
 _MISSING_TABLE: Final = re.compile(r'(?P<what>Table with name (?P<name>\S+) does not exist!) Did you mean "[^"]*"\?')
+_NO_NAMES: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts and comments
+_STUDY: Final = re.compile(r"\bstudy\b", re.IGNORECASE)
+_A_VIEW: Final = re.compile(rf"\b({'|'.join(VIEWS)})\b", re.IGNORECASE)
+_ABOUT_TABLES: Final = re.compile(r"\s*(describe|show|explain)\b", re.IGNORECASE)
 _HINT: Final = f"heatdrift sql --list shows the named questions, docs/schema.md the columns; views: {', '.join(VIEWS)}"
 
 
@@ -86,6 +90,25 @@ def query_frame(
             f"a column of the result has a type that tables cannot hold: {cause}", hint="cast it: column::VARCHAR"
         ) from cause
     return frame
+
+
+def pooled_studies(store: Path, query: str, frame: pl.DataFrame) -> dict[str, int]:
+    """Return study -> runs of the studies that a query took together; empty where it did not.
+
+    A query names `study` to keep studies apart or to choose one; one whose rows say their study pools nothing either.
+    What its other conditions leave of a study is not looked at.
+
+    Parameters
+    ----------
+    query : a statement that `run_sql` accepted.
+    frame : what it returned.
+    """
+    text = _NO_NAMES.sub(" ", query)
+    if _STUDY.search(text) or "study" in frame.columns or _ABOUT_TABLES.match(text) or not _A_VIEW.search(text):
+        return {}
+    with open_current(store) as connection:
+        found = connection.execute("SELECT study, count(*) FROM raw.run GROUP BY study ORDER BY study").fetchall()
+    return dict(found) if len(found) > 1 else {}
 
 
 def _check_names(wanted: set[str], given: Mapping[str, Parameter]) -> None:

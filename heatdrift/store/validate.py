@@ -128,6 +128,8 @@ def _evaluations(record: RunRecord) -> Iterator[str]:
         yield from _percent(transfer.adapted_pct, f"$.transfer[{i}].adapted_pct")
         if not 0 < transfer.n_images < _INT64:
             yield f"{transfer.n_images} images cannot be evaluated - at `$.transfer[{i}].n_images`"
+        if transfer.n_classes is not None and not 2 <= transfer.n_classes < _INT32:
+            yield f"{transfer.n_classes} classes are nothing to choose among - at `$.transfer[{i}].n_classes`"
     for i, corrupted in enumerate(record.robustness):
         yield from _percent(corrupted.acc_pct, f"$.robustness[{i}].acc_pct")
     for field, names in (

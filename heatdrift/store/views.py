@@ -9,6 +9,7 @@ from typing import Final
 
 from heatdrift.metric_types import Column, ProbeColumn, all_kinds, probe_column
 from heatdrift.metrics import (
+    ABOVE_CHANCE,
     APPENDED,
     FIRST_PROBES,
     FURTHER,
@@ -106,10 +107,23 @@ SELECT
   r.sources,
   r.resumed_after,
   r.source,
-  r.record_sha256{appended}
+  r.record_sha256{appended},
+  t.n_classes AS transfer_classes,
+  {above_chance},
+  t.retention_above_chance_low_pct,
+  t.retention_above_chance_high_pct,
+  r.duplicate_rows,
+  r.duplicates,
+  coalesce(a.n_results, r.n_results, 1) AS n_results
 FROM raw.run AS r
 LEFT JOIN raw.epoch_drift AS e ON e.run_id = r.run_id AND e.epoch = r.selected_epoch
-LEFT JOIN raw.transfer AS t ON t.run_id = r.run_id AND t.transfer_set = r.transfer_set"""
+LEFT JOIN raw.transfer_result AS t ON t.run_id = r.run_id AND t.transfer_set = r.transfer_set
+LEFT JOIN (
+  SELECT study, cell_id, count(DISTINCT result_sha256) AS n_results
+  FROM raw.attempt
+  WHERE status IN ('done', 'diverged')
+  GROUP BY study, cell_id
+) AS a ON a.study = r.study AND a.cell_id = r.cell_id"""
 
 _EPOCHS: Final = """CREATE OR REPLACE VIEW epochs AS
 SELECT
@@ -189,6 +203,7 @@ def _runs() -> str:
         results=_list(results),
         further=_list([f"e.{c.name}" for c in FURTHER]),
         appended=_appended([f"e.{c.name}" for c in APPENDED]),
+        above_chance=_list([f"t.{c.name}" for c in ABOVE_CHANCE]),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from heatdrift.chance import ZeroShotBase
 from heatdrift.errors import TrainError
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
@@ -57,6 +58,7 @@ def run_cell(
     resources: Resources,
     provenance: Provenance,
     checkpoint: Checkpoint | None = None,
+    on_base: Callable[[str, ZeroShotBase], object] = lambda _transfer_set, _base: None,
     on_epoch: Callable[[int], None] = lambda _epoch: None,
     on_selected: Callable[[Backbone, AdaptedModel], object] = lambda _backbone, _model: None,
 ) -> CellOutcome:
@@ -64,8 +66,9 @@ def run_cell(
 
     A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
     it; a method that had no part in the result ends it as ``failed``. Nothing is written but the `checkpoint`, from
-    which a killed run goes on to the same numbers: the caller stores the outcome. `on_epoch` is called after each epoch
-    (1-based); `on_selected` is given the backbone and the model of the selected epoch.
+    which a killed run goes on to the same numbers: the caller stores the outcome. `on_base` is called before training
+    with the base's accuracy on each transfer set, `on_epoch` after each epoch (1-based); `on_selected` is given the
+    backbone and the model of the selected epoch.
 
     Raises
     ------
@@ -77,6 +80,8 @@ def run_cell(
         raise TrainError(f"cell {cell.cell_id} has no recipe; it was imported and cannot be trained here")
     data = resources.target(cell.dataset)
     transfers = [resources.transfer(plan) for plan in cell.transfer]
+    for transfer in transfers:
+        on_base(transfer.plan.name, transfer.base)
     model = adapt(
         resources.backbone,
         spec,
@@ -132,6 +137,7 @@ def run_cell(
                 n_images=len(t.pixels),
                 base_pct=hit_pct(t.base_hits),
                 adapted_pct=hit_pct(hits[f"{t.plan.name}/adapted"]),
+                n_classes=len(t.class_names),
             )
             for t in transfers
         ),

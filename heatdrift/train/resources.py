@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from heatdrift.chance import ZeroShotBase
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
 from heatdrift.data.class_names import apply_class_names
 from heatdrift.data.images import LabelledImages
@@ -22,6 +23,7 @@ from heatdrift.data.transforms import crops
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
+from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_hits
 from heatdrift.records import SourceRecord, TransferPlan
 from heatdrift.train.inputs import split_target, transfer_positions
@@ -64,6 +66,13 @@ class TransferData:
     class_names: tuple[str, ...]
     track: NDArray[np.int64]
     base_hits: NDArray[np.bool_]
+
+    @property
+    def base(self) -> ZeroShotBase:
+        """Accuracy of the base next to chance."""
+        return ZeroShotBase(
+            base_pct=hit_pct(self.base_hits), n_images=len(self.base_hits), n_classes=len(self.class_names)
+        )
 
     @property
     def tracked(self) -> PixelSet:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from heatdrift.chance import ZeroShotBase
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
 from heatdrift.records import FINISHED, Cell, Provenance, RunRecord
@@ -33,6 +34,13 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     cell: Cell
 
 
+class NearChance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The base is near chance on a transfer set; sent at the start of every cell, for the parent to say once."""
+
+    cell: Cell
+    warning: str
+
+
 class EpochDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A cell finished one of its epochs (1-based)."""
 
@@ -56,7 +64,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str | None
 
 
-Event = Started | EpochDone | Ended | Stopped
+Event = Started | NearChance | EpochDone | Ended | Stopped
 WEIGHTS: Final = "weights"  # next to the record: the trained model, if it is kept
 _PARENT_GONE = (BrokenPipeError, ConnectionResetError)
 
@@ -144,6 +152,10 @@ def train_task(
             return Ended(cell=cell, status="busy")
         notify(Started(cell=cell))
 
+        def on_base(transfer_set: str, base: ZeroShotBase) -> None:
+            if base.near_chance:
+                notify(NearChance(cell=cell, warning=base.warning(transfer_set, cell.backbone)))
+
         def on_epoch(epoch: int) -> None:
             if held.lost:
                 raise ClaimLostError
@@ -162,6 +174,7 @@ def train_task(
                 resources=resources,
                 provenance=settings.provenance,
                 checkpoint=checkpoint,
+                on_base=on_base,
                 on_epoch=on_epoch,
                 on_selected=keep_weights if "weights" in settings.keep else lambda _backbone, _model: None,
             )

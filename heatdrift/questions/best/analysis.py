@@ -84,7 +84,7 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
         claims=claims,
         findings=best_findings(rows, claims),
         left_out=tuple(dict.fromkeys(left_out)),
-        caveats=(*run_caveats(runs, [VALIDATION]), *_edges(choices, known)),
+        caveats=(*run_caveats(runs, [VALIDATION, *chosen]), *_edges(choices, known)),
     )
 
 

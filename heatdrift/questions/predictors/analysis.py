@@ -130,7 +130,7 @@ def predictors(
         descriptions=predictor_descriptions(rows, claims, picked, datasets, margin, accuracy),
         notes=reversed_note([row for row in rows if row.when == "final"]),
         left_out=(*left_out, *notes),
-        caveats=run_caveats(runs, [VALIDATION], methods=[str(m) for m in selection.levels("method")]),
+        caveats=run_caveats(runs, [VALIDATION, OUTCOME], methods=[str(m) for m in selection.levels("method")]),
     )
 
 

@@ -20,6 +20,8 @@ from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.connect import attach, quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
 from heatdrift.store.folder import cell_folder
+from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
+from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.migrate import migrate
 from heatdrift.store.validate import NAME
@@ -35,6 +37,7 @@ _OWN: Final = ("run_id", "record_sha256", "part")
 _STATED: Final = {
     "transfer": {"base_pct": "zero_shot_base_pct", "adapted_pct": "zero_shot_pct", "n_images": "n_transfer"}
 }
+_CLASSES: Final = {"n_classes": "transfer_classes"}  # where the runs have it
 _CHECKS: Final = {  # what must hold of runs: words -> condition under which a row is wrong
     "a study that cannot be a folder name": f"NOT regexp_full_match(study, '{NAME.pattern}')",
     "a cell_id that cannot be a folder name": f"NOT regexp_full_match(cell_id, '{NAME.pattern}')",
@@ -46,29 +49,34 @@ _CHECKS: Final = {  # what must hold of runs: words -> condition under which a r
 }
 
 
-def import_bulk(path: Path, store_folder: Path, study: str | None = None) -> ImportReport:
+def import_bulk(
+    path: Path, store_folder: Path, study: str | None = None, *, duplicates: Rule = "refuse"
+) -> ImportReport:
     """Check the tables of `path` and keep them as one part of `store_folder`; twice is once.
 
     Raises
     ------
     DataError
-        A table cannot be read, lacks a key column, has a key twice or a value that is impossible; nothing is kept.
+        A table cannot be read, lacks a key column or has a value that is impossible; nothing is kept.
+    DuplicateRunsError
+        A key occurs several times with different values and `duplicates` does not say which of them counts.
     StoreError
         The store folder cannot be written.
     """
     if study is not None:
         cell_folder(store_folder, study, "check")
     source = _Source(path)
-    name = source.sha256(study)
+    name = source.sha256(study, duplicates)
     target = store_folder / PARTS / name
     with source.open() as connection:
-        n_runs = _count(connection, f"SELECT count(*) FROM {source.relation('runs')}", path)
+        _count(connection, f"SELECT count(*) FROM {source.relation('runs')}", path)
         if target.exists():
-            return ImportReport(added=0, unchanged=n_runs, studies=_studies(target))
+            return ImportReport(added=0, unchanged=_n_runs(target), studies=_studies(target))
         making = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
         try:
             making.mkdir(parents=True)
-            _write(connection, source, study, making)
+            n_same, twice = _write(connection, source, study, making, duplicates)
+            n_runs = _n_runs(making)
             files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
             info = PartInfo(source=str(path), n_runs=n_runs, files=files)
             write_bytes(making / "part.json", msgspec.json.encode(info))
@@ -82,7 +90,8 @@ def import_bulk(path: Path, store_folder: Path, study: str | None = None) -> Imp
             raise cannot_write(target, cause) from cause
         finally:
             shutil.rmtree(making, ignore_errors=True)
-    return ImportReport(added=n_runs, unchanged=0, studies=_studies(target))
+    said = tuple(f"{run} ({n} rows): the {duplicates} was taken" for run, n in sorted(twice.items()))
+    return ImportReport(added=n_runs, unchanged=0, doubled=n_same, duplicates=said, studies=_studies(target))
 
 
 class _Source:
@@ -96,9 +105,10 @@ class _Source:
         found = [self.path] if self.is_database else [self.path / f"{view}.parquet" for view in ("runs", *LONG_VIEWS)]
         return [file for file in found if file.is_file()]
 
-    def sha256(self, study: str | None) -> str:
-        """Return the hash of the tables' bytes and of the name that their runs get."""
+    def sha256(self, study: str | None, duplicates: Rule) -> str:
+        """Return the hash of the tables' bytes, of the name that their runs get and of the rule for duplicates."""
         parts = [f"{file.name} {file_sha256(file)}" for file in self.files()]
+        parts += [f"duplicates {duplicates}"] if duplicates != "refuse" else []
         return hashlib.sha256("\n".join([*parts, study or ""]).encode()).hexdigest()
 
     def open(self) -> duckdb.DuckDBPyConnection:
@@ -131,20 +141,24 @@ class _Source:
             ) from cause
 
 
-def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | None, folder: Path) -> None:
-    """Copy what was measured into `folder`, in the types of the tables and sorted by key, checking it on the way."""
+def _write(
+    connection: duckdb.DuckDBPyConnection, source: _Source, study: str | None, folder: Path, duplicates: Rule
+) -> tuple[int, dict[str, int]]:
+    """Copy what was measured into `folder`, in the types of the tables and sorted by key, checking it on the way.
+
+    Returns the number of runs that were there twice, and study/cell_id -> rows of what had different values.
+    """
     has_runs = source.columns(connection, "runs")
     missing = [name for name in _NEEDED if name not in has_runs and not (name == "study" and study)]
     if missing:
         raise DataError(f"runs of {source.path} has no column {missing[0]}", hint="docs/schema.md has the columns")
     renamed = {"study": quoted(study)} if study else {}
-    chosen = _joined(_selection(connection, "raw.run", has_runs, _DEFAULTS | renamed))
-    connection.execute(f"CREATE TEMP TABLE found AS SELECT {chosen} FROM {source.relation('runs')}")
+    run_values = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
+    _read(connection, run_values, source.relation("runs"))
     for words, wrong in _CHECKS.items():
-        _refuse(connection, f"SELECT study || '/' || cell_id FROM found WHERE {wrong}", words, source)
-    doubled = "SELECT study || '/' || cell_id FROM found GROUP BY study, cell_id HAVING count(*) > 1"
-    _refuse(connection, doubled, "a (study, cell_id) that occurs twice", source)
-    _copy(connection, "SELECT * FROM found ORDER BY study, cell_id", folder / "runs.parquet")
+        _refuse(connection, f"SELECT study || '/' || cell_id FROM rows_in WHERE {wrong}", words, source)
+    n_same, twice = _one_per_key(connection, "runs", duplicates, source)
+    connection.execute("CREATE TEMP TABLE found AS SELECT * FROM rows_out")
     for view, table in LONG_VIEWS.items():
         columns = source.columns(connection, view)
         relation, stated = source.relation(view), dict(renamed)
@@ -152,13 +166,43 @@ def _write(connection: duckdb.DuckDBPyConnection, source: _Source, study: str | 
             columns, relation, stated = _stand_in(view, has_runs, source, renamed)
         if not columns:
             continue
-        values = _selection(connection, table, columns, stated, key=True)
-        chosen = _joined(values)
-        rows = f"(SELECT {chosen} FROM {relation})"
-        lost = f"SELECT study || '/' || cell_id FROM {rows} ANTI JOIN found USING (study, cell_id)"
+        _read(connection, _selection(connection, table, columns, stated, key=True), relation)
+        lost = "SELECT study || '/' || cell_id FROM rows_in ANTI JOIN found USING (study, cell_id)"
         _refuse(connection, lost, f"a row of {view} without its run", source)
-        order = [c for c in ("study", "cell_id", "epoch", "metric", "layer", "head") if c in values]
-        _copy(connection, f"SELECT {chosen} FROM {relation} ORDER BY {', '.join(order)}", folder / f"{view}.parquet")
+        for run, n in _one_per_key(connection, view, duplicates, source)[1].items():
+            twice[run] = max(twice.get(run, 0), n)
+        _copy(connection, f"SELECT * FROM rows_out ORDER BY {', '.join(KEYS[view])}", folder / f"{view}.parquet")
+    noted = pl.DataFrame(
+        {"run": list(twice), "n": list(twice.values())}, schema={"run": pl.String, "n": pl.Int32}
+    ).to_arrow()
+    connection.register("noted", noted)
+    connection.execute(
+        "UPDATE found SET duplicate_rows = n, duplicates = $rule FROM noted WHERE study || '/' || cell_id = run",
+        {"rule": duplicates},
+    )
+    _copy(connection, "SELECT * FROM found ORDER BY study, cell_id", folder / "runs.parquet")
+    return n_same, twice
+
+
+def _read(connection: duckdb.DuckDBPyConnection, values: dict[str, str], relation: str) -> None:
+    """Make `rows_in` of a table of the source, its rows numbered in their order."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE rows_in AS SELECT {_joined(values)}, row_number() OVER () AS place "
+        f"FROM {relation}"
+    )
+
+
+def _one_per_key(
+    connection: duckdb.DuckDBPyConnection, view: str, duplicates: Rule, source: _Source
+) -> tuple[int, dict[str, int]]:
+    described = connection.sql("DESCRIBE rows_in").fetchall()
+    columns = {row[0]: row[1] for row in described if row[0] != "place"}
+    n_same, twice = one_row_per_key(connection, view, columns, duplicates, source.path)
+    return n_same, {f"{study}/{cell_id}": n for (study, cell_id), n in twice.items()}
+
+
+def _n_runs(folder: Path) -> int:
+    return int(pl.scan_parquet(folder / "runs.parquet").select(pl.len()).collect().item())
 
 
 def _stand_in(
@@ -174,7 +218,8 @@ def _stand_in(
     if {"transfer_set", *_STATED[view].values()} - has_runs:
         return set(), "", {}
     where = "zero_shot_pct IS NOT NULL AND zero_shot_base_pct IS NOT NULL AND n_transfer IS NOT NULL"
-    return has_runs, f"(FROM {source.relation('runs')} WHERE {where})", renamed | _STATED[view]
+    classes = _CLASSES if "transfer_classes" in has_runs else {}
+    return has_runs, f"(FROM {source.relation('runs')} WHERE {where})", renamed | _STATED[view] | classes
 
 
 def _selection(

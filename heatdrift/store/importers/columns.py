@@ -24,7 +24,7 @@ RUN: Final = (
     *("protocol", "status", "error", "epochs", "batch_size", "weight_decay", "data_seed", "selected_epoch"),
     *("trainable_params", "total_params", "test_acc_pct", "n_train", "n_val", "n_test", "n_probe", "wall_s"),
     *("started_at", "finished_at", "transfer_set", "zero_shot_base_pct", "zero_shot_pct", "n_transfer", "commit"),
-    *("device", "source"),
+    *("device", "source", "transfer_classes"),
 )
 PER_EPOCH: Final = ("train_loss", "train_acc_pct", "val_acc_pct", "track_zero_shot_pct", *PROBE)
 BASE: Final = tuple(f"base_{p.name}" for p in PROBES if p.has_base)

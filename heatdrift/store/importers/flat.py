@@ -17,6 +17,7 @@ from heatdrift.methods import METHODS
 from heatdrift.metrics import PROBE
 from heatdrift.records import (
     Cell,
+    Duplicates,
     EpochRecord,
     Provenance,
     Recipe,
@@ -26,8 +27,10 @@ from heatdrift.records import (
     TransferPlan,
     TransferRecord,
 )
-from heatdrift.store.folder import cell_folder, write_record
+from heatdrift.store.folder import cell_folder, decode_record
 from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH, ColumnMap
+from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
+from heatdrift.store.importers.one_per_epoch import EpochTwiceError, epochs_twice, one_per_epoch
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.scan import Problem
 
@@ -47,45 +50,65 @@ class FlatRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def import_flat(
-    runs: Iterable[FlatRun], columns: ColumnMap, *, source: Path, store_folder: Path, study: str, origin: str
+    runs: Iterable[FlatRun],
+    columns: ColumnMap,
+    *,
+    source: Path,
+    store_folder: Path,
+    study: str,
+    origin: str,
+    duplicates: Rule = "refuse",
 ) -> ImportReport:
     """Write runs as records of `study`; twice is once. A run that cannot be one is reported and stops nothing.
+
+    Everything is read and checked before the first record is written.
 
     Raises
     ------
     StoreError
         `study` cannot be a folder name, or the store folder cannot be written.
+    DuplicateRunsError
+        A cell has several results and `duplicates` does not say which of them counts; nothing is written then.
     """
     cell_folder(store_folder, study, "check")
-    added = unchanged = doubled = repeated = 0
-    problems = []
-    seen = set[tuple[Path, int]]()
+    problems, twice = list[Problem](), list[str]()
+    arrived: dict[Path, list[Arrival]] = {}
     for run in runs:
         try:
-            record = flat_record([columns.apply(row) for row in run.rows], study=study, origin=origin)
-            written = write_record(record, store_folder)
+            read = _Reader(run, columns, study=study, origin=origin, rule=duplicates)
+            record = read()
+            folder = cell_folder(store_folder, study, record.cell_id)
+            record = decode_record(msgspec.json.encode(record), folder / "record.json")
         except StoreError:
             raise
         except RecordError as error:
             problems.append(Problem(path=source, reason=f"{run.label}: {error.problem}"))
             continue
+        except EpochTwiceError as error:
+            twice.append(f"{run.label}: {error}")
+            continue
         except (HeatdriftError, ValueError) as error:
             problems.append(Problem(path=source, reason=f"{run.label}: {error}"))
             continue
-        again = (written.path, written.attempt) in seen
-        seen.add((written.path, written.attempt))
-        added += written.new
-        doubled += again
-        unchanged += not written.new and not again
-        repeated += written.new and written.attempt > 1
-    return ImportReport(
-        added=added,
-        unchanged=unchanged,
-        doubled=doubled,
-        repeated=repeated,
-        problems=tuple(problems),
-        studies=(study,) if seen else (),
-    )
+        arrived.setdefault(folder, []).append(arrival(run.label, record, read))
+    if twice:
+        raise epochs_twice(twice, source)
+    report = write_settled(settle(arrived, duplicates, source=source), store_folder)
+    return msgspec.structs.replace(report, problems=tuple(problems), studies=(study,) if arrived else ())
+
+
+class _Reader:
+    """Makes the record of one run, as often as it is called: tables are large, records of all rows larger."""
+
+    def __init__(self, run: FlatRun, columns: ColumnMap, *, study: str, origin: str, rule: Rule) -> None:
+        self._run, self._columns, self._study, self._origin, self._rule = run, columns, study, origin, rule
+
+    def __call__(self) -> RunRecord:
+        rows, n_twice = one_per_epoch([self._columns.apply(row) for row in self._run.rows], self._rule)
+        record = flat_record(rows, study=self._study, origin=self._origin)
+        if n_twice < 2 or self._rule == "refuse":
+            return record
+        return msgspec.structs.replace(record, duplicates=Duplicates(rows=n_twice, rule=self._rule))
 
 
 def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str) -> RunRecord:
@@ -104,6 +127,9 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         raise ValueError(f"no value for {', '.join(absent)}: map a column to it or set it for all runs")
     cell = _cell(run)
     epochs = _epochs(rows, run)
+    selected = _selected(run, epochs)
+    # a column that every epoch has, such as a test accuracy, counts at the selected epoch, not at the last one
+    run |= next((row for row in rows if selected is not None and _whole(row, "epoch") == selected), {})
     return RunRecord(
         study=study,
         cell_id=cell.cell_id,
@@ -113,7 +139,7 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         cell=cell,
         trainable_params=_whole(run, "trainable_params"),
         total_params=_whole(run, "total_params"),
-        selected_epoch=_selected(run, epochs),
+        selected_epoch=selected,
         test_acc_pct=_real(run, "test_acc_pct"),
         n_train=_whole(run, "n_train"),
         n_val=_whole(run, "n_val"),
@@ -213,7 +239,12 @@ def _transfer(run: Mapping[str, object]) -> tuple[TransferRecord, ...]:
     name, n_images = _text(run, "transfer_set"), _whole(run, "n_transfer")
     if name is None or n_images is None:
         raise ValueError("zero-shot accuracies need transfer_set and n_transfer, the images behind them (set them)")
-    return (TransferRecord(transfer_set=name, n_images=n_images, base_pct=base, adapted_pct=adapted),)
+    n_classes = _whole(run, "transfer_classes")
+    if n_classes is not None and n_classes < 2:
+        raise ValueError(f"transfer_classes is {n_classes}: there is nothing to choose among")
+    return (
+        TransferRecord(transfer_set=name, n_images=n_images, base_pct=base, adapted_pct=adapted, n_classes=n_classes),
+    )
 
 
 def _given(value: T | None, default: T) -> T:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from heatdrift.errors import DataError
 from heatdrift.store.importers.columns import ColumnMap
+from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.outcome import ImportReport
 
@@ -31,7 +32,13 @@ _PAGE: Final = 1000
 
 
 def import_mlflow(
-    uri: str, columns: ColumnMap, *, store_folder: Path, study: str, experiments: tuple[str, ...] = ()
+    uri: str,
+    columns: ColumnMap,
+    *,
+    store_folder: Path,
+    study: str,
+    experiments: tuple[str, ...] = (),
+    duplicates: Rule = "refuse",
 ) -> ImportReport:
     """Write the finished runs of an MLflow tracking store as records of `study`; twice is once.
 
@@ -40,14 +47,19 @@ def import_mlflow(
     uri : tracking URI: ``sqlite:///mlflow.db``, ``http://...``, or a folder ``mlruns``.
     columns : on top of names that are ours already, and of `ALIASES` where a run has no such name.
     experiments : names; empty = all.
+    duplicates : what counts of runs of one cell and seed, or of values of one step, that differ.
 
     Raises
     ------
     DataError
         MLflow is not installed, or the tracking store cannot be read.
+    DuplicateRunsError
+        There are such runs or steps and `duplicates` is "refuse".
     """
     runs = _read(uri, experiments)
-    return import_flat(runs, columns, source=Path(uri), store_folder=store_folder, study=study, origin="mlflow")
+    return import_flat(
+        runs, columns, source=Path(uri), store_folder=store_folder, study=study, origin="mlflow", duplicates=duplicates
+    )
 
 
 def _read(uri: str, experiments: tuple[str, ...]) -> Iterator[FlatRun]:
@@ -92,15 +104,17 @@ def _rows(client: "MlflowClient", run: "Run") -> Iterator[dict[str, object]]:
     for ours, theirs in ALIASES.items():
         if ours not in whole and theirs in whole:
             whole[ours] = whole[theirs]
-    steps: dict[int, dict[str, object]] = {}
+    steps: dict[tuple[int, int], dict[str, object]] = {}  # step, and which time it was logged
     for name in run.data.metrics:
         history = client.get_metric_history(run.info.run_id, name)
         if len(history) == 1 and history[0].step == 0:
             whole[name] = history[0].value
         else:
-            for point in history:
-                steps.setdefault(point.step, {})[name] = point.value
+            times: dict[int, int] = {}
+            for point in sorted(history, key=lambda point: point.timestamp):
+                times[point.step] = times.get(point.step, -1) + 1
+                steps.setdefault((point.step, times[point.step]), {})[name] = point.value
     if not steps:
         yield whole
-    for step, values in sorted(steps.items()):
+    for (step, _), values in sorted(steps.items()):
         yield whole | values | {"epoch": step}

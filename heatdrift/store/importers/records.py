@@ -10,29 +10,36 @@ from heatdrift.records import RunRecord
 from heatdrift.store.files import replacing
 from heatdrift.store.folder import attempt_files, cell_folder, find_cells, read_record, write_record
 from heatdrift.store.importers.bulk import import_bulk
+from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.scan import Problem
 
 _ARRAYS_AND_SOURCE = ("hits.npz", "gallery.npz", "source.json")
 
 
-def import_heatdrift(path: Path, store_folder: Path, study: str | None = None) -> ImportReport:
+def import_heatdrift(
+    path: Path, store_folder: Path, study: str | None = None, *, duplicates: Rule = "refuse"
+) -> ImportReport:
     """Bring in a store folder (all attempts, hits and galleries), or an export as one bulk part; twice is once.
 
     Parameters
     ----------
     path : a store folder, a folder with ``runs.parquet``, or a ``.duckdb`` file.
     study : name that the runs get here; None = the one they have.
+    duplicates : what counts where folders of one cell, or the store and what comes, have different results. Attempts
+        that lie in one folder are none: the newest counts, as it did there.
 
     Raises
     ------
     DataError
         Nothing there is heatdrift's.
+    DuplicateRunsError
+        There are such cells and `duplicates` is "refuse"; nothing is written.
     StoreError
         The store folder cannot be written, or `path` is that folder itself.
     """
     if path.is_file() or (path / "runs.parquet").is_file():
-        return import_bulk(path, store_folder, study)
+        return import_bulk(path, store_folder, study, duplicates=duplicates)
     if path.resolve() == store_folder.resolve():
         raise StoreError(f"{path} is the store folder itself", hint="name another folder, or another --store")
     if study is not None:
@@ -43,29 +50,64 @@ def import_heatdrift(path: Path, store_folder: Path, study: str | None = None) -
             f"{path} holds neither records nor runs.parquet",
             hint="name a store folder (runs/), or what heatdrift export wrote",
         )
-    added = unchanged = repeated = 0
     problems: list[Problem] = []
-    studies = set[str]()
+    arrived: dict[Path, list[Arrival]] = {}
+    folders: dict[str, Path] = {}
     for folder in cells:
+        attempts = [_renamed(record, study) for record in _attempts(folder, problems)]
+        if attempts:
+            label = f"{folder.parent.name}/{folder.name}"
+            target = cell_folder(store_folder, attempts[-1].study, attempts[-1].cell_id)
+            again = _Newest(folder, study)
+            arrived.setdefault(target, []).append(arrival(label, attempts[-1], again, *attempts[:-1]))
+            folders[label] = folder
+    added = unchanged = repeated = kept = 0
+    said: list[str] = []
+    settled = settle(arrived, duplicates, source=path)
+    for target, found in settled.items():
+        if found.kept:
+            kept += 1
+            continue
+        if found.duplicates is not None:
+            one = write_settled({target: found}, store_folder)
+            added, unchanged, repeated = added + one.added, unchanged + one.unchanged, repeated + one.repeated
+            said += one.duplicates
+            continue
         new, earlier = False, 0
-        for record in _attempts(folder, problems):
-            renamed = record if study is None else msgspec.structs.replace(record, study=study)
-            written = write_record(renamed, store_folder)
-            studies.add(renamed.study)
-            earlier += not written.new
-            if written.new:
-                repeated += not new and written.attempt > 1 and not earlier
-                new = True
-                _copy_arrays(folder, written.path.parent)
+        for folder in (folders[one.label] for one in found.write):
+            for record in _attempts(folder, []):
+                written = write_record(_renamed(record, study), store_folder)
+                earlier += not written.new
+                if written.new:
+                    repeated += not new and written.attempt > 1 and not earlier
+                    new = True
+                    _copy_arrays(folder, written.path.parent)
         added += new
         unchanged += bool(earlier) and not new
     return ImportReport(
         added=added,
         unchanged=unchanged,
+        doubled=sum(found.n_same for found in settled.values()),
         repeated=repeated,
+        kept=kept,
+        duplicates=tuple(said),
         problems=tuple(problems),
-        studies=tuple(sorted(studies)),
+        studies=tuple(sorted({folder.parent.name for folder in arrived})),
     )
+
+
+def _renamed(record: RunRecord, study: str | None) -> RunRecord:
+    return record if study is None else msgspec.structs.replace(record, study=study)
+
+
+class _Newest:
+    """Reads the current record of a cell folder again."""
+
+    def __init__(self, folder: Path, study: str | None) -> None:
+        self._folder, self._study = folder, study
+
+    def __call__(self) -> RunRecord:
+        return _renamed(_attempts(self._folder, [])[-1], self._study)
 
 
 def _attempts(folder: Path, problems: list[Problem]) -> list[RunRecord]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from heatdrift.chance import KNOWN_CLASSES
 from heatdrift.errors import RecordError, StoreError, StudyError, UnknownNameError
 from heatdrift.methods import METHODS
 from heatdrift.records import (
@@ -25,7 +26,8 @@ from heatdrift.records import (
     TransferRecord,
 )
 from heatdrift.store.files import write_bytes
-from heatdrift.store.folder import cell_folder, write_record
+from heatdrift.store.folder import Written, cell_folder, decode_record
+from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.outcome import ImportReport, Mismatch
 from heatdrift.store.importers.reference_format import Epoch, ReferenceRun, decode_reference, own_values
 from heatdrift.store.scan import Problem
@@ -38,7 +40,7 @@ TRACK_IMAGES: Final = 1000  # protocol leakfree: the tracking subset, of the fir
 TOLERANCE: Final = 1e-9  # relative, above 1 in magnitude; absolute below
 
 
-def import_reference(path: Path, store_folder: Path, study: str) -> ImportReport:
+def import_reference(path: Path, store_folder: Path, study: str, *, duplicates: Rule = "refuse") -> ImportReport:
     """Write the runs of `path` (a file, or a folder searched for ``*.json``) as records of `study`; twice is once.
 
     Raises
@@ -46,17 +48,20 @@ def import_reference(path: Path, store_folder: Path, study: str) -> ImportReport
     StoreError
         `path` does not exist or has no JSON file, `study` cannot be a folder name, or the store folder cannot be
         written. A file that is no such run is named in ``problems`` and stops nothing.
+    DuplicateRunsError
+        Files of one run have different results and `duplicates` does not say which of them counts; nothing is written.
     """
-    added = unchanged = repeated = 0
     problems: list[Problem] = []
     mismatches: list[Mismatch] = []
+    arrived: dict[Path, list[Arrival]] = {}
+    sources: dict[str, Path] = {}
     cell_folder(store_folder, study, "check")
     for file in _files(path):
         try:
-            data = file.read_bytes()
-            run = decode_reference(data, file)
+            run = decode_reference(file.read_bytes(), file)
             record = reference_record(run, study)
-            written = write_record(record, store_folder)
+            folder = cell_folder(store_folder, study, record.cell_id)
+            record = decode_record(msgspec.json.encode(record), folder / "record.json")
         except StoreError:
             raise  # the store folder is at fault, not the file
         except OSError as cause:
@@ -68,21 +73,28 @@ def import_reference(path: Path, store_folder: Path, study: str) -> ImportReport
         except (UnknownNameError, StudyError) as error:
             problems.append(Problem(path=file, reason=f"{error.message} ({error.hint})"))
             continue
-        if written.new:
-            added += 1
-            repeated += written.attempt > 1
-            write_bytes(written.path.with_name("source.json"), data)
-        else:
-            unchanged += 1
+        label = str(file.relative_to(path)) if file != path else file.name
+        sources[label] = file
+        arrived.setdefault(folder, []).append(arrival(label, record, _Reader(file, study)))
         mismatches.extend(_mismatches(run, file))
-    return ImportReport(
-        added=added,
-        unchanged=unchanged,
-        repeated=repeated,
-        problems=tuple(problems),
-        mismatches=tuple(mismatches),
-        studies=(study,) if added + unchanged else (),
+
+    def keep_source(arrived: Arrival, written: Written) -> None:
+        write_bytes(written.path.with_name("source.json"), sources[arrived.label].read_bytes())
+
+    report = write_settled(settle(arrived, duplicates, source=path), store_folder, after=keep_source)
+    return msgspec.structs.replace(
+        report, problems=tuple(problems), mismatches=tuple(mismatches), studies=(study,) if arrived else ()
     )
+
+
+class _Reader:
+    """Makes the record of a file again."""
+
+    def __init__(self, file: Path, study: str) -> None:
+        self._file, self._study = file, study
+
+    def __call__(self) -> RunRecord:
+        return reference_record(decode_reference(self._file.read_bytes(), self._file), self._study)
 
 
 def _files(path: Path) -> list[Path]:
@@ -116,7 +128,11 @@ def reference_record(run: ReferenceRun, study: str) -> RunRecord:
         epochs=tuple(_epochs(run)),
         transfer=tuple(
             TransferRecord(
-                transfer_set=name, n_images=t.n_images, base_pct=100 * t.pretrained, adapted_pct=100 * t.accuracy
+                transfer_set=name,
+                n_images=t.n_images,
+                base_pct=100 * t.pretrained,
+                adapted_pct=100 * t.accuracy,
+                n_classes=KNOWN_CLASSES.get(name),
             )
             for name, t in run.transfer.items()
         ),

@@ -8,13 +8,16 @@ import polars as pl
 
 from heatdrift.errors import DataError, HeatdriftError
 from heatdrift.store.importers.columns import IDENTITY, ColumnMap
+from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.outcome import ImportReport
 
 MAX_ROWS = 200_000  # a record.json per run; more belongs into a bulk part
 
 
-def import_table(path: Path, columns: ColumnMap, *, store_folder: Path, study: str) -> ImportReport:
+def import_table(
+    path: Path, columns: ColumnMap, *, store_folder: Path, study: str, duplicates: Rule = "refuse"
+) -> ImportReport:
     """Write the runs of a table as records of `study`; twice is once.
 
     One row is one run, or, with a column for ``epoch``, one epoch: rows that agree in backbone, data set, method, lr,
@@ -24,6 +27,8 @@ def import_table(path: Path, columns: ColumnMap, *, store_folder: Path, study: s
     ------
     DataError
         The file is no such table, or it lacks a column that the map names.
+    DuplicateRunsError
+        Rows of one run have different results and `duplicates` does not say which of them count.
     StoreError
         `study` cannot be a folder name, or the store folder cannot be written.
     """
@@ -40,7 +45,9 @@ def import_table(path: Path, columns: ColumnMap, *, store_folder: Path, study: s
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
     runs = _runs(frame.rows(named=True), columns)
-    report = import_flat(runs, columns, source=path, store_folder=store_folder, study=study, origin="table")
+    report = import_flat(
+        runs, columns, source=path, store_folder=store_folder, study=study, origin="table", duplicates=duplicates
+    )
     return msgspec.structs.replace(report, ignored=columns.ignored(frame.columns))
 
 

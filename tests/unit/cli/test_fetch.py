@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 from heatdrift.cli.main import app
 from heatdrift.errors import DataError
 from heatdrift.plan.study import load_study
+from heatdrift.records import Cell, EpochRecord, RunRecord, TransferRecord
+from heatdrift.store.folder import write_record
+from heatdrift.store.ingest import ingest
 from heatdrift.train.resources import Resources
 
 REPO = "someone/shapes"
@@ -116,6 +119,9 @@ def test_a_study_of_local_files_is_verified_and_listed(tiny_inputs, place):
     assert result.exit_code == 0
     assert [row["n_images"] for row in rows] == [None, 48, 18, 64, 24, 30]
     assert len(list((place / "manifests").glob("parquet-*.json"))) == 5
+    for row in rows[-1:]:
+        said = f"{row['what']}: guessing among {row['n_classes']} classes scores {100 / row['n_classes']:.1f} %; with"
+        assert said in " ".join(result.stderr.split())
 
 
 def test_a_changed_file_stops_a_cell_before_it_trains(tiny_inputs, place):
@@ -140,3 +146,39 @@ def test_plan_works_before_fetch_and_does_not_change_after_it(place, repo, monke
     fill_cache(place / "cache", REPO, hub_files(repo))
     assert CliRunner().invoke(app, ["fetch", "--study", "study.toml"], catch_exceptions=False).exit_code == 0
     assert cells() == before
+
+
+def test_a_base_that_a_run_found_near_chance_is_said_again(place, repo, monkeypatch, make_lab_run):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    fill_cache(place / "cache", REPO, hub_files(repo))
+    make_lab_run(place / "runs", base_pct=14.0, n_classes=10)
+    result = CliRunner().invoke(app, ["fetch", "--study", "study.toml"], catch_exceptions=False)
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert "caution: the zero-shot base of lab on terrain is near chance: 14.0 %" in said
+    assert "guessing among 10 classes" in said
+
+
+@pytest.fixture
+def make_lab_run():
+    """Write a finished run of the backbone lab into a store, with its zero-shot base."""
+
+    def make(folder, *, base_pct, n_classes):
+        cell = Cell(
+            backbone="lab", backbone_sha256=None, dataset="shapes", data_sha256=None, protocol="leakfree",
+            method="full_ft", method_spec=None, lr=1e-4, seed=1, recipe=None,
+        )  # fmt: skip
+        evaluated = TransferRecord(
+            transfer_set="terrain", n_images=300, base_pct=base_pct, adapted_pct=11.0, n_classes=n_classes
+        )
+        write_record(
+            RunRecord(
+                study="earlier", cell_id=cell.cell_id, status="done", cell=cell, selected_epoch=1,
+                epochs=(EpochRecord(epoch=1, val_acc_pct=50.0),), transfer=(evaluated,),
+            ),
+            folder,
+        )  # fmt: skip
+        ingest(folder / "heatdrift.duckdb")
+
+    return make

@@ -93,3 +93,25 @@ def test_a_table_import_says_what_it_ignored_and_what_stood_twice(tmp_path):
     assert "study imported: 2 imported, 0 there already, 1 repeated in the file, 0 left out" in first.stdout
     assert "study imported: 0 imported, 2 there already, 1 repeated in the file, 0 left out" in again.stdout
     assert "ignored columns: colour" in first.stderr
+
+
+def test_rows_with_different_results_need_a_rule_and_every_answer_says_what_was_taken(tmp_path):
+    rows = ["backbone,dataset,method,lr,seed,val_acc_pct,test_acc_pct"]
+    for method in ("full_ft", "lora_r8"):
+        rows += [
+            f"m/w,shapes,{method},{lr},{seed},50,{40 + seed + 1e5 * lr}" for lr in (1e-5, 1e-4) for seed in (1, 2, 3)
+        ]
+    rows.append("m/w,shapes,full_ft,1e-5,1,50,99")
+    (tmp_path / "runs.csv").write_text("\n".join(rows) + "\n")
+    store = tmp_path / "s" / "h.duckdb"
+    arguments = ("import", tmp_path / "runs.csv", "--format", "table", "--store", store)
+    refused = call(*arguments)
+    assert isinstance(refused.exception, DataError)
+    assert "row 1 and row 13 (shapes, full_ft, lr 1e-5, seed 1; test_acc_pct 42 and 99)" in refused.exception.message
+    taken = call(*arguments, "--duplicates", "mean")
+    assert taken.exit_code == 0
+    assert "1 run with different results in the source" in taken.stderr
+    assert "row 1 and row 13" in taken.stderr
+    for command in (("paired",), ("interaction", "--metric", "test_acc_pct"), ("dose",), ("best",)):
+        answer = json.loads(call("stats", *command, "--store", store, "--format", "json").stdout)
+        assert any("of which the mean was taken" in text for text in answer["left_out"]), command

@@ -6,9 +6,11 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from heatdrift.accuracy import chance_accuracies
 from heatdrift.report.blocks import Figure
+from heatdrift.report.caveats import study_caveats
 from heatdrift.report.figures import dose_response, trajectories
-from heatdrift.report.study_data import chance_accuracies, prepare
+from heatdrift.report.study_data import prepare
 
 
 @pytest.fixture(scope="module")
@@ -68,4 +70,39 @@ def test_chance_is_100_over_the_number_of_classes_where_records_tell_it(unlike):
 def test_chance_is_not_guessed_from_sizes_that_do_not_tell_it(n_train, per_class):
     sizes = {"n_train": pl.Series(n_train, dtype=pl.Int64), "train_per_class": pl.Series(per_class or [None] * 2)}
     frame = pl.DataFrame({"place": ["a", "a"], **sizes}).cast({"train_per_class": pl.Int64})
-    assert chance_accuracies(frame) == {}
+    assert chance_accuracies(frame, "place") == {}
+
+
+@pytest.fixture(scope="module")
+def near_chance(unlike):
+    """The same study with a base of 14 % on ten classes, of which an epoch-0 subset gives 20 %."""
+    runs = unlike.runs.with_columns(
+        zero_shot_base_pct=pl.lit(14.0), chance_pct=pl.lit(10.0), n_transfer=pl.lit(300), transfer_classes=pl.lit(10)
+    )
+    epochs = unlike.epochs.with_columns(track_zero_shot_pct=pl.when(pl.col("epoch") == 0).then(20.0).otherwise(18.0))
+    transfer = unlike.transfer.with_columns(base_pct=pl.lit(14.0), n_images=pl.lit(300), n_classes=pl.lit(10))
+    return replace(unlike, runs=runs, epochs=epochs, transfer=transfer)
+
+
+def test_the_retention_of_a_model_that_guesses_is_drawn_and_printed(near_chance):
+    data = prepare(near_chance)
+    assert data.chance_level("retention_pct", "shapes") == pytest.approx(1000 / 14)
+    assert data.chance_level("track_retention_pct", "shapes") == pytest.approx(50)
+    figure = next(b for b in dose_response(data, "f", "t", ("retention_pct",), "c.") if isinstance(b, Figure))
+    lines = [
+        layer["encoding"]["y"].get("datum")
+        for panel in figure.panels
+        for layer in json.loads(panel.spec)["layer"]
+        if "encoding" in layer
+    ]
+    assert [level for level in lines if level is not None] == [100.0, pytest.approx(1000 / 14)] * 2
+    assert "chance" in [entry.label for entry in figure.legend]
+    assert "A model that only guesses has a retention of 71.4 %." in figure.caption
+    course = next(b for b in trajectories(data, "g") if isinstance(b, Figure))
+    assert "a retention of 50.0 %" in course.caption
+
+
+def test_a_page_says_that_its_base_is_near_chance(near_chance, unlike):
+    said = " ".join(study_caveats(near_chance))
+    assert "The zero-shot base of lab on combinations is near chance: 14.0 %" in said
+    assert "near chance" not in " ".join(study_caveats(unlike))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from stubs import find_records
 
-from heatdrift.errors import DataError, StoreError, UnknownNameError
+from heatdrift.errors import DataError, DuplicateRunsError, StoreError, UnknownNameError
 from heatdrift.store.bulk_parts import find_parts
 from heatdrift.store.check import check_store
 from heatdrift.store.export import export_store
@@ -67,7 +67,9 @@ def test_one_study_folder_can_be_imported_under_another_name(source, mine):
 
 def test_other_results_of_the_same_cell_are_kept_as_attempts_and_reported(source, mine, make_record):
     write_record(make_record(seed=11, test_acc_pct=1.0), mine.parent)
-    report = import_heatdrift(source.parent, mine.parent)
+    with pytest.raises(DuplicateRunsError, match="in the store already"):
+        import_heatdrift(source.parent, mine.parent)
+    report = import_heatdrift(source.parent, mine.parent, duplicates="last")
     assert (report.added, report.repeated) == (7, 1)
     ingest(mine)
     repeated = run_sql(mine, "SELECT test_acc_pct, current FROM attempts WHERE seed = 11 AND method = 'full_ft'")
@@ -147,7 +149,7 @@ def test_runs_alone_are_enough_and_their_result_columns_stand_in(mine, tmp_path)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"cell_id": ["a", "a"]}, "occurs twice"),
+        ({"cell_id": ["a", "a"]}, "several times with different values"),
         ({"cell_id": ["../../etc", "b"]}, "cell_id that cannot be a folder name"),
         ({"study": ["s'; DROP TABLE raw.run; --", "s"]}, "study that cannot be a folder name"),
         ({"lr": [-1.0, 1.0]}, "negative learning rate"),

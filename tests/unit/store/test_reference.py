@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from stubs import find_records
 
-from heatdrift.errors import StoreError
+from heatdrift.errors import DuplicateRunsError, StoreError
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import read_record
 from heatdrift.store.importers.reference import import_reference
@@ -104,10 +104,10 @@ def test_every_measured_field_reaches_the_record(run, tmp_path):
 def test_importing_twice_is_importing_once(run, tmp_path):
     source = write(tmp_path / "in", run, run | {"runtime_seconds": 99.0})
     first = import_reference(source, tmp_path / "out", "ref")
-    assert (first.added, first.unchanged, first.repeated) == (2, 0, 1)
+    assert (first.added, first.unchanged, first.doubled, first.repeated) == (1, 0, 1, 0)  # they measured the same
     second = import_reference(source, tmp_path / "out", "ref")
-    assert (second.added, second.unchanged, second.repeated) == (0, 2, 0)
-    assert len(list((tmp_path / "out").rglob("attempts/*.json"))) == 2
+    assert (second.added, second.unchanged, second.doubled, second.repeated) == (0, 1, 1, 0)
+    assert len(list((tmp_path / "out").rglob("attempts/*.json"))) == 1
 
 
 def test_files_that_are_no_such_runs_are_named_and_the_others_go_on(run, tmp_path):
@@ -176,6 +176,11 @@ def test_the_18_real_runs_give_the_files_own_numbers(tmp_path):
         transfer, robustness = read_view(connection, "transfer"), read_view(connection, "robustness")
     files = [json.loads(p.read_bytes()) for p in sorted(RECORDS.glob("*.json"))]
     assert len(runs) == len(files) == 18
+    assert {(r["transfer_classes"], r["chance_pct"]) for r in runs.values()} == {(100, 1.0)}
+    for r in runs.values():
+        above = 100 * (r["zero_shot_pct"] - 1) / (r["zero_shot_base_pct"] - 1)
+        assert r["retention_above_chance_pct"] == pytest.approx(above)
+        assert r["retention_above_chance_low_pct"] < above < r["retention_above_chance_high_pct"]
     for file in files:
         config, final = file["config"], file["final"]
         row = runs[config["method"], config["lr"], config["seed"]]
@@ -214,3 +219,16 @@ def test_the_18_real_runs_give_the_files_own_numbers(tmp_path):
         assert transfer.filter(mine)["transfer_set"].to_list() == ["cifar10", "cifar100"]
         accuracies = dict(robustness.filter(mine).select("corruption", "acc_pct").iter_rows())
         assert accuracies == pytest.approx({k: 100 * v for k, v in file["corruption_acc"].items()})
+
+
+def test_two_files_of_one_run_with_other_results_are_refused_or_settled(run, tmp_path):
+    source, mine = write(tmp_path / "in", run, run | {"test_acc": 0.5, "run_id": "R2"}), tmp_path / "out"
+    with pytest.raises(DuplicateRunsError, match=r"run0\.json and run1\.json.*test_acc_pct 85 and 50"):
+        import_reference(source, mine, "ref")
+    assert not find_records(mine)
+    for added, unchanged in ((1, 0), (0, 1)):
+        report = import_reference(source, mine, "ref", duplicates="mean")
+        assert (report.added, report.unchanged, len(report.duplicates)) == (added, unchanged, 1)
+    record = read_record(find_records(mine)[0])
+    assert record.test_acc_pct == pytest.approx(67.5)
+    assert (record.duplicates.rows, record.duplicates.rule) == (2, "mean")

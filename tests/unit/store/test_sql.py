@@ -3,13 +3,15 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from heatdrift.cli.main import app
 from heatdrift.errors import QueryError, StoreError, UnknownNameError
 from heatdrift.store import queries
 from heatdrift.store.folder import write_record
 from heatdrift.store.ingest import ingest
 from heatdrift.store.queries import list_queries, named_query, parse_query, run_query
-from heatdrift.store.sql import parse_parameter, run_sql
+from heatdrift.store.sql import parse_parameter, pooled_studies, run_sql
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +27,13 @@ def store(tmp_path_factory, make_record):
     ("query", "shape"),
     [
         ("select status, count(*) from runs group by 1", (1, 2)),
-        ("FROM runs", (2, 94)),
+        ("FROM runs", (2, 102)),
         ("-- a comment\nWITH a AS (SELECT 1 AS x) SELECT * FROM a;", (1, 1)),
         ("VALUES (1), (2)", (2, 1)),
-        ("DESCRIBE runs", (94, 6)),
+        ("DESCRIBE runs", (102, 6)),
         ("SHOW TABLES", (8, 1)),
         ("EXPLAIN SELECT 1", (1, 2)),
-        ("SUMMARIZE transfer", (9, 12)),
+        ("SUMMARIZE transfer", (14, 12)),
         ("PIVOT transfer ON transfer_set USING avg(adapted_pct) GROUP BY study", (1, 3)),
         ("SELECT seed FROM runs WHERE false", (0, 1)),
     ],
@@ -197,3 +199,60 @@ def test_a_metric_that_the_view_lacks_is_named(store, name):
         run_query(store, name, {"metric": "entropi"})
     assert caught.value.nearest == "entropy"
     assert run_query(store, name, {"metric": "entropy"}).height
+
+
+@pytest.fixture(scope="module")
+def two_studies(tmp_path_factory, make_record):
+    folder = tmp_path_factory.mktemp("two")
+    for study, seeds in (("mini", (7, 11)), ("vitb16", (7,))):
+        for seed in seeds:
+            write_record(make_record(study=study, seed=seed), folder)
+    ingest(folder / "heatdrift.duckdb")
+    return folder / "heatdrift.duckdb"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select method, avg(retention_pct) from runs group by all",  # the README's
+        "SELECT count(*) FROM epochs",
+        "WITH r AS (FROM runs) SELECT avg(lr) FROM r",
+        "select avg(retention_pct) from runs where dataset <> 'study' -- by study",
+        "select avg(retention_pct_mean) /* study */ from cells where lr > $lr",
+        'select avg("retention_pct") as a_study from main.runs',
+    ],
+)
+def test_a_query_that_pools_studies_is_noticed(two_studies, query):
+    parameters = {"lr": 0.0} if "$lr" in query else None
+    assert pooled_studies(two_studies, query, run_sql(two_studies, query, parameters)) == {"mini": 2, "vitb16": 1}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select method, avg(retention_pct) from runs where study = 'mini' group by all",
+        "select STUDY, avg(retention_pct) from runs group by all",
+        'select avg(lr) from runs group by "study"',
+        "FROM runs",  # every row says its study
+        "select 1",
+        "SHOW TABLES",
+        "DESCRIBE runs",
+        "EXPLAIN SELECT avg(lr) FROM runs",
+    ],
+)
+def test_a_query_that_names_the_study_or_reads_no_runs_pools_nothing(two_studies, query):
+    assert pooled_studies(two_studies, query, run_sql(two_studies, query)) == {}
+
+
+def test_one_study_is_nothing_to_pool(store):
+    query = "select avg(lr) from runs"
+    assert pooled_studies(store, query, run_sql(store, query)) == {}
+
+
+def test_the_command_says_which_studies_a_result_mixes(two_studies):
+    result = CliRunner().invoke(app, ["sql", "select avg(lr) from runs", "--store", str(two_studies)])
+    said = " ".join(result.stderr.split())
+    assert "the result mixes runs of 2 studies, because the query does not name study: mini (2), vitb16 (1)" in said
+    assert "note" not in result.stdout
+    result = CliRunner().invoke(app, ["sql", "--name", "retention_by_method", "--store", str(two_studies)])
+    assert "mixes" not in result.stderr

@@ -13,7 +13,7 @@ from heatdrift.plan.study import load_study
 from heatdrift.records import Provenance
 from heatdrift.store.folder import attempt_files, cell_folder, read_record
 from heatdrift.train.resources import Resources
-from heatdrift.train.worker import EpochDone, Task, WorkerSettings, train_task
+from heatdrift.train.worker import EpochDone, NearChance, Task, WorkerSettings, train_task
 
 
 @pytest.fixture
@@ -125,3 +125,17 @@ def test_a_cell_that_runs_out_of_memory_is_failed_with_advice(place, monkeypatch
     record = read_record(folder / "record.json")
     assert record.status == "failed"
     assert "fewer --jobs, a smaller batch_size" in record.error
+
+
+def test_a_base_near_chance_is_said_at_the_start_of_a_cell_and_classes_are_recorded(place):
+    """The tiny CLIP has random weights, so it guesses."""
+    cell, settings, resources, folder = place
+    events = []
+    train_task(Task(cell=cell), resources, settings, events.append)
+    said = [e for e in events if isinstance(e, NearChance)]
+    assert said
+    assert events.index(said[0]) < next(i for i, e in enumerate(events) if isinstance(e, EpochDone))
+    record = read_record(folder / "record.json")
+    for transfer, event in zip(record.transfer, said, strict=True):
+        assert transfer.n_classes == len(record.provenance.class_names[transfer.transfer_set])
+        assert f"on {transfer.transfer_set} is near chance: {transfer.base_pct:.1f} %" in event.warning
