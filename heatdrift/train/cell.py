@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from heatdrift.errors import TrainError
+from heatdrift.image_results import ImageResults
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.probes.transfer import zero_shot_hits
+from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.provenance import utc_now
 from heatdrift.records import (
     AdapterChecks,
@@ -26,11 +27,10 @@ from heatdrift.records import (
 )
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.course import run_course
-from heatdrift.train.loop import PixelSet, accuracy_pct
+from heatdrift.train.loop import accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
 
-Hits = dict[str, NDArray[np.bool_]]
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -40,13 +40,13 @@ class CellOutcome:
 
     Attributes
     ----------
-    hits : "<transfer set>/base" and "/adapted": (n,) bool, in the order of the transfer set's images.
+    hits : results of every image of the transfer sets, under the names of ``image_results.py``.
     gallery : class-row and rollout attention maps of a few probe images, base and adapted, float16, with the positions
         and hashes of the images; no pixels.
     """
 
     record: RunRecord
-    hits: Hits
+    hits: Arrays
     gallery: Arrays
 
 
@@ -167,15 +167,21 @@ def _judge(cell: Cell, checks: AdapterChecks | None) -> tuple[Status, str | None
     return "failed", "the method does not change the tower's output: what it trains was not trained or not used"
 
 
-def _hits(model: AdaptedModel, pixels: PixelSet, transfer: TransferData, resources: Resources) -> NDArray[np.bool_]:
-    return zero_shot_hits(model.visual, resources.normalise.batches(pixels), pixels.labels.numpy(), transfer.text)
-
-
-def _final_hits(model: AdaptedModel, transfers: list[TransferData], resources: Resources) -> Hits:
-    found: Hits = {}
+def _final_hits(model: AdaptedModel, transfers: list[TransferData], resources: Resources) -> Arrays:
+    found: Arrays = {}
     for transfer in transfers:
-        found[f"{transfer.plan.name}/base"] = transfer.base_hits
-        found[f"{transfer.plan.name}/adapted"] = _hits(model, transfer.pixels, transfer, resources)
+        label = transfer.pixels.labels.numpy()
+        predicted = zero_shot_classes(model.visual, resources.normalise.batches(transfer.pixels), transfer.text)
+        kept = ImageResults(
+            base=transfer.base_hits,
+            adapted=predicted == label,
+            label=label,
+            base_class=transfer.base_class,
+            adapted_class=predicted,
+            class_names=transfer.class_names,
+            images=transfer.images,
+        )
+        found |= kept.arrays(transfer.plan.name)
     return found
 
 
