@@ -131,7 +131,7 @@ def run_cell(
                 transfer_set=t.plan.name,
                 n_images=len(t.pixels),
                 base_pct=hit_pct(t.base_hits),
-                adapted_pct=hit_pct(hits[f"{t.plan.name}/adapted"]),
+                adapted_pct=hit_pct(hits[f"{t.plan.name}/adapted"].astype(bool)),
             )
             for t in transfers
         ),
