@@ -26,6 +26,8 @@ from heatdrift.errors import UnknownNameError, nearest_lr
 if TYPE_CHECKING:
     import polars as pl
 
+    from heatdrift.cli.run_arrays import RunArrays
+    from heatdrift.store.folder import ArrayKind
     from heatdrift.store.read import View
 
 
@@ -92,6 +94,13 @@ def selected_views(chosen: Selection, *views: str) -> "list[pl.DataFrame]":
         name_methods((runs, work.kept_plan(study)))
         others = [read_view(connection, cast("View", view), study=study) for view in views]
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
+
+
+def run_arrays(chosen: Selection, runs: "pl.DataFrame", kind: "ArrayKind") -> "RunArrays":
+    """Arrays that lie in the folders of the chosen runs."""
+    from heatdrift.cli.run_arrays import RunArrays
+
+    return RunArrays(Workspace.of(chosen.store).store_folder, runs, kind)
 
 
 def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.DataFrame":

@@ -8,7 +8,7 @@ import typer
 
 from heatdrift.cli.options import Format
 from heatdrift.cli.output import show_answer
-from heatdrift.cli.runs import Selection, chooses_runs, selected_views
+from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
 from heatdrift.questions.options import Option
@@ -30,7 +30,9 @@ def _command(question: Question) -> Callable[..., None]:
 
     def command(*, chosen: Selection, fmt: Format, **given: object) -> None:
         options = {option.parameter: given[option.name] for option in question.options}
-        show_answer(question.ask(*selected_views(chosen, *question.views), **options), fmt)
+        frames = selected_views(chosen, *question.views)
+        arrays = [run_arrays(chosen, frames[0], question.arrays)] if question.arrays else []
+        show_answer(question.ask(*frames, *arrays, **options), fmt)
 
     parameters = [_parameter(option) for option in question.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -30,14 +30,14 @@ class CrossedParts:
     ----------
     mean : (K,) the means.
     seed, image, rest : (K,) mean squares divided by the number of values: what each would give the mean by itself.
-    n_seeds : S. n_images : (K,) N.
+    n_seeds : S; of two samples of seeds their harmonic mean. n_images : (K,) N.
     """
 
     mean: Floats
     seed: Floats
     image: Floats
     rest: Floats
-    n_seeds: int
+    n_seeds: float
     n_images: Floats
 
     def components(self) -> tuple[Floats, Floats, Floats]:
@@ -61,22 +61,21 @@ def crossed_parts(d: Values, group: Codes | None = None) -> CrossedParts:
     codes = np.zeros(n, dtype=np.intp) if group is None else group.astype(np.intp)
     n_groups = int(codes.max()) + 1
     sizes = np.bincount(codes, minlength=n_groups).astype(float)
-    by_seed = np.stack([np.bincount(codes, weights=row, minlength=n_groups) for row in d]) / sizes  # (S, K)
     by_image = d.mean(axis=0, dtype=float)
-    mean = by_seed.mean(axis=0)
     squares = np.einsum("si,si->i", d, d, dtype=float)
-    total = np.bincount(codes, weights=squares, minlength=n_groups) - n_seeds * sizes * mean**2
-    of_seeds = sizes * np.sum((by_seed - mean) ** 2, axis=0)
-    of_images = n_seeds * np.bincount(codes, weights=(by_image - mean[codes]) ** 2, minlength=n_groups)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = n_seeds * sizes
+        by_seed = np.stack([np.bincount(codes, weights=row, minlength=n_groups) for row in d]) / sizes  # (S, K)
+        mean = by_seed.mean(axis=0)
+        of_seeds = sizes * np.sum((by_seed - mean) ** 2, axis=0)
+        of_images = n_seeds * np.bincount(codes, weights=(by_image - mean[codes]) ** 2, minlength=n_groups)
+        total = np.bincount(codes, weights=squares, minlength=n_groups) - n_seeds * sizes * mean**2
+        rest = np.maximum(total - of_seeds - of_images, 0.0)
+        values, df = n_seeds * sizes, np.array(float(n_seeds - 1))
         return CrossedParts(
             mean=mean,
-            seed=of_seeds / (n_seeds - 1) / values if n_seeds > 1 else np.full(n_groups, np.nan),
+            seed=of_seeds / df / values,
             image=of_images / (sizes - 1) / values,
-            rest=np.maximum(total - of_seeds - of_images, 0.0) / ((n_seeds - 1) * (sizes - 1)) / values
-            if n_seeds > 1
-            else np.full(n_groups, np.nan),
+            rest=rest / (df * (sizes - 1)) / values,
             n_seeds=n_seeds,
             n_images=sizes,
         )

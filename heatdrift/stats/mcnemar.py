@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> Floats:
-    """Two-sided exact binomial p of the counts of images that one of two alone has right (McNemar 1947; Fagerland 2013).
+    """Two-sided exact binomial p of the counts of images that one of two alone has right (McNemar 1947).
 
     Without any disagreement p is 1.
 
@@ -21,4 +21,4 @@ def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> Floats:
     [7.14e-10, 1.0]
     """
     a, b = np.asarray(only_a, dtype=np.int64), np.asarray(only_b, dtype=np.int64)
-    return np.minimum(2.0 * special.bdtr(np.minimum(a, b), a + b, 0.5), 1.0)
+    return np.asarray(np.minimum(2.0 * special.bdtr(np.minimum(a, b), a + b, 0.5), 1.0))

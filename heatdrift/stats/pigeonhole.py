@@ -24,7 +24,7 @@ def image_resamples(hits: npt.NDArray[np.float32], draws: int, rng: np.random.Ge
     n = hits.shape[1]
     size = max(1, min(draws, _AT_ONCE // n))
     found = [_weights(min(size, draws - done), n, rng) @ hits.T for done in range(0, draws, size)]
-    return np.concatenate(found).astype(float) / n
+    return np.asarray(np.concatenate(found).astype(float) / n)
 
 
 def _weights(draws: int, n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -35,7 +35,7 @@ def _weights(draws: int, n: int, rng: np.random.Generator) -> npt.NDArray[np.flo
 
 
 def seed_resamples(kind: Codes, draws: int, rng: np.random.Generator) -> Floats:
-    """Return (draws, S) how often each seed is in each resample; seeds of a kind (S,) are resampled among themselves."""
+    """Return (draws, S) how often each seed is in each resample; a kind (S,) of seeds is resampled by itself."""
     counts = np.empty((draws, kind.size))
     for own in _kinds(kind):
         counts[:, own] = rng.multinomial(own.size, np.full(own.size, 1.0 / own.size), size=draws)
