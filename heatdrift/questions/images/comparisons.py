@@ -26,9 +26,11 @@ from heatdrift.stats.two_samples import sample_difference
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
+Table = npt.NDArray[np.float32]
 
 BASE: Final = "base"
 CELL: Final = ("dataset", "lr")
+_ROWS: Final = ("row", "row_right")  # of both sides of a join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Comparison:
     sample: Codes
     cell: Codes
     seed: Codes
-    seed_images: tuple[npt.NDArray[np.float32], ...]
+    seed_images: tuple[Table, ...]
 
     @property
     def against_base(self) -> bool:
@@ -66,10 +68,8 @@ def method_comparison(data: PerImage, a: str, b: str, dataset: str | None) -> Co
     wide = both.filter(pl.col("method") == a).join(both.filter(pl.col("method") == b), on=[*CELL, "seed"])
     if wide["seed"].n_unique() > 1:  # linked seeds: one table of differences
         weights = seed_weights(codes(wide, *CELL), codes(wide, "seed"))
-        of_a, of_b = (
-            weighted(weights, wide[c].to_numpy().astype(np.intp), len(data.adapted)) for c in ("row", "row_right")
-        )
-        tables: tuple[npt.NDArray[np.float32], ...] = (100.0 * ((of_a - of_b) @ data.adapted),)
+        of_a, of_b = (weighted(weights, wide[c].to_numpy().astype(np.intp), len(data.adapted)) for c in _ROWS)
+        tables: tuple[Table, ...] = (_points((of_a - of_b) @ data.adapted),)
     else:
         tables = tuple(_own_table(data, both.filter(pl.col("method") == name)) for name in (a, b))
     return Comparison(
@@ -78,11 +78,14 @@ def method_comparison(data: PerImage, a: str, b: str, dataset: str | None) -> Co
     )  # fmt: skip
 
 
-def _own_table(data: PerImage, part: pl.DataFrame) -> npt.NDArray[np.float32]:
+def _own_table(data: PerImage, part: pl.DataFrame) -> Table:
     weights = seed_weights(codes(part, *CELL), codes(part, "seed"))
-    return np.asarray(
-        100.0 * (weighted(weights, part["row"].to_numpy().astype(np.intp), len(data.adapted)) @ data.adapted)
-    )
+    of_runs = weighted(weights, part["row"].to_numpy().astype(np.intp), len(data.adapted))
+    return _points(of_runs @ data.adapted)
+
+
+def _points(table: npt.NDArray[np.floating]) -> Table:
+    return np.asarray(100.0 * table, dtype=np.float32)
 
 
 def base_comparison(data: PerImage, method: str, dataset: str | None) -> Comparison | None:
@@ -93,9 +96,8 @@ def base_comparison(data: PerImage, method: str, dataset: str | None) -> Compari
     part = data.frame[rows]
     cell, seed = codes(part, *CELL), codes(part, "seed")
     weights = weighted(seed_weights(cell, seed), rows, len(data.adapted))
-    of_base = np.zeros((weights.shape[0], len(data.bases)), dtype=np.float32)
-    np.add.at(of_base, (slice(None), data.base_of), weights)
-    table = 100.0 * (weights @ data.adapted - of_base @ data.bases)
+    of_base = weighted(weights.astype(float), data.base_of, len(data.bases))
+    table = _points(weights @ data.adapted - of_base @ data.bases)
     return Comparison(
         dataset=dataset, method_a=method, method_b=BASE, rows=rows, sample=np.zeros_like(rows), cell=cell, seed=seed,
         seed_images=(table,),
@@ -250,8 +252,8 @@ def split(found: Comparison, data: PerImage, level: float) -> SplitRow | None:
 def predicted(row: SplitRow) -> Iterator[PredictedRow]:
     """Yield the standard error that other numbers of seeds and images would give."""
     n, images = row.n_seeds, float(row.n_images)
-    for seeds, n_images in ((n, images), (2 * n, images), (n, 2 * images), (2 * n, 2 * images), (10.0, images),
-                            (inf, images), (n, inf)):  # fmt: skip
+    counts = ((n, images), (2 * n, images), (n, 2 * images), (2 * n, 2 * images), (inf, images), (n, inf))
+    for seeds, n_images in counts:
         se = predicted_se(row.sd_seed**2, row.sd_image**2, row.sd_rest**2, seeds, n_images)
         yield PredictedRow(
             dataset=row.dataset, method_a=row.method_a, method_b=row.method_b, n_seeds=seeds, n_images=n_images, se=se

@@ -11,6 +11,7 @@ from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.images.comparisons import BASE
 from heatdrift.questions.images.result import ClassRow, DifferenceRow, LogisticRow, McNemarRow, SplitRow
+from heatdrift.stats.crossed_means import predicted_se
 from heatdrift.wording import (
     counted,
     difference_interval,
@@ -116,31 +117,20 @@ class Words:
         logistic: Sequence[LogisticRow],
     ) -> Iterator[str]:
         """Yield what limits the comparison, what both methods forgot, and where two tests disagree at 5 %."""
-        yield from (self._limit(row) for row in split if row.dataset is None)
+        yield from (limit(row) for row in split if row.dataset is None and row.method_b != BASE)
         yield from self._shared(classes)
         for row in rows:
             if row.method_b != BASE and row.dataset is None:
                 yield from self._runs(row, mcnemar)
         for check in logistic:
-            main = next(
-                r for r in rows if (r.method_a, r.method_b, r.dataset) == (check.method_a, check.method_b, None)
-            )
+            pair = check.method_a, check.method_b
+            main = next(r for r in rows if r.dataset is None and (r.method_a, r.method_b) == pair)
             if not isnan(main.p) and (main.p < ALPHA) != (check.p < ALPHA):
                 yield (
                     f"The logistic check with random images, seeds and runs says otherwise about "
                     f"{method_difference(check.method_a, check.method_b)}: {p_text(check.p)}, seed level "
                     f"{p_text(main.p)}."
                 )
-
-    def _limit(self, row: SplitRow) -> str:
-        what = method_difference(row.method_a, row.method_b) if row.method_b != BASE else (
-            f"{method_title(row.method_a)} minus base")  # fmt: skip
-        more = "more seeds would help, more images hardly" if row.limited_by == "seeds" else (
-            "more images would help, more seeds less")  # fmt: skip
-        return (
-            f"{what}: {row.limited_by} limit it (standard error from seeds {number(row.se_of_seeds)}, from images "
-            f"{number(row.se_of_images)} points): {more}."
-        )
 
     def _shared(self, classes: Sequence[ClassRow]) -> Iterator[str]:
         """Say which classes both methods forgot; that one alone did needs the test of their difference."""
@@ -165,6 +155,24 @@ class Words:
                 f"{len(differing)} of {counted(len(own), 'pair')} of runs differ by McNemar's test (Holm), while seeds "
                 f"do not support a difference of the methods ({p_text(row.p)}): those runs differ, not the methods."
             )
+
+
+def limit(row: SplitRow) -> str:
+    """Return which of seeds and images limits a comparison, and what twice as many of each would make of its error."""
+    what = (
+        f"{method_title(row.method_a)} minus base"
+        if row.method_b == BASE
+        else method_difference(row.method_a, row.method_b)
+    )
+    parts = row.sd_seed**2, row.sd_image**2, row.sd_rest**2
+    now, of_seeds, of_images = (
+        number(predicted_se(*parts, k * row.n_seeds, m * row.n_images)) for k, m in ((1, 1), (2, 1), (1, 2))
+    )
+    return (
+        f"{what}: over seeds and images its standard error is {now} points, of which {row.limited_by} are the larger "
+        f"part (seeds {number(row.se_of_seeds)}, images {number(row.se_of_images)}); twice the seeds would make it "
+        f"{of_seeds}, twice the images {of_images}."
+    )
 
 
 def supported(claims: Sequence[Claim], adjusted: Sequence[float]) -> Iterator[str]:

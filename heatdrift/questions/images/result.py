@@ -80,7 +80,7 @@ class PredictedRow(Result, frozen=True, kw_only=True):
 
 
 class RetentionRow(Result, frozen=True, kw_only=True):
-    """Zero-shot retention (%) of a cell, base and adapted on the same images, with the interval of each source of error.
+    """Zero-shot retention (%) of a cell, base and adapted on the same images, with an interval per source of error.
 
     ``seeds_*``: t over seeds, these images; ``images_*``: these runs, images resampled; ``both_*``: both resampled.
     """

@@ -18,6 +18,7 @@ from heatdrift.stats.multiplicity import holm
 from heatdrift.stats.pigeonhole import cell_means, seed_resamples
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.intp]
 
 
 def retention_rows(data: PerImage, resamples: Floats, level: float, rng: np.random.Generator) -> Iterator[RetentionRow]:
@@ -59,9 +60,7 @@ def retention_rows(data: PerImage, resamples: Floats, level: float, rng: np.rand
         )
 
 
-def _ratio(
-    adapted: Floats, base: Floats, cell: npt.NDArray[np.intp], seed: npt.NDArray[np.intp], counts: Floats
-) -> Floats:
+def _ratio(adapted: Floats, base: Floats, cell: Codes, seed: Codes, counts: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         found = 100.0 * cell_means(adapted, cell, seed, counts) / cell_means(base, cell, seed, counts)
     return np.where(np.isfinite(found), found, np.nan)

@@ -27,4 +27,4 @@ def seed_weights(cell: Codes, seed: Codes) -> Floats:
 def weighted(weights: Floats, rows: Codes, n_rows: int) -> npt.NDArray[np.float32]:
     """Return the weights (S, n) of the chosen rows as weights of all `n_rows`."""
     members = np.equal(rows[:, None], np.arange(n_rows)).astype(float)
-    return (weights @ members).astype(np.float32)
+    return np.asarray(weights @ members, dtype=np.float32)
