@@ -23,6 +23,7 @@ Codes = npt.NDArray[np.integer]
 _NEWTON_STEPS: Final = 60
 _CONVERGED: Final = 1e-7  # of the log-likelihood; Newton's last step leaves far less, so differences of it are smooth
 _STEP: Final = 1e-4  # of numerical derivatives
+_ROUGH, _FINE = 1e-5, 1e-10  # relative changes of the deviance at which the two searches end
 _LARGEST_SD: Final = 25.0
 
 
@@ -56,7 +57,7 @@ def crossed_logistic(
     ----------
     successes, trials : (G, M) counts of every row and column; 0 trials where there was none.
     x : (G, p) fixed effects of the rows, of full rank.
-    groupings : 0-based level of each row (G,), for each random intercept besides that of the columns.
+    groupings : 0-based level of each row (G,), for each random intercept besides that of the columns; -1 = none.
     weights : (M,) how many columns have these results; None = one.
     """
     from scipy import optimize  # slow to import, and only this needs it
@@ -68,10 +69,16 @@ def crossed_logistic(
     k, p = 1 + len(groupings), x.shape[1]
     bounds = [(0.0, _LARGEST_SD)] * k
     # First with the fixed effects at their joint mode: a good start, from which few steps of all parameters are left.
-    how = {"method": "L-BFGS-B", "options": {"eps": _STEP, "ftol": 1e-10}}
-    first = optimize.minimize(fit.joint, np.ones(k), bounds=bounds, **how)
-    start = np.concatenate([first.x, fit.beta])
-    found = optimize.minimize(fit.marginal, start, bounds=[*bounds, *[(None, None)] * p], **how)
+    first = optimize.minimize(
+        fit.joint, np.ones(k), method="L-BFGS-B", bounds=bounds, options={"eps": _STEP, "ftol": _ROUGH}
+    )
+    found = optimize.minimize(
+        fit.marginal,
+        np.concatenate([first.x, fit.beta]),
+        method="L-BFGS-B",
+        bounds=[*bounds, *[(None, None)] * p],
+        options={"eps": _STEP, "ftol": _FINE},
+    )
     fit.marginal(found.x)
     return CrossedLogistic(
         beta=np.asarray(found.x[k:]),

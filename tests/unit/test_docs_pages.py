@@ -12,7 +12,8 @@ from heatdrift.questions import QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-GENERATED = {*generated_by_command(), "calibration.md", "calibration_best.md", "calibration_commands.md"}
+CALIBRATION = ("calibration.md", "calibration_best.md", "calibration_commands.md", "calibration_images.md")
+GENERATED = {*generated_by_command(), *CALIBRATION}
 AS_THEY_ARE = {"log.md"}  # a dated log, whose entries stay
 PAGES = {str(path.relative_to(ROOT)): path for path in (*sorted(DOCS.rglob("*.md")), ROOT / "README.md")}
 WRITTEN = {name: path for name, path in PAGES.items() if path.name not in GENERATED | AS_THEY_ARE}

@@ -83,7 +83,7 @@ def images(
     overall = [found for found in compared if found.dataset is None]
     parts = [row for found in compared if (row := split(found, data, conf_level)) is not None]
     classes = [class_rows(found, data, conf_level) for found in overall]
-    checks = [c for f in overall if not f.against_base and (c := logistic_check(f, data)) is not None]
+    checks = [check for found in overall if (check := logistic_check(found, data)) is not None]
     mcnemar = mcnemar_rows(data, method_a, method_b)
     words = Words(data.transfer_set, datasets, conf_level)
     claims = [words.difference(row) for row in rows] + [words.classes(of) for of in classes if of]

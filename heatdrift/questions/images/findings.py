@@ -127,9 +127,8 @@ class Words:
             main = next(r for r in rows if r.dataset is None and (r.method_a, r.method_b) == pair)
             if not isnan(main.p) and (main.p < ALPHA) != (check.p < ALPHA):
                 yield (
-                    f"The logistic check with random images, seeds and runs says otherwise about "
-                    f"{method_difference(check.method_a, check.method_b)}: {p_text(check.p)}, seed level "
-                    f"{p_text(main.p)}."
+                    f"The logistic check with random images, seeds and runs says otherwise about {_title(*pair)}: "
+                    f"{p_text(check.p)}, seed level {p_text(main.p)}."
                 )
 
     def _shared(self, classes: Sequence[ClassRow]) -> Iterator[str]:
@@ -159,11 +158,7 @@ class Words:
 
 def limit(row: SplitRow) -> str:
     """Return which of seeds and images limits a comparison, and what twice as many of each would make of its error."""
-    what = (
-        f"{method_title(row.method_a)} minus base"
-        if row.method_b == BASE
-        else method_difference(row.method_a, row.method_b)
-    )
+    what = _title(row.method_a, row.method_b)
     parts = row.sd_seed**2, row.sd_image**2, row.sd_rest**2
     now, of_seeds, of_images = (
         number(predicted_se(*parts, k * row.n_seeds, m * row.n_images)) for k, m in ((1, 1), (2, 1), (1, 2))
@@ -173,6 +168,12 @@ def limit(row: SplitRow) -> str:
         f"part (seeds {number(row.se_of_seeds)}, images {number(row.se_of_images)}); twice the seeds would make it "
         f"{of_seeds}, twice the images {of_images}."
     )
+
+
+def _title(method_a: str, method_b: str) -> str:
+    if method_b == BASE:
+        return f"{method_title(method_a)} minus base"
+    return method_difference(method_a, method_b)
 
 
 def supported(claims: Sequence[Claim], adjusted: Sequence[float]) -> Iterator[str]:

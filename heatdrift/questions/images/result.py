@@ -118,7 +118,10 @@ class McNemarRow(Result, frozen=True, kw_only=True):
 
 
 class LogisticRow(Result, frozen=True, kw_only=True):
-    """method_a - method_b in log-odds, with random intercepts of image, seed and run; p from t with S - 1 df."""
+    """method_a - method_b in log-odds, with random intercepts of image, seed and run; p from t with S - 1 df.
+
+    Against base a seed is a run: ``sd_run`` is null.
+    """
 
     method_a: str
     method_b: str

@@ -155,6 +155,18 @@ def test_a_confusion_is_counted_per_run_over_base(result):
     assert found.gain == pytest.approx(np.mean(gains))
 
 
+def test_the_logistic_check_says_the_same_on_its_own_scale(result):
+    pairs = [(r.method_a, r.method_b) for r in result.logistic]
+    assert pairs == [("lora_r8", "full_ft"), ("lora_r8", "base"), ("full_ft", "base")]
+    for check in result.logistic:
+        assert check.converged
+        assert np.sign(check.estimate) == np.sign(row(result, check.method_a, check.method_b).estimate)
+        assert check.sd_image > 0.5
+        assert np.isnan(check.sd_run) == (check.method_b == "base")
+    parted = [c for c in result.logistic if (c.p < 0.05) != (row(result, c.method_a, c.method_b).p < 0.05)]
+    assert len([note for note in result.notes if "logistic check" in note]) == len(parted) == 1
+
+
 def test_claims_are_one_per_test_and_findings_hold_after_holm(result):
     keys = [claim.key for claim in result.claims]
     assert len(set(keys)) == len(keys) == 9 + 3
