@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+import msgspec
 import typer
 
 from heatdrift.cli.options import Format, StoredStudyOption, StoreOption
@@ -14,9 +15,10 @@ from heatdrift.records import DuplicateRule
 from heatdrift.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from heatdrift.store.importers.outcome import ImportReport
+    from heatdrift.store.importers.per_image import Matched
     from heatdrift.store.scan import Problem
 
 
@@ -64,6 +66,9 @@ def import_runs(
         DuplicateRule,
         typer.Option("--duplicates", help="What counts of runs of one cell and seed whose results differ."),
     ] = "refuse",
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")
+    ] = None,
     store: StoreOption = None,
     fmt: Annotated[Format, typer.Option("--output", help="How to print what was done.")] = Format.table,
 ) -> None:
@@ -75,26 +80,64 @@ def import_runs(
 
     Example: `heatdrift import records/vitb16 --format reference --study vitb16`
     """
+    from heatdrift.store.importers.per_image import write_run_images
+    from heatdrift.store.ingest import ingest
+
+    folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
+    bring = _importer(kind, path, study, columns or (), constants or (), map_file, duplicates)
+    matched = _matched(images, bring, folder) if images is not None else {}
+    report = bring(folder)
+    if images is not None:
+        report = msgspec.structs.replace(report, images=write_run_images(matched, folder))
+    _show_import(report, kind, path, ingest(store).problems, store, fmt)
+
+
+def _importer(
+    kind: ImportFormat,
+    path: str,
+    study: str | None,
+    columns: "Sequence[str]",
+    constants: "Sequence[str]",
+    map_file: Path | None,
+    duplicates: DuplicateRule,
+) -> "Callable[[Path], ImportReport]":
+    """Return what brings the runs into a store folder."""
     from heatdrift.store.importers.columns import column_map
     from heatdrift.store.importers.mlflow import import_mlflow
     from heatdrift.store.importers.records import import_heatdrift
     from heatdrift.store.importers.reference import import_reference
     from heatdrift.store.importers.table import import_table
-    from heatdrift.store.ingest import ingest
 
-    folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
     name = study or "imported"
     if kind is ImportFormat.heatdrift:
-        report = import_heatdrift(Path(path), folder, study, duplicates=duplicates)
-    elif kind is ImportFormat.reference:
-        report = import_reference(Path(path), folder, name, duplicates=duplicates)
-    else:
-        chosen = column_map(columns or (), constants or (), map_file)
-        if kind is ImportFormat.mlflow:
-            report = import_mlflow(path, chosen, store_folder=folder, study=name, duplicates=duplicates)
-        else:
-            report = import_table(Path(path), chosen, store_folder=folder, study=name, duplicates=duplicates)
-    _show_import(report, kind, path, ingest(store).problems, store, fmt)
+        return lambda folder: import_heatdrift(Path(path), folder, study, duplicates=duplicates)
+    if kind is ImportFormat.reference:
+        return lambda folder: import_reference(Path(path), folder, name, duplicates=duplicates)
+    chosen = column_map(columns, constants, map_file)
+    if kind is ImportFormat.mlflow:
+        return lambda folder: import_mlflow(path, chosen, store_folder=folder, study=name, duplicates=duplicates)
+    return lambda folder: import_table(Path(path), chosen, store_folder=folder, study=name, duplicates=duplicates)
+
+
+def _matched(images: Path, bring: "Callable[[Path], ImportReport]", folder: Path) -> "Matched":
+    """Match results of single images with the runs, which are brought into a folder for trial: nothing is kept yet."""
+    from tempfile import TemporaryDirectory
+
+    from heatdrift.store.importers.per_image import match_run_images
+    from heatdrift.store.importers.per_image_table import read_run_images
+    from heatdrift.store.ingest import ingest, open_current
+    from heatdrift.store.read import read_view
+
+    found = read_run_images(images)
+    with TemporaryDirectory() as scratch:
+        trial = Path(scratch) / "heatdrift.duckdb"
+        tried = bring(trial.parent)
+        if not tried.added:
+            return {}  # nothing there is a run: the import itself says why
+        ingest(trial)
+        with open_current(trial) as connection:
+            runs, transfer = read_view(connection, "runs"), read_view(connection, "transfer")
+        return match_run_images(found, runs, transfer, (trial.parent, folder))
 
 
 def _show_import(
@@ -113,6 +156,8 @@ def _show_import(
         counts.append(f"{len(report.problems)} left out")
         studies = f"study {', '.join(report.studies)}: " if report.studies else ""
         say(f"{studies}{', '.join(counts)}")
+        if report.images:
+            say(f"per-image results of {counted(report.images, 'run')}: heatdrift stats images")
     if report.duplicates:
         note(f"{counted(len(report.duplicates), 'run')} with different results in the source:")
         for said in report.duplicates[:_SHOWN]:

@@ -1,5 +1,6 @@
 """What a report shows, gathered from a store and its folder: views, results, plan, attention maps, provenance."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from heatdrift.cli.method_titles import name_methods
@@ -43,6 +44,7 @@ def gather(
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
     from heatdrift.cli.report_provenance import provenance
+    from heatdrift.cli.run_arrays import RunArrays
     from heatdrift.questions.asking import ask_all, family_of
     from heatdrift.questions.base import StudyRuns
     from heatdrift.report.inputs import ReportInput
@@ -69,6 +71,7 @@ def gather(
         conf_level=conf_level,
         note=note,
     )
+    rows = replace(rows, hits=RunArrays(work.store_folder, rows.runs, "hits"))
     plan = work.kept_plan(study)
     name_methods((rows.runs, plan))
     answers, unavailable = ask_all(rows)

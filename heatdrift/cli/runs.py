@@ -27,6 +27,8 @@ from heatdrift.errors import UnknownNameError, nearest_lr
 if TYPE_CHECKING:
     import polars as pl
 
+    from heatdrift.cli.run_arrays import RunArrays
+    from heatdrift.store.folder import ArrayKind
     from heatdrift.store.read import View
 
 
@@ -107,6 +109,13 @@ def selected_views(chosen: Selection, *views: str, metrics: Sequence[str] = ()) 
         runs = with_metrics(runs, transfer, robustness, metrics, where=where)
         runs = on_transfer_set(runs, transfer, chosen.transfer, where=where) if chosen.transfer else runs
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
+
+
+def run_arrays(chosen: Selection, runs: "pl.DataFrame", kind: "ArrayKind") -> "RunArrays":
+    """Arrays that lie in the folders of the chosen runs."""
+    from heatdrift.cli.run_arrays import RunArrays
+
+    return RunArrays(Workspace.of(chosen.store).store_folder, runs, kind)
 
 
 def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.DataFrame":

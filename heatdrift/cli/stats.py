@@ -8,7 +8,7 @@ import typer
 
 from heatdrift.cli.options import ConfOption, ResultFormat
 from heatdrift.cli.output import note, show_answer
-from heatdrift.cli.runs import Selection, chooses_runs, selected_views
+from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views
 from heatdrift.cli.workspace import Workspace
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
@@ -43,7 +43,14 @@ def _all(*, chosen: Selection, fmt: ResultFormat, conf_level: ConfOption = 0.95)
     )
     asked = Workspace.of(chosen.store).questions(str(runs["study"][0]), chosen.study)
     study = StudyRuns(
-        runs=runs, epochs=epochs, layers=layers, heads=heads, asked=asked, conf_level=conf_level, note=note
+        runs=runs,
+        epochs=epochs,
+        layers=layers,
+        heads=heads,
+        asked=asked,
+        conf_level=conf_level,
+        note=note,
+        hits=run_arrays(chosen, runs, "hits"),
     )
     show_answer(all_results(study), fmt)
 
@@ -54,7 +61,8 @@ def _command(question: Question) -> Callable[..., None]:
     def command(*, chosen: Selection, fmt: ResultFormat, **given: object) -> None:
         options = {option.parameter: given[option.name] for option in question.options}
         frames = selected_views(chosen, *question.views, metrics=_texts(given))
-        show_answer(question.ask(*frames, **options), fmt)
+        arrays = [run_arrays(chosen, frames[0], question.arrays)] if question.arrays else []
+        show_answer(question.ask(*frames, *arrays, **options), fmt)
 
     parameters = [_parameter(option) for option in question.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

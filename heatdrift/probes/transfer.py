@@ -11,23 +11,32 @@ Encoder = Callable[[Tensor], Tensor]
 
 
 @torch.inference_mode()
-def zero_shot_hits(
-    encode: Encoder, batches: Iterable[Tensor], labels: NDArray[np.int64], text: Tensor
-) -> NDArray[np.bool_]:
-    """Whether each image's nearest class embedding is its own class.
+def zero_shot_classes(encode: Encoder, batches: Iterable[Tensor], text: Tensor) -> NDArray[np.int64]:
+    """Class whose embedding is nearest to each image's.
 
     Parameters
     ----------
     encode : live, adapted encoder with its projection: pixels -> un-normalised embedding.
-    batches : normalised pixels in the order of `labels`.
+    batches : normalised pixels.
     text : (classes, dim) normalised class embeddings of the frozen text tower.
 
     Returns
     -------
-    (n,) bool; the mean is the top-1 accuracy. Scaling of the embedding does not matter, so it is not normalised.
+    (n,) position in `text`. Scaling of the embedding does not matter, so it is not normalised.
     """
     predicted = torch.cat([(encode(pixels) @ text.T).argmax(-1).cpu() for pixels in batches])
-    hits: NDArray[np.bool_] = predicted.numpy() == labels
+    classes: NDArray[np.int64] = predicted.numpy()
+    return classes
+
+
+def zero_shot_hits(
+    encode: Encoder, batches: Iterable[Tensor], labels: NDArray[np.int64], text: Tensor
+) -> NDArray[np.bool_]:
+    """Whether each image's nearest class embedding is its own class, (n,) bool; the mean is the top-1 accuracy.
+
+    `batches` are in the order of `labels`; the rest as in :func:`zero_shot_classes`.
+    """
+    hits: NDArray[np.bool_] = zero_shot_classes(encode, batches, text) == labels
     return hits
 
 

@@ -5,10 +5,10 @@ A question is a folder. Its ``__init__`` declares it (`Question`, light: the com
 a page. Nobody else knows a question by name: commands and page loop over ``heatdrift.questions.QUESTIONS``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from heatdrift.primary import QuestionsSpec
 from heatdrift.questions.answer import Answer
@@ -17,6 +17,7 @@ from heatdrift.questions.options import Option
 if TYPE_CHECKING:
     import polars as pl
 
+    from heatdrift.image_results import Arrays
     from heatdrift.report.blocks import Block, Finding
     from heatdrift.report.inputs import ReportInput
     from heatdrift.report.study_data import StudyData
@@ -33,6 +34,8 @@ class StudyRuns:
     asked : the primary questions of the study, which are modelled whatever `metrics` says.
     conf_level : of all intervals, in (0, 1).
     note : takes a sentence about something that was done otherwise than asked.
+    hits : cell id -> results of single images (``heatdrift/image_results.py``), read when asked for; runs may lack
+        them.
     """
 
     runs: "pl.DataFrame"
@@ -43,6 +46,7 @@ class StudyRuns:
     asked: QuestionsSpec = field(default_factory=QuestionsSpec)
     conf_level: float = 0.95
     note: Callable[[str], None] = lambda text: None
+    hits: "Mapping[str, Arrays]" = field(default_factory=dict)
 
 
 Attempt = tuple[str, Callable[[], Answer]]  # what is tried, in words, and how
@@ -74,7 +78,7 @@ class Place:
     section : identifier of the section; several blocks of the page may share one.
     title, lead : its heading and the sentence under it.
     order : its place among the sections (``report/page.py`` lists those that are no question).
-    otherwise : what the section says where there is no answer and no reason is known.
+    otherwise : what the section says where there is no answer and no reason is known; empty = then there is no section.
     """
 
     section: str
@@ -95,6 +99,7 @@ class Question:
     help, example : what the command's help says.
     options : of the command; their parameters are those of the analysis function.
     views : views that are passed to the analysis after ``runs``.
+    arrays : arrays of the run folders that are passed after the views, as cell id -> arrays; None = none.
     noun : what its answers are called where a page lists methods.
     place : where it is on a page; None = on none.
     page_probes : per-block probes that a page's answer needs.
@@ -107,6 +112,7 @@ class Question:
     options: tuple[Option, ...]
     noun: str
     views: tuple[str, ...] = ()
+    arrays: Literal["hits"] | None = None
     place: Place | None = None
     page_probes: tuple[str, ...] = ()
 
@@ -115,9 +121,9 @@ class Question:
         """The command that prints the answer."""
         return f"heatdrift stats {self.name}"
 
-    def ask(self, *frames: "pl.DataFrame", **options: object) -> Answer:
-        """Answer from rows of ``runs`` and of the question's other views."""
-        return cast("Answer", getattr(self._module("analysis"), self.name)(*frames, **options))
+    def ask(self, *given: "pl.DataFrame | Mapping[str, Arrays]", **options: object) -> Answer:
+        """Answer from rows of ``runs``, of the question's other views, and its arrays where it has some."""
+        return cast("Answer", getattr(self._module("analysis"), self.name)(*given, **options))
 
     def for_page(self, study: StudyRuns) -> Iterable[Attempt]:
         """Return what a page shows of this question: each answer may fail without the others."""

@@ -67,11 +67,17 @@ def write_report(inp: ReportInput, path: Path) -> Path:
 def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     """Return the sections in reading order: what was found, what was measured, how, and what is missing."""
     placed = [*measured(inp, data), (GLANCE, glance(inp, data)), (GALLERY, gallery(inp))]
-    placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place is not None]
+    placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place and _on_page(q, inp)]
     placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
     placed += [(APPENDIX, section(inp)) for section in (appendix.methods, appendix.provenance, appendix.citation)]
     ordered = [section for _, section in sorted(placed, key=lambda item: item[0])]
     return (findings(inp, data), exploratory(inp, data), *_joined(ordered))
+
+
+def _on_page(question: Question, inp: ReportInput) -> bool:
+    """Whether a question has a section here: one that most studies cannot ask has none where nobody asked it."""
+    place = question.place
+    return bool(place and place.otherwise) or question.name in inp.answers or question.name in inp.unavailable
 
 
 def question_section(question: Question, inp: ReportInput, data: StudyData) -> Section:

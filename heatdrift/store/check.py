@@ -30,6 +30,7 @@ from heatdrift.store.folder import (
     read_arrays,
     read_bytes,
 )
+from heatdrift.store.hits import hits_problems, stated_transfers
 from heatdrift.store.rows import result_sha256
 
 _COUNTED: Final = ("epoch", "layer", "head", "transfer", "robustness")
@@ -105,13 +106,9 @@ def check_store(store: Path) -> CheckReport:
 def _files(store_folder: Path, cells: _Cells) -> Iterator[Finding]:
     for folder in cell_folders(store_folder):
         yield from _leftovers(folder)
+        yield from _arrays(folder)  # a run that came in bulk has per-image results without a record next to them
     for folder in find_cells(store_folder):
         yield from _cell(folder, cells)
-        for kind in get_args(ArrayKind):
-            try:
-                read_arrays(folder, kind)
-            except RecordError as error:
-                yield Finding(kind="damaged", where=str(error.path), what=error.problem, todo=error.hint or "")
     for part in find_parts(store_folder):
         damage = part_damage(part)
         if damage:
@@ -119,6 +116,20 @@ def _files(store_folder: Path, cells: _Cells) -> Iterator[Finding]:
             yield Finding(kind="damaged", where=str(part.folder), what=damage, todo=todo)
     for left in (*store_folder.glob(".*.tmp*"), *(store_folder / PARTS).glob(".*.tmp")):
         yield _leftover(left)
+
+
+def _arrays(folder: Path) -> Iterator[Finding]:
+    """Check that arrays open, that per-image results agree with each other, and with the record's accuracies."""
+    for kind in get_args(ArrayKind):
+        try:
+            arrays = read_arrays(folder, kind)
+        except RecordError as error:
+            yield Finding(kind="damaged", where=str(error.path), what=error.problem, todo=error.hint or "")
+            continue
+        if kind == "hits" and arrays:
+            todo = f"delete {folder / 'hits.npz'}, then heatdrift train --force, or import again"
+            for what in hits_problems(arrays, stated_transfers(folder)):
+                yield Finding(kind="damaged", where=str(folder / "hits.npz"), what=what, todo=todo)
 
 
 def _leftovers(folder: Path) -> Iterator[Finding]:

@@ -231,7 +231,7 @@ def _subfolders(folder: Path) -> list[Path]:
 def write_arrays(folder: Path, kind: ArrayKind, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Path:
     """Write named arrays to ``<kind>.npz`` (deflated), whole or not at all; return the path.
 
-    ``hits``: transfer set -> bool (images,), whether the adapted model was right; ``gallery``: float16 maps with the
+    ``hits``: results of every image of the transfer sets (``image_results.py``); ``gallery``: float16 maps with the
     indices and hashes of their images, no pixels.
     """
     path = folder / f"{kind}.npz"

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from heatdrift.chance import ZeroShotBase
 from heatdrift.errors import TrainError
+from heatdrift.image_results import ImageResults
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.probes.transfer import zero_shot_hits
+from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.provenance import utc_now
 from heatdrift.records import (
     AdapterChecks,
@@ -27,11 +28,10 @@ from heatdrift.records import (
 )
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.course import run_course
-from heatdrift.train.loop import PixelSet, accuracy_pct
+from heatdrift.train.loop import accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
 
-Hits = dict[str, NDArray[np.bool_]]
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -41,13 +41,13 @@ class CellOutcome:
 
     Attributes
     ----------
-    hits : "<transfer set>/base" and "/adapted": (n,) bool, in the order of the transfer set's images.
+    hits : results of every image of the transfer sets, under the names of ``image_results.py``.
     gallery : class-row and rollout attention maps of a few probe images, base and adapted, float16, with the positions
         and hashes of the images; no pixels.
     """
 
     record: RunRecord
-    hits: Hits
+    hits: Arrays
     gallery: Arrays
 
 
@@ -136,7 +136,7 @@ def run_cell(
                 transfer_set=t.plan.name,
                 n_images=len(t.pixels),
                 base_pct=hit_pct(t.base_hits),
-                adapted_pct=hit_pct(hits[f"{t.plan.name}/adapted"]),
+                adapted_pct=hit_pct(hits[f"{t.plan.name}/adapted"].astype(bool)),
                 n_classes=len(t.class_names),
             )
             for t in transfers
@@ -173,15 +173,21 @@ def _judge(cell: Cell, checks: AdapterChecks | None) -> tuple[Status, str | None
     return "failed", "the method does not change the tower's output: what it trains was not trained or not used"
 
 
-def _hits(model: AdaptedModel, pixels: PixelSet, transfer: TransferData, resources: Resources) -> NDArray[np.bool_]:
-    return zero_shot_hits(model.visual, resources.normalise.batches(pixels), pixels.labels.numpy(), transfer.text)
-
-
-def _final_hits(model: AdaptedModel, transfers: list[TransferData], resources: Resources) -> Hits:
-    found: Hits = {}
+def _final_hits(model: AdaptedModel, transfers: list[TransferData], resources: Resources) -> Arrays:
+    found: Arrays = {}
     for transfer in transfers:
-        found[f"{transfer.plan.name}/base"] = transfer.base_hits
-        found[f"{transfer.plan.name}/adapted"] = _hits(model, transfer.pixels, transfer, resources)
+        label = transfer.pixels.labels.numpy()
+        predicted = zero_shot_classes(model.visual, resources.normalise.batches(transfer.pixels), transfer.text)
+        kept = ImageResults(
+            base=transfer.base_hits,
+            adapted=predicted == label,
+            label=label,
+            base_class=transfer.base_class,
+            adapted_class=predicted,
+            class_names=transfer.class_names,
+            images=transfer.images,
+        )
+        found |= kept.arrays(transfer.plan.name)
     return found
 
 

@@ -20,11 +20,12 @@ from heatdrift.data.class_names import apply_class_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
 from heatdrift.data.transforms import crops
+from heatdrift.image_results import images_sha256
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.probes.transfer import zero_shot_hits
+from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.records import SourceRecord, TransferPlan
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
@@ -55,9 +56,10 @@ class TargetData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferData:
-    """One transfer set: images, text embeddings, and the base's hits on them.
+    """One transfer set: images, text embeddings, and the class that the base gives to each image.
 
     ``track`` are positions (into `pixels`) of the subset evaluated after every epoch; empty without tracking.
+    ``images`` is a hash of which images they are, in their order.
     """
 
     plan: TransferPlan
@@ -65,7 +67,14 @@ class TransferData:
     text: Tensor
     class_names: tuple[str, ...]
     track: NDArray[np.int64]
-    base_hits: NDArray[np.bool_]
+    base_class: NDArray[np.int64]
+    images: str
+
+    @property
+    def base_hits(self) -> NDArray[np.bool_]:
+        """Whether the base is right, image by image."""
+        hits: NDArray[np.bool_] = self.base_class == self.pixels.labels.numpy()
+        return hits
 
     @property
     def base(self) -> ZeroShotBase:
@@ -174,9 +183,14 @@ class Resources:
         chosen, track = transfer_positions(plan.name, images, plan.n_images, plan.track, data_seed=self.data_seed)
         pixels = self._pixels(images, chosen)
         text = self.backbone.class_embeddings(images.class_names, plan.template)
-        hits = zero_shot_hits(self.backbone.visual, self.normalise.batches(pixels), pixels.labels.numpy(), text)
         return TransferData(
-            plan=plan, pixels=pixels, text=text, class_names=images.class_names, track=track, base_hits=hits
+            plan=plan,
+            pixels=pixels,
+            text=text,
+            class_names=images.class_names,
+            track=track,
+            base_class=zero_shot_classes(self.backbone.visual, self.normalise.batches(pixels), text),
+            images=images_sha256(images.sha256, chosen.tolist()),
         )
 
     def _open(self, name: str, source: SourceSpec | str) -> LabelledImages:

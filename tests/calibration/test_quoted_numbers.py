@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("calibration.md", "calibration_best.md", "calibration_commands.md", "calibration_seeds.md")
+PAGES = tuple(path.name for path in sorted(DOCS.glob("calibration*.md")))
 QUESTIONS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "questions").glob("*.md"))}
 SIZES = "## Measured sizes"
 
@@ -47,6 +47,7 @@ def entries() -> list[Entry]:
 
 ENTRIES = entries()
 EQUAL, SPREAD, ALONE = "Equal residual", "spread 100-fold", "one data set alone"
+IMAGES = "Calibration of stats images"
 NO_LINK = "no link between the metrics$"
 MODELS = r"^(Satterthwaite|Kenward-Roger), "
 NO_SEED_METHOD = rf"{MODELS}(?!\(1 \| seed\) \+ \(1 \| seed:method\)).*, method$"
@@ -218,6 +219,13 @@ QUOTES = {
         "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),
     },
     "best": {"`p` | all conditions": ("Calibration of stats best", "^best, ", "")},
+    "images": {
+        "`p`, methods or base | nothing true on these images": (IMAGES, "^(methods|base) over seeds, these", ""),
+        "`p`, methods or base | single images react to a method": (IMAGES, "^(methods|base) over seeds, others", ""),
+        "`both_p`, methods or base | either": (IMAGES, "over seeds and images,", ""),
+        "`bootstrap_low` to `bootstrap_high` misses 0 | either": (IMAGES, "by bootstrap of both", ""),
+        "any class, as claimed | either": (IMAGES, "^any class", ""),
+    },
     "power": {
         "seed-level t, one data set | everywhere": ("paired", "paired: seed_t, one data set", ""),
         "seed-level t, both data sets | everywhere": ("paired", "paired: seed_t, both data sets", ""),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from simulated_images import simulated_images
 from simulated_study import simulated_study
 
 import heatdrift
@@ -27,6 +28,7 @@ COMMANDS = {
     "layers": lambda: heatdrift.layers(RUNS, STUDY.layers, STUDY.heads, metrics=["entropy"]),
     "predictors": lambda: heatdrift.predictors(RUNS, STUDY.epochs, bootstrap=200),
     "frontier": lambda: heatdrift.frontier(RUNS, bootstrap=200),
+    "images": lambda: heatdrift.images(RUNS, simulated_images(RUNS), bootstrap=200),
     "power": lambda: heatdrift.power(RUNS, metric="retention_pct", seeds=6, difference=1.0),
 }
 

@@ -85,7 +85,7 @@ def test_what_a_question_declares_is_what_its_analysis_takes(question):
         assert default in (option.default, inspect.Parameter.empty), f"{question.name} {option.flag}: two defaults"
     assert len({option.name for option in question.options}) == len(question.options)
     frames = [p for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert len(frames) == 1 + len(question.views)
+    assert len(frames) == 1 + len(question.views) + bool(question.arrays)
     assert hasattr(heatdrift, question.name)
 
 

@@ -30,6 +30,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     mismatches : stated values that could not be reproduced (the measurements are imported, the stated values are not).
     studies : names that the runs have in the store, in alphabetical order.
     ignored : columns of the source that no column of ours takes.
+    images : runs that got results of single images.
     """
 
     added: int
@@ -42,3 +43,4 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     mismatches: tuple[Mismatch, ...] = ()
     studies: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    images: int = 0

@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
+from simulated_images import simulated_images
 from simulated_study import simulated_study
 from typer.testing import CliRunner
 
@@ -18,6 +20,8 @@ from heatdrift.errors import HeatdriftError
 from heatdrift.metrics import RUN_COLUMN
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.tables import Grid
+from heatdrift.store.folder import write_arrays
+from heatdrift.store.sql import run_sql
 
 ARCHIVE = Path(__file__).parents[2] / "archives" / "schema0001.duckdb.gz"
 # values of the archive are formulas: what a method changes does not vary between seeds, except where noted
@@ -32,6 +36,7 @@ ASKED = {
     "predictors": ("--bootstrap", 100),
     "frontier": ("--bootstrap", 100),
     "power": ("--seeds", 5, "--dataset", "shapes"),
+    "images": ("--bootstrap", 100),
 }
 
 
@@ -39,6 +44,9 @@ ASKED = {
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("stats") / "heatdrift.duckdb"
     path.write_bytes(gzip.decompress(ARCHIVE.read_bytes()))
+    runs = run_sql(path, "FROM runs WHERE status = 'done'").with_columns(pl.col("lr").cast(pl.Float64))
+    for cell, arrays in simulated_images(runs).items():  # results of single images lie in the folders of the runs
+        write_arrays(path.parent / runs["study"][0] / cell, "hits", arrays)
     return path
 
 

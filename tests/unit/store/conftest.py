@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
+from heatdrift.image_results import ImageResults
 from heatdrift.methods import METHODS
 from heatdrift.records import (
     Cell,
@@ -95,5 +97,18 @@ def make_record() -> MakeRecord:
             "wall_s": 60.0,
         }
         return RunRecord(**(fields | changes))
+
+    return make
+
+
+@pytest.fixture
+def make_hits() -> Callable[[RunRecord], dict[str, np.ndarray]]:
+    """Results of single images that give the accuracies of a record, of its first transfer set."""
+
+    def make(record: RunRecord) -> dict[str, np.ndarray]:
+        stated = record.transfer[0]
+        ranks = 100.0 * np.arange(stated.n_images) / stated.n_images
+        kept = ImageResults(base=ranks < stated.base_pct, adapted=ranks < stated.adapted_pct)
+        return kept.arrays(stated.transfer_set)
 
     return make

@@ -10,7 +10,6 @@ import time
 
 import duckdb
 import msgspec
-import numpy as np
 import pytest
 from stubs import find_records
 
@@ -18,18 +17,19 @@ from heatdrift.errors import StoreError
 from heatdrift.store.check import check_store
 from heatdrift.store.claims import claim, read_claim
 from heatdrift.store.expire import KILLED, expire_claims
-from heatdrift.store.folder import cell_folder, current_record, read_record, write_arrays, write_record
+from heatdrift.store.folder import cell_folder, current_record, read_arrays, read_record, write_arrays, write_record
 from heatdrift.store.ingest import ingest, rebuild
 from heatdrift.store.repair import repair_store
 from heatdrift.store.sql import run_sql
 
 
 @pytest.fixture
-def store(tmp_path, make_record):
+def store(tmp_path, make_record, make_hits):
     """Three runs with arrays, ingested."""
     for seed in (7, 11, 19):
-        path = write_record(make_record(seed=seed), tmp_path).path
-        write_arrays(path.parent, "hits", {"objects/base": np.ones(4, dtype=bool)})
+        record = make_record(seed=seed)
+        path = write_record(record, tmp_path).path
+        write_arrays(path.parent, "hits", make_hits(record))
     ingest(tmp_path / "heatdrift.duckdb")
     return tmp_path / "heatdrift.duckdb"
 
@@ -64,6 +64,17 @@ def change_record(store):
 def damage_hits(store):
     path = first(store).with_name("hits.npz")
     path.write_bytes(path.read_bytes()[:40])
+
+
+def shorten_hits(store):
+    arrays = read_arrays(first(store).parent, "hits")
+    write_arrays(first(store).parent, "hits", arrays | {"letters/adapted": arrays["letters/adapted"][:-1]})
+
+
+def swap_hits(store):
+    """Results of another run in the place of its own."""
+    arrays = read_arrays(first(store).parent, "hits")
+    write_arrays(first(store).parent, "hits", arrays | {"letters/adapted": ~arrays["letters/adapted"]})
 
 
 def damage_attempt(store):
@@ -104,6 +115,8 @@ def lose_database(store):
         (damage_record, ["damaged"], True),
         (change_record, ["changed", "not loaded"], False),
         (damage_hits, ["damaged"], False),
+        (shorten_hits, ["damaged"], False),
+        (swap_hits, ["damaged"], False),
         (damage_attempt, ["damaged"], False),
         (lose_record, ["orphan"], False),
         (copy_folder, ["misplaced"], False),

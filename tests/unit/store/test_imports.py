@@ -28,13 +28,13 @@ def view(store, name):
 
 
 @pytest.fixture
-def source(tmp_path, make_record):
+def source(tmp_path, make_record, make_hits):
     """A store of six runs, one of them in two attempts, one failed; with hits."""
     folder = tmp_path / "theirs"
     for method in ("full_ft", "lora_r8"):
         for seed in (7, 11, 19):
             path = write_record(make_record(method=method, seed=seed), folder).path
-    write_arrays(path.parent, "hits", {"objects/base": [True, False]})
+    write_arrays(path.parent, "hits", make_hits(read_record(path)))
     write_record(make_record(seed=7, test_acc_pct=12.5), folder)
     write_record(make_record(seed=23, status="failed", error="no memory", selected_epoch=None, epochs=()), folder)
     store = folder / "heatdrift.duckdb"

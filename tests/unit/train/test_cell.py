@@ -7,6 +7,7 @@ import torch
 
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.errors import DataError, ModelError
+from heatdrift.image_results import image_results
 from heatdrift.plan.study import load_study
 from heatdrift.records import Provenance, SplitSizes
 from heatdrift.train import cell as cell_module
@@ -60,6 +61,11 @@ def test_a_cell_trains_and_is_measured(cells, resources, method):
     assert record.transfer[0].n_images == 30
     assert outcome.hits["other/adapted"].shape == (30,)
     assert record.transfer[0].adapted_pct == pytest.approx(100 * outcome.hits["other/adapted"].mean())
+    kept = image_results(outcome.hits, "other")
+    assert len(kept.images) == 64
+    assert kept.class_names == record.provenance.class_names["other"]
+    assert kept.label.tolist() == resources.transfer(record.cell.transfer[0]).pixels.labels.tolist()
+    assert kept.adapted_class.dtype == kept.base_class.dtype == np.uint8
     assert outcome.gallery["adapted_class"].shape == (3, 3, 16)
     assert (record.n_train, record.n_val, record.n_test, record.n_probe) == (18, 12, 18, 9)
 

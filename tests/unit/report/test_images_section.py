@@ -1,0 +1,87 @@
+"""Single images on a page: figures and tables of the answer, no section where no run has any."""
+
+from dataclasses import replace
+
+import pytest
+from report_inputs import section_of, simulated, without
+from simulated_images import balanced, simulated_images
+
+from heatdrift.questions import QUESTIONS
+from heatdrift.questions.base import StudyRuns
+from heatdrift.questions.images.analysis import for_page, images
+from heatdrift.report.blocks import Figure, Finding, Note, Table
+from heatdrift.report.inputs import EPOCHS, HEADS, LAYERS, empty_view
+from heatdrift.report.page import page_sections, render_html
+from heatdrift.report.sections.findings import findings
+from heatdrift.report.study_data import prepare
+
+RUNS = balanced(datasets=("shapes", "textures"))
+
+
+@pytest.fixture(scope="module")
+def answer():
+    return images(RUNS, simulated_images(RUNS), bootstrap=100)
+
+
+@pytest.fixture(scope="module")
+def page(answer):
+    return replace(simulated(results=False), answers={"images": (answer,)})
+
+
+def of(blocks, kind):
+    return [block for block in blocks if isinstance(block, kind)]
+
+
+def test_a_page_shows_differences_limits_retention_and_classes(page, answer):
+    section = section_of("images", page, prepare(page))
+    figures = {f.figure_id: f for f in of(section.blocks, Figure)}
+    assert set(figures) == {"fig-images", "fig-images-classes"}
+    assert next(p.title for p in figures["fig-images"].panels).startswith("LoRA r=8")
+    assert len(figures["fig-images"].table.rows) == len(answer.rows)
+    captions = [t.caption for t in of(section.blocks, Table)]
+    assert any(c.startswith("Retention") for c in captions)
+    assert any(c.startswith("Confusions") for c in captions)
+    assert any(c.startswith("McNemar") for c in captions)
+    limits = [n.text for n in of(section.blocks, Note) if "twice the seeds" in n.text]
+    assert len(limits) == 3
+
+
+def test_the_sentences_are_under_findings(page, answer):
+    found = of(findings(page, prepare(page)).blocks, Finding)
+    (own,) = (f for f in found if f.section_id == "images")
+    assert own.sentences == answer.findings
+    assert "heatdrift stats images" in own.command
+
+
+def test_runs_without_classes_have_a_section_without_them(page):
+    old = images(RUNS, simulated_images(RUNS, kept=False), bootstrap=100)
+    bare = replace(page, answers={"images": (old,)})
+    section = section_of("images", bare, prepare(bare))
+    assert [f.figure_id for f in of(section.blocks, Figure)] == ["fig-images"]
+    assert any("no classes kept" in n.text for n in of(section.blocks, Note))
+
+
+def test_the_section_stands_after_the_frontier_and_only_where_there_is_something_to_say(page):
+    order = [s.section_id for s in page_sections(page, prepare(page))]
+    assert order.index("images") == order.index("frontier") + 1
+    none = without(page, "images")
+    assert "images" not in [s.section_id for s in page_sections(none, prepare(none))]
+    failed = replace(none, unavailable={"images": ("The images are not the same for two runs.",)})
+    (section,) = (s for s in page_sections(failed, prepare(failed)) if s.section_id == "images")
+    assert "not the same" in section.blocks[0].text
+
+
+def test_the_page_renders(page):
+    assert 'id="fig-images"' in render_html(page)
+
+
+def test_a_study_without_results_of_single_images_is_not_asked():
+    views = {"epochs": empty_view(EPOCHS), "layers": empty_view(LAYERS), "heads": empty_view(HEADS)}
+    assert list(for_page(StudyRuns(runs=RUNS, **views))) == []
+    ((what, ask),) = for_page(StudyRuns(runs=RUNS, hits=simulated_images(RUNS), **views))
+    assert what == "comparison image by image"
+    assert ask().n_runs == RUNS.height
+
+
+def test_the_declaration_asks_for_hits():
+    assert [q.name for q in QUESTIONS if q.arrays] == ["images"]
