@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 from msgspec import structs
 
+from heatdrift.metrics import run_title
 from heatdrift.primary import CORRELATION, PREPRINT, PrimarySpec, QuestionsSpec, normal_term
 from heatdrift.questions.answer import ALPHA, Answer, Result
 from heatdrift.questions.claims import Claim
@@ -224,7 +225,7 @@ def _told(question: _Asked, p: float, adjust: str, n: int, broken: int | None) -
     if adjust == "holm":
         how = f"Holm over the {counted(n, 'primary question')} {p_text(p)}"
     else:
-        held = "those before it hold" if question.position > 1 else "it comes first"
+        held = "none before it failed" if question.position > 1 else "it comes first"
         how = f"primary question {question.position}, tested at 5 % because {held}"
     if p < ALPHA:
         return "supported", question.claim.sentence(how)
@@ -233,6 +234,8 @@ def _told(question: _Asked, p: float, adjust: str, n: int, broken: int | None) -
 
 def _title(spec: PrimarySpec) -> str:
     """Return the question in words, for one that no claim answers."""
+    metric = run_title(spec.metric)
     if spec.term == CORRELATION:
-        return f"{capital(spec.metric)} against {spec.against}"
-    return f"{capital(' x '.join(spec.term.split(':')))} on {spec.metric}"
+        return f"{capital(metric)} against {run_title(str(spec.against))}"
+    words = {"lr": "learning rate", "dataset": "data set"}
+    return f"{capital(' x '.join(words.get(name, name) for name in spec.term.split(':')))} on {metric}"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from heatdrift.questions.base import Place, Question
-from heatdrift.questions.options import BOOTSTRAP, CONF_LEVEL, METHOD_A, METHOD_B, RESAMPLING_SEED, Option
+from heatdrift.questions.options import BOOTSTRAP, CONF_LEVEL, METHOD_A, METHOD_B, RESAMPLING_SEED
 
 _BOOTSTRAP: Final = replace(BOOTSTRAP, default=1000, help="Number of resamples of images and seeds.")
 QUESTION: Final = Question(

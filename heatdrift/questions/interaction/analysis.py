@@ -24,10 +24,20 @@ from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
 from heatdrift.questions.interaction.sensitivity import sensitivity_checks
 from heatdrift.questions.interaction.variance_tests import variance_tests
+from heatdrift.questions.pairs import seed_level_difference
 from heatdrift.questions.selection import Selection, check_level, largest_block, select_runs, study_name
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.distributions import t_p_value
-from heatdrift.wording import counted, listed, method_title
+from heatdrift.wording import (
+    counted,
+    difference_interval,
+    listed,
+    method_difference,
+    method_title,
+    p_text,
+    signed,
+    t_text,
+)
 
 PAGE_METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # the first is the study's question
 _RESIDUAL: Final = "Residual"
@@ -157,7 +167,11 @@ def interaction(
         interval_method=shown.method,
         bootstrap=bootstrap if intervals == "bootstrap" else None,
         bootstrap_seed=bootstrap_seed if intervals == "bootstrap" else None,
-        caveats=(*_methods_outside(usable, selection), *run_caveats(runs, [metric])),
+        caveats=(
+            *_methods_outside(usable, selection),
+            *_own_seeds(block, metric, conf_level),
+            *run_caveats(runs, [metric]),
+        ),
     )
 
 
@@ -174,6 +188,22 @@ def _methods_outside(usable: Selection, block: Selection) -> tuple[str, ...]:
         f"Not in this model: {listed(_titles(outside))}, with {shared} of {counted(rates.len(), 'learning rate')} "
         f"shared with {listed(_titles(kept))}. `heatdrift stats best` compares methods that have learning "
         "rates of their own.",
+    )
+
+
+def _own_seeds(block: Selection, metric: str, level: float) -> tuple[str, ...]:
+    """Give the test of two methods that share no seed: within the model no seed can tell them apart."""
+    methods = [str(name) for name in block.levels("method")]
+    if len(methods) != 2:
+        return ()
+    found = seed_level_difference(block.frame, metric, methods[1], methods[0])
+    if found is None or found.how != "independent":
+        return ()
+    return (
+        "The methods share no seed, so no seed can test the method within this model. Compared by "
+        f"{'run' if found.own_seed_each else 'their means per seed'} (Welch): {method_difference(methods[1], methods[0])} {signed(found.estimate)} "
+        f"({difference_interval(level, *found.interval(level))}; {t_text(found.df, found.t)}, {p_text(found.p)}), as "
+        "`heatdrift stats paired` has it.",
     )
 
 

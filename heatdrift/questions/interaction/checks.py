@@ -13,7 +13,7 @@ from heatdrift.stats.design import Factor, categorical, full_factorial
 from heatdrift.stats.distributions import f_p_value
 from heatdrift.stats.homoscedasticity import cell_spread, extra_f
 from heatdrift.stats.mixed_model import SINGULAR_RATIO
-from heatdrift.wording import counted, f_text, number, p_text
+from heatdrift.wording import counted, f_text, listed, number, p_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -89,7 +89,8 @@ def _seed_by_factor(model: InteractionModel, name: str) -> Check:
 
 def _agreement(tests: tuple[TermTest, ...]) -> Check:
     p = {(t.term, t.method): t.p if t.p_box is None else t.p_box for t in tests}
-    terms = [t.term for t in tests if t.method == "strata"]
+    every = [t.term for t in tests if t.method == "strata"]
+    terms = [term for term in every if not np.isnan(p[term, "strata"])]
     values: dict[str, float | int | str | None] = {}
     differing = []
     for term in terms:
@@ -109,6 +110,9 @@ def _agreement(tests: tuple[TermTest, ...]) -> Check:
         )
     else:
         sentence = f"At 5 % the seed-level test and the mixed model's agree on {counted(len(terms), 'term')}."
+    if len(terms) < len(every):
+        untested = listed([term for term in every if term not in terms])
+        sentence += f" Seeds cannot test {untested} within this model, so there is nothing to compare."
     return Check(name="agreement", flag=bool(differing), values=values, sentence=sentence)
 
 

@@ -39,7 +39,8 @@ def terms_that_cross(checks: Sequence[Check], name: str) -> tuple[str, ...]:
 
 def _leave_one_seed_out(model: InteractionModel) -> Check:
     """Seed-level test of every term with each seed left out in turn; the sentence is about method and what crosses."""
-    main = "method" if model.factor("method") else model.design.terms[0]
+    defined = [term for term, test in model.seed_tests.items() if not np.isnan(test.p_box)]
+    main = "method" if "method" in defined else (defined or model.design.terms)[0]
     values: dict[str, float | int | str | None] = {"term": main, "p_all": model.seed_tests[main].p_box}
     if len(model.seed_names) < 3:
         sentence = "With two seeds none can be left out."

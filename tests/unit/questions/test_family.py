@@ -68,7 +68,7 @@ def test_a_question_that_cannot_be_answered_is_stated_and_does_not_stop_the_othe
         found = family(ps, unavailable=reason)
         assert verdicts(found) == ["not answered", "supported", "not answered", "not answered"]
         assert found.primary[0].sentence == (
-            "Method on retention_pct: these runs cannot answer it. Retention: one seed."
+            "Method on zero-shot retention: these runs cannot answer it. Retention: one seed."
         )
         assert math.isnan(found.primary[0].p_adjusted)
 

@@ -549,3 +549,18 @@ def test_a_finding_that_hangs_on_one_seed_says_so(make_runs):
     marked = {term for term, claim in claims.items() if "one seed moves p across 5 %" in claim.warning}
     assert {t for t in crossing if "seed" in claims[t].warning} == crossing
     assert marked <= crossing
+
+
+def test_methods_without_a_seed_in_common_get_welchs_test_and_no_false_alarm(make_runs):
+    runs = make_runs(method_effect=26.0)
+    own = runs.with_columns(
+        pl.when(pl.col("method") == "lora_r8").then(pl.col("seed") + 100).otherwise(pl.col("seed")).alias("seed")
+    )
+    result = interaction(own, metric=METRIC)
+    first, *_ = result.caveats
+    assert "share no seed" in first
+    assert "(Welch): LoRA r=8 − Full FT +26" in first
+    by = {check.name: check for check in result.checks}
+    assert "Seeds cannot test method within this model" in by["agreement"].sentence
+    assert "method (" not in by["agreement"].sentence
+    assert "effect of method cannot be tested" not in by["leave_one_seed_out"].sentence
