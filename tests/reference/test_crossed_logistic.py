@@ -1,4 +1,4 @@
-"""Crossed random-intercept logistic regression against lme4's glmer: numbers of r/make_crossed_logistic.R."""
+"""Crossed random-intercept logistic regression against lme4's glmer: numbers of r_logistic/make_crossed_logistic.R."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from heatdrift.stats.crossed_logistic import crossed_logistic
 
-FOLDER = Path(__file__).parent / "r"
+FOLDER = Path(__file__).parent / "r_logistic"
 GLMER = json.loads((FOLDER / "crossed_logistic.json").read_text(encoding="utf-8"))
 
 
