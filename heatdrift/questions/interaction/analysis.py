@@ -199,9 +199,10 @@ def _own_seeds(block: Selection, metric: str, level: float) -> tuple[str, ...]:
     found = seed_level_difference(block.frame, metric, methods[1], methods[0])
     if found is None or found.how != "independent":
         return ()
+    by = "run" if found.own_seed_each else "their means per seed"
     return (
-        "The methods share no seed, so no seed can test the method within this model. Compared by "
-        f"{'run' if found.own_seed_each else 'their means per seed'} (Welch): {method_difference(methods[1], methods[0])} {signed(found.estimate)} "
+        f"The methods share no seed, so no seed can test the method within this model. Compared by {by} (Welch): "
+        f"{method_difference(methods[1], methods[0])} {signed(found.estimate)} "
         f"({difference_interval(level, *found.interval(level))}; {t_text(found.df, found.t)}, {p_text(found.p)}), as "
         "`heatdrift stats paired` has it.",
     )
