@@ -153,7 +153,7 @@ def test_a_grid_too_large_for_a_factor_is_modelled_with_a_line_and_says_so(monke
         runs=study.runs, epochs=study.epochs, layers=study.layers, heads=study.heads, metrics=("retention_pct",),
         note=notes.append,
     )  # fmt: skip
-    ((_, ask),) = for_page(rows)
+    (_, ask), *_ = for_page(rows)
     monkeypatch.setattr("heatdrift.questions.interaction.build.LARGEST_DESIGN", 11)
     result = ask()
     assert result.lr_as == "linear"
