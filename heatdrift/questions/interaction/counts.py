@@ -101,7 +101,8 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
     model : of an accuracy in %. tests : its term tests; those by Kenward-Roger are compared, which assume as the
         binomial does that a seed does not interact with anything. images : behind each accuracy.
     """
-    import statsmodels.api as sm  # a second to import: only accuracies pay
+    from statsmodels.genmod.families import Binomial  # a second to import: only accuracies pay
+    from statsmodels.genmod.generalized_linear_model import GLM
     from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
     name = "binomial"
@@ -114,7 +115,7 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", PerfectSeparationWarning)
             # shares with weights: of two columns of counts statsmodels 0.15 takes the dispersion n times too small
-            fit = sm.GLM(right / images, design, family=sm.families.Binomial(), var_weights=images).fit(scale="X2")
+            fit = GLM(right / images, design, family=Binomial(), var_weights=images).fit(scale="X2")
             found = {
                 term: float(fit.wald_test(_padded(rows, design.shape[1]), use_f=True, scalar=True).pvalue)
                 for term, rows in model.design.hypotheses.items()
