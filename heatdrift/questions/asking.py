@@ -17,7 +17,7 @@ from heatdrift.wording import capital
 
 _METHOD: Final = (
     "primary questions: {adjust} at 5 %; all tests of the page, primary or not, adjusted together by "
-    "Benjamini-Hochberg. Each test is that of its own command, named first in its key"
+    "Benjamini-Hochberg at {exploratory:g} %. Each test is that of its own command, named first in its key"
 )
 _ADJUST: Final = {
     "fixed_sequence": "a fixed sequence, each tested as long as those before it hold,",
@@ -62,7 +62,7 @@ def all_results(study: StudyRuns) -> AllResult:
     return AllResult(
         study=study_name(study.runs),
         n_runs=finished(study.runs).height,
-        method=_METHOD.format(adjust=_ADJUST[study.asked.adjust]),
+        method=_METHOD.format(adjust=_ADJUST[study.asked.adjust], exploratory=100 * family.exploratory_alpha),
         adjust=study.asked.adjust,
         primary=family.primary,
         exploratory=family.exploratory,

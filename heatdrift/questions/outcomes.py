@@ -37,9 +37,13 @@ class ExploratoryOutcome(Result, frozen=True, kw_only=True):
 
 
 class Family(Result, frozen=True, kw_only=True):
-    """All tests of a page with what may be claimed of them."""
+    """All tests of a page with what may be claimed of them.
+
+    ``exploratory_alpha`` is the false discovery rate of what is exploratory.
+    """
 
     adjust: Literal["fixed_sequence", "holm"] = "fixed_sequence"
+    exploratory_alpha: float = 0.025
     primary: tuple[PrimaryOutcome, ...] = ()
     exploratory: tuple[ExploratoryOutcome, ...] = ()
 

@@ -6,7 +6,6 @@ from typing import Final
 from heatdrift import wording
 from heatdrift.primary import CORRELATION
 from heatdrift.questions import QUESTIONS
-from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.outcomes import PrimaryOutcome
 from heatdrift.report.blocks import Block, Finding, Note, Section
 from heatdrift.report.caveats import study_caveats
@@ -51,8 +50,9 @@ def exploratory(inp: ReportInput, data: StudyData) -> Section:
     n = wording.counted(data.family.n_tests, "test")
     lead = (
         f"Not asked first: what is left of the {n} of this page after adjusting over all of them (Benjamini-Hochberg "
-        f"at {wording.percent(ALPHA)}), so that about one in twenty of these sentences may be false. Confirm them in "
-        "new runs before you claim them."
+        f"at {wording.percent(data.family.exploratory_alpha)}), so that about one in "
+        f"{round(1 / data.family.exploratory_alpha)} of these sentences may be false. Confirm them in new runs before you "
+        "claim them."
     )
     if not blocks:
         blocks.append(Note(text="Nothing else was asked of this study.", tone="missing"))

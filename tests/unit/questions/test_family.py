@@ -74,12 +74,12 @@ def test_a_question_that_cannot_be_answered_is_stated_and_does_not_stop_the_othe
 
 
 def test_all_tests_of_the_page_share_the_exploratory_rate():
-    ps = {FIRST: 0.001, "dose/a": 0.004, "dose/b": 0.03, "paired/c": 0.5, "layers/none": math.nan}
+    ps = {FIRST: 0.001, "dose/a": 0.004, "dose/b": 0.015, "paired/c": 0.5, "layers/none": math.nan}
     found = family(ps)
     tested = {key: p for key, p in ps.items() if not math.isnan(p)}
     expected = dict(zip(tested, benjamini_hochberg(list(tested.values())), strict=True))
     assert {o.key: o.p_adjusted for o in found.exploratory} == pytest.approx(expected)
-    assert {o.key for o in found.exploratory if o.supported} == {k for k, p in expected.items() if p < 0.05}
+    assert {o.key for o in found.exploratory if o.supported} == {k for k, p in expected.items() if p < 0.025}
     answer = Answered(**ps)
     assert found.n_tests == 4
     said = found.sentences(answer)
