@@ -204,12 +204,18 @@ PUBLISHED_RESULTS: Final[tuple[Column, ...]] = (
     Column(name="retention_pct", title="zero-shot retention", unit="% of base"),
     Column(name="wall_s", title="wall time", unit="s"),
 )
-# later results of a run that no probe measures; the views append them after those of the later probes
+# Results that no probe measures; the views append them after the columns of the later probes that were there before
+# them (N_BEFORE_CHANCE), and those of probes that come after them, so that no column moves.
+N_BEFORE_CHANCE: Final = 1
 ABOVE_CHANCE: Final[tuple[Column, ...]] = (
     Column(name="chance_pct", title="zero-shot accuracy at chance", unit="%"),
     Column(name="retention_above_chance_pct", title="zero-shot retention above chance", unit="% of base above chance"),
 )
-LATER_RESULTS: Final[tuple[Column, ...]] = (*_results(*LATER_PROBES), *ABOVE_CHANCE)
+LATER_RESULTS: Final[tuple[Column, ...]] = (
+    *_results(*LATER_PROBES[:N_BEFORE_CHANCE]),
+    *ABOVE_CHANCE,
+    *_results(*LATER_PROBES[N_BEFORE_CHANCE:]),
+)
 # the columns that `cells` averages and the report shows
 CELL_COLUMNS: Final[tuple[Column, ...]] = (*PUBLISHED_RESULTS, *LATER_RESULTS)
 # what `runs` has besides them; statistics can be asked about these too

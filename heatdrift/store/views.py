@@ -15,6 +15,7 @@ from heatdrift.metrics import (
     FURTHER,
     LATER_PROBES,
     LATER_RESULTS,
+    N_BEFORE_CHANCE,
     PROBES,
     PUBLISHED_RESULTS,
     columns_of,
@@ -114,7 +115,7 @@ SELECT
   t.retention_above_chance_high_pct,
   r.duplicate_rows,
   r.duplicates,
-  coalesce(a.n_results, r.n_results, 1) AS n_results
+  coalesce(a.n_results, r.n_results, 1) AS n_results{latest}
 FROM raw.run AS r
 LEFT JOIN raw.epoch_drift AS e ON e.run_id = r.run_id AND e.epoch = r.selected_epoch
 LEFT JOIN raw.transfer_result AS t ON t.run_id = r.run_id AND t.transfer_set = r.transfer_set
@@ -198,11 +199,13 @@ def _later() -> tuple[ProbeColumn, ...]:
 
 def _runs() -> str:
     results = [_RESULT.get(c.name, f"e.{c.name}") for c in PUBLISHED_RESULTS]
+    before = LATER_PROBES[:N_BEFORE_CHANCE]
     results.insert(results.index(_RESULT["zero_shot_base_pct"]), "r.transfer_set")
     return _RUNS.format(
         results=_list(results),
         further=_list([f"e.{c.name}" for c in FURTHER]),
-        appended=_appended([f"e.{c.name}" for c in APPENDED]),
+        appended=_appended([f"e.{c.name}" for c in APPENDED if c.probe in before]),
+        latest=_appended([f"e.{c.name}" for c in APPENDED if c.probe not in before]),
         above_chance=_list([f"t.{c.name}" for c in ABOVE_CHANCE]),
     )
 

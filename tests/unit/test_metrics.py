@@ -4,13 +4,13 @@ import pytest
 
 from heatdrift.metric_types import Expected, Probe
 from heatdrift.metrics import (
-    ABOVE_CHANCE,
     APPENDED,
     CELL_COLUMNS,
     FIRST_PROBES,
     LATER_PROBES,
     PROBE_COLUMN,
     PROBES,
+    PUBLISHED_RESULTS,
     RUN_COLUMN,
     STORED,
 )
@@ -65,7 +65,9 @@ def test_columns_of_later_probes_are_appended():
     later = {p.name for p in LATER_PROBES}
     assert PROBES[: len(FIRST_PROBES)] == FIRST_PROBES
     assert {column.probe.name for column in APPENDED} == later
-    from_probes = [PROBE_COLUMN[c.name].probe.name for c in CELL_COLUMNS if c.name in PROBE_COLUMN]
-    n_later = sum(name in later for name in from_probes)
-    assert set(from_probes[len(from_probes) - n_later :]) <= later
-    assert n_later == 0 or CELL_COLUMNS[-1 - len(ABOVE_CHANCE)].name in PROBE_COLUMN
+    published = list(CELL_COLUMNS[: len(PUBLISHED_RESULTS)])
+    assert published == list(PUBLISHED_RESULTS)
+    after = [c.name for c in CELL_COLUMNS[len(PUBLISHED_RESULTS) :]]
+    # map_js was there before chance; the next probe's columns come after it, so that none moves
+    assert after[:3] == ["map_js", "chance_pct", "retention_above_chance_pct"]
+    assert all(PROBE_COLUMN[name].probe.name in later for name in after[3:])
