@@ -3,8 +3,8 @@
 Primary questions are tested in the order in which the study names them, each at 5 %, as long as all before it hold (a
 fixed sequence: Maurer, Hothorn and Lehmacher 1995), or by Holm's adjustment. The first then keeps the whole 5 %. All
 tests of the page together, primary or not, are adjusted by Benjamini and Hochberg (1995): what they leave is
-exploratory. It has the smaller rate, so that where nothing is true both together claim something on fewer pages than 7.5
-in a hundred (docs/calibration_page.md).
+exploratory. It has half of the rate, so that both together claim little where nothing is true
+(docs/calibration_page.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -51,8 +51,8 @@ def exploratory(inp: ReportInput, data: StudyData) -> Section:
     lead = (
         f"Not asked first: what is left of the {n} of this page after adjusting over all of them (Benjamini-Hochberg "
         f"at {wording.percent(data.family.exploratory_alpha)}), so that about one in "
-        f"{round(1 / data.family.exploratory_alpha)} of these sentences may be false. Confirm them in new runs before you "
-        "claim them."
+        f"{round(1 / data.family.exploratory_alpha)} of these sentences may be false. Confirm them in new runs before "
+        "you claim them."
     )
     if not blocks:
         blocks.append(Note(text="Nothing else was asked of this study.", tone="missing"))
