@@ -22,7 +22,7 @@ from heatdrift.questions.outcomes import ExploratoryOutcome, Family, PrimaryOutc
 from heatdrift.questions.pairs import PAIR
 from heatdrift.questions.tables import Grid, grid, limits
 from heatdrift.stats.multiplicity import benjamini_hochberg, holm
-from heatdrift.wording import capital, counted, p_text
+from heatdrift.wording import capital, counted, listed, p_text
 
 EXPLORATORY: Final = 0.025  # false discovery rate of what is exploratory
 USUAL_PAIR: Final = "-".join(PAIR)
@@ -151,10 +151,13 @@ def _resolved(
         found = [claim for claim in found if not np.isnan(claim.p)]
         if found:
             return _Asked(position, spec, _one(found, start))
-    question = "correlation" if spec.term == CORRELATION else "interaction"
-    reasons = " ".join(unavailable.get(question, ()))
-    varied = "these two metrics" if spec.term == CORRELATION else f"{' and '.join(spec.term.split(':'))}"
-    return _Asked(position, spec, None, reasons or f"No test of {varied} is possible with these runs.")
+    question, title = "interaction", run_title(spec.metric)
+    lacking = f"where seeds can test it, {listed(_words(spec.term))} do not vary"
+    if spec.term == CORRELATION:
+        question, title = "correlation", f"{title} against {run_title(str(spec.against))}"
+        lacking = "the two metrics do not both vary"
+    reasons = [text for text in unavailable.get(question, ()) if text.startswith(f"{capital(title)}:")]
+    return _Asked(position, spec, None, " ".join(reasons) or f"They have no test of it: {lacking}.")
 
 
 def _sources(spec: PrimarySpec, *, own_grids: bool) -> tuple[str, ...]:
@@ -240,5 +243,10 @@ def _title(spec: PrimarySpec) -> str:
     metric = run_title(spec.metric)
     if spec.term == CORRELATION:
         return f"{capital(metric)} against {run_title(str(spec.against))}"
+    return f"{capital(' x '.join(_words(spec.term)))} on {metric}"
+
+
+def _words(term: str) -> list[str]:
+    """Return the factors of a term as sentences name them."""
     words = {"lr": "learning rate", "dataset": "data set"}
-    return f"{capital(' x '.join(words.get(name, name) for name in spec.term.split(':')))} on {metric}"
+    return [words.get(name, name) for name in term.split(":")]

@@ -63,12 +63,12 @@ def test_holm_on_request_knows_no_order():
 
 
 def test_a_question_that_cannot_be_answered_is_stated_and_does_not_stop_the_others():
-    reason = {"interaction": ["Retention: one seed."]}
+    reason = {"interaction": ["Δ attention entropy: of another question.", "Zero-shot retention: one seed."]}
     for ps in ({SECOND: 0.01}, {FIRST: math.nan, SECOND: 0.01}):
         found = family(ps, unavailable=reason)
         assert verdicts(found) == ["not answered", "supported", "not answered", "not answered"]
         assert found.primary[0].sentence == (
-            "Method on zero-shot retention: these runs cannot answer it. Retention: one seed."
+            "Method on zero-shot retention: these runs cannot answer it. Zero-shot retention: one seed."
         )
         assert math.isnan(found.primary[0].p_adjusted)
 
