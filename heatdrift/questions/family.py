@@ -152,7 +152,7 @@ def _resolved(
         if found:
             return _Asked(position, spec, _one(found, start))
     question, title = "interaction", run_title(spec.metric)
-    lacking = f"where seeds can test it, {listed(_words(spec.term))} do not vary"
+    lacking = f"in the runs that a model can use, {listed(_words(spec.term))} do not vary as it needs"
     if spec.term == CORRELATION:
         question, title = "correlation", f"{title} against {run_title(str(spec.against))}"
         lacking = "the two metrics do not both vary"
