@@ -13,6 +13,9 @@ import pytest
 from report_inputs import section_of, without
 
 from heatdrift.errors import ReportError
+from heatdrift.primary import QuestionsSpec
+from heatdrift.questions.claims import Claim
+from heatdrift.questions.family import page_family
 from heatdrift.questions.interaction.result import LikelihoodRatio, MarginalMean
 from heatdrift.report import ReportInput, render_html, write_report
 from heatdrift.report.blocks import Figure, Finding, Note, Section, Table
@@ -358,3 +361,17 @@ def test_the_report_loads_without_torch_and_without_its_siblings():
     heavy = ("torch", "duckdb", "statsmodels", "heatdrift.store", "heatdrift.stats")
     code = f"import sys, heatdrift.report; sys.exit(any(m in sys.modules for m in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_page_leads_with_each_method_at_its_best_where_grids_differ(study):
+    claim = Claim(
+        key="best/retention_pct/all/lora_r8-full_ft", p=0.001, asks="Asked", says="Said", measured="", evidence=()
+    )
+    (answer,) = (msgspec.structs.replace(study.answers["correlation"][0], claims=(claim,)),)
+    family = page_family({"best": (answer,)}, {}, QuestionsSpec(), accuracy="test_acc_pct", own_grids=True)
+    inp = replace(study, answers={"correlation": (answer,)}, family=family)
+    note, first, *_ = findings(inp).blocks
+    assert "learning rates of their own" in note.text
+    assert first.verdict == "supported"
+    assert first.sentences[0].startswith("Said")
+    assert "learning rates of their own" not in " ".join(texts(findings(study)))
