@@ -119,7 +119,7 @@ def page(null: Mapping[str, Mapping[str, Mapping[str, float]]], power, given: ar
         f"first question is tested in {given.first_draws} studies more (standard error {first_error:.1f}), because in "
         "a fixed sequence nothing is a",
         "finding unless it holds. Findings: a primary question is claimed, in the",
-        "built-in fixed sequence. Exploratory: any test of the page, by Benjamini-Hochberg over all of them. Each ",
+        "built-in fixed sequence. Exploratory: any test of the page, by Benjamini-Hochberg at 2.5 %. Each",
         "answer by itself: any answer has a finding after its own adjustment, which is what pages showed before.",
         "",
         f"Largest rates: first question {worst(FIRST)}, either {worst('either')}.",
@@ -135,7 +135,7 @@ def page(null: Mapping[str, Mapping[str, Mapping[str, float]]], power, given: ar
         *table(null["held out"]),
         "## What is found",
         "",
-        f"An effect on retention in {power_draws} studies per row: asked first, its own test at 5 %, and Holm over ",
+        f"An effect on retention in {power_draws} studies per row: asked first, its own test at 5 %, and Holm over",
         "the seven terms of its model, which was what a page stated before.",
         "",
         *table(power),

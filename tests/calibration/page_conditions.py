@@ -146,10 +146,10 @@ HELD_OUT = [
     Condition(name="2 learning rates, 3 seeds", lrs=(1e-5, 1e-4), method_sd=0.05),
 ]  # fmt: skip
 METHOD_EFFECT = [
-    Condition(name="method effect of 2 residual SD", method_effect=2.0),
-    Condition(name="the same, 5 seeds", seeds=5, method_effect=2.0),
+    Condition(name="method effect of 2 residual SD, 3 seeds", method_effect=2.0),
+    Condition(name="method effect of 2 residual SD, 5 seeds", seeds=5, method_effect=2.0),
 ]
 SLOPE_EFFECT = [
-    Condition(name="method difference growing by 0.8 residual SD per step of lr", slope_effect=0.8),
-    Condition(name="the same, 5 seeds", seeds=5, slope_effect=0.8),
+    Condition(name="method difference growing by 0.8 residual SD per step of lr, 3 seeds", slope_effect=0.8),
+    Condition(name="method difference growing by 0.8 residual SD per step of lr, 5 seeds", seeds=5, slope_effect=0.8),
 ]
