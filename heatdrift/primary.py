@@ -40,6 +40,12 @@ class QuestionsSpec(Strict, frozen=True, kw_only=True):
     adjust: Literal["fixed_sequence", "holm"] = "fixed_sequence"
     margin: float | None = None
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics of the primary questions that are named, each once."""
+        named = [(q.metric, q.against) for q in self.primary]
+        return tuple(dict.fromkeys(name for pair in named for name in pair if name is not None))
+
 
 # Method on retention first: it is what people fine-tune for. Where no test split was read, validation accuracy takes
 # the place of the test accuracy.

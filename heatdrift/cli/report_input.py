@@ -47,6 +47,7 @@ def gather(
     from heatdrift.cli.run_arrays import RunArrays
     from heatdrift.questions.asking import ask_all, family_of
     from heatdrift.questions.base import StudyRuns
+    from heatdrift.questions.further_metrics import is_further, with_metrics
     from heatdrift.report.inputs import ReportInput
     from heatdrift.report.study_data import HEATMAP
     from heatdrift.store.read import View, read_view
@@ -61,13 +62,19 @@ def gather(
         found: pl.DataFrame = connection.sql(query, params={"study": study, "metrics": probes}).pl()
         return found
 
+    asked = work.questions(study, option)
+    transfer = view("transfer")
+    further = [name for name in (*metrics, *asked.metrics) if is_further(name)]
+    runs = view("runs")
+    if further:
+        runs = with_metrics(runs, transfer, view("robustness"), further, unknown_as_null=True)
     rows = StudyRuns(
-        runs=view("runs"),
+        runs=runs,
         epochs=view("epochs"),
         layers=selected("layers"),
         heads=selected("heads"),
         metrics=tuple(metrics),
-        asked=work.questions(study, option),
+        asked=asked,
         conf_level=conf_level,
         note=note,
     )
@@ -83,7 +90,7 @@ def gather(
         epochs=rows.epochs,
         layers=rows.layers,
         heads=rows.heads,
-        transfer=view("transfer"),
+        transfer=transfer,
         cells=view("cells"),
         planned=_planned(plan, work),
         answers=answers,

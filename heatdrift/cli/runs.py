@@ -79,11 +79,23 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     return with_choices
 
 
-def selected_views(chosen: Selection, *views: str, metrics: Sequence[str] = ()) -> "list[pl.DataFrame]":
+def study_of(chosen: Selection) -> str:
+    """Name of the study that the options chose, or the only one of the store."""
+    from heatdrift.store.ingest import open_current
+
+    work = Workspace.of(chosen.store)
+    with open_current(work.store) as connection:
+        return work.stored_study(connection, chosen.study)
+
+
+def selected_views(
+    chosen: Selection, *views: str, metrics: Sequence[str] = (), unknown_as_null: bool = False
+) -> "list[pl.DataFrame]":
     """Rows of ``runs`` that the options chose, of every status, then those of other views (with a cell_id).
 
     The zero-shot columns are those of the transfer set that was chosen. Of `metrics`, those of a transfer set or a
-    corruption by name (``questions/further_metrics.py``) are added as columns.
+    corruption by name (``questions/further_metrics.py``) are added as columns, NULL where no run has them if
+    `unknown_as_null`.
 
     Raises
     ------
@@ -106,7 +118,7 @@ def selected_views(chosen: Selection, *views: str, metrics: Sequence[str] = ()) 
         others = [read_view(connection, cast("View", view), study=study) for view in views]
     if transfer is not None and robustness is not None:
         where = f"study {study}"
-        runs = with_metrics(runs, transfer, robustness, metrics, where=where)
+        runs = with_metrics(runs, transfer, robustness, metrics, where=where, unknown_as_null=unknown_as_null)
         runs = on_transfer_set(runs, transfer, chosen.transfer, where=where) if chosen.transfer else runs
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
 

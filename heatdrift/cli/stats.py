@@ -8,7 +8,7 @@ import typer
 
 from heatdrift.cli.options import ConfOption, ResultFormat
 from heatdrift.cli.output import note, show_answer
-from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views
+from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views, study_of
 from heatdrift.cli.workspace import Workspace
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
@@ -35,13 +35,15 @@ def _all(*, chosen: Selection, fmt: ResultFormat, conf_level: ConfOption = 0.95)
     from heatdrift.questions.asking import all_results
     from heatdrift.questions.base import StudyRuns
 
-    runs, epochs, layers, heads = selected_views(chosen, "epochs", "layers", "heads")
+    asked = Workspace.of(chosen.store).questions(study_of(chosen), chosen.study)
+    runs, epochs, layers, heads = selected_views(
+        chosen, "epochs", "layers", "heads", metrics=asked.metrics, unknown_as_null=True
+    )
     at_end = runs.select("cell_id", "selected_epoch")
     layers, heads = (
         view.join(at_end, left_on=["cell_id", "epoch"], right_on=["cell_id", "selected_epoch"], how="semi")
         for view in (layers, heads)
     )
-    asked = Workspace.of(chosen.store).questions(str(runs["study"][0]), chosen.study)
     study = StudyRuns(
         runs=runs,
         epochs=epochs,

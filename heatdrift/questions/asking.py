@@ -12,7 +12,8 @@ from heatdrift.questions.answer import Answer
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.family import AllResult, page_family
 from heatdrift.questions.outcomes import Family
-from heatdrift.questions.selection import own_grids, study_name
+from heatdrift.questions.page_choices import own_grids
+from heatdrift.questions.selection import study_name
 from heatdrift.wording import capital
 
 _METHOD: Final = (
@@ -20,7 +21,7 @@ _METHOD: Final = (
     "Benjamini-Hochberg at {exploratory:g} %. Each test is that of its own command, named first in its key"
 )
 _ADJUST: Final = {
-    "fixed_sequence": "a fixed sequence, each tested as long as those before it hold,",
+    "fixed_sequence": "a fixed sequence, each tested as long as none before it failed,",
     "holm": "Holm's adjustment",
 }
 

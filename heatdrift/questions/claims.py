@@ -7,10 +7,12 @@ claims become sentences is decided elsewhere: by a command within its own answer
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote
 
 from heatdrift.questions.answer import Result
 
 MANY: Final = 24  # sentences of one result that are given in the order of its rows
+_ALL: Final = "all"
 
 
 class Claim(Result, frozen=True, kw_only=True):
@@ -19,6 +21,8 @@ class Claim(Result, frozen=True, kw_only=True):
     Attributes
     ----------
     key : what was tested, unique on a page: question, metric, and what of it, `interaction/retention_pct/method`.
+    hypothesis : what the test is about, whichever question asks it (`about_methods`); empty = no other asks it. Of the
+        claims about one hypothesis a page counts the first.
     p : not adjusted, in [0, 1]; NaN where these runs have no such test. Where a sentence needs several tests to agree,
         the largest.
     asks : what was asked, without an answer: `Method on retention, averaged over 4 learning rates`.
@@ -37,6 +41,7 @@ class Claim(Result, frozen=True, kw_only=True):
     evidence: tuple[str, ...]
     warning: str = ""
     leaves_out: tuple[str, ...] = ()
+    hypothesis: str = ""
 
     def sentence(self, adjusted: str = "") -> str:
         """Return the statement, with what `adjusted` says about other tests at the end of the evidence."""
@@ -50,6 +55,24 @@ class Claim(Result, frozen=True, kw_only=True):
         parts = [*self.evidence, *([adjusted] if adjusted else [])]
         measured = f": {self.measured}" if self.measured else ""
         return f"{opening}{measured}" + (f" ({'; '.join(parts)})" if parts else "") + f"{self.warning}."
+
+
+def place_key(dataset: str | None) -> str:
+    """Return a data set as keys name it: `all` for all of them, so that a data set of that name is `=all`."""
+    if dataset is None:
+        return _ALL
+    name = quote(dataset, safe="=+@, ")
+    return f"={name}" if name in {_ALL, "equivalent", "not_inferior"} or name.startswith("=") else name
+
+
+def about_methods(metric: str, dataset: str | None, method_a: str, method_b: str) -> str:
+    """Return the hypothesis that two methods do not differ in a metric, at learning rates that both have."""
+    return f"methods/{metric}/{place_key(dataset)}/{'-'.join(sorted((method_a, method_b)))}"
+
+
+def about_base(metric: str, dataset: str | None, method: str) -> str:
+    """Return the hypothesis that a method keeps exactly the zero-shot accuracy of its base (`metric`: retention)."""
+    return f"base/{metric}/{place_key(dataset)}/{method}"
 
 
 def ranked(found: Sequence[tuple[tuple[float, ...], str]], summary: str) -> list[str]:

@@ -1,10 +1,10 @@
 """What a page may claim: its primary questions share one error rate, everything else that it asks another one.
 
-Primary questions are tested in the order in which the study names them, each at 5 %, as long as all before it hold (a
-fixed sequence: Maurer, Hothorn and Lehmacher 1995), or by Holm's adjustment. The first then keeps the whole 5 %. All
-tests of the page together, primary or not, are adjusted by Benjamini and Hochberg (1995): what they leave is
+Primary questions are tested in the order in which the study names them, each at 5 %, as long as none before it
+failed (a fixed sequence: Maurer, Hothorn and Lehmacher 1995), or by Holm's adjustment. The first then keeps the whole
+5 %. All tests of the page together, primary or not, are adjusted by Benjamini and Hochberg (1995): what they leave is
 exploratory. It has half of the rate, so that both together claim little where nothing is true
-(docs/calibration_page.md).
+(docs/calibration_page.md). One hypothesis counts once, however many questions ask it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,20 +104,21 @@ def page_family(
     accuracy : the accuracy that these runs have; it takes the place of the preprint's test accuracy.
     own_grids : whether methods have learning rates of their own (`own_grids`).
     """
-    claims = {
-        claim.key: (name, claim) for name, found in answers.items() for answer in found for claim in answer.claims
-    }
+    every = [(name, claim) for name, found in answers.items() for answer in found for claim in answer.claims]
+    claims = {claim.key: (name, claim) for name, claim in reversed(every)}
     primary = [
         _resolved(i, _with_accuracy(spec, accuracy, own=bool(asked.primary)), claims, unavailable, own_grids=own_grids)
         for i, spec in enumerate(asked.primary or PREPRINT, start=1)
     ]
-    tested = [(name, claim) for name, claim in claims.values() if not np.isnan(claim.p)]
+    outcomes = _outcomes(primary, asked.adjust)
+    held = {_hypothesis(claims[o.key][1]) for o in outcomes if o.verdict == "supported" and o.key is not None}
+    tested = _once(every)
     adjusted = benjamini_hochberg([claim.p for _, claim in tested]).tolist()
     over = f"Benjamini-Hochberg over the {counted(len(tested), 'test')} of this page"
     return Family(
         adjust=asked.adjust,
         exploratory_alpha=EXPLORATORY,
-        primary=tuple(_outcomes(primary, asked.adjust)),
+        primary=tuple(outcomes),
         exploratory=tuple(
             ExploratoryOutcome(
                 question=name,
@@ -126,10 +127,24 @@ def page_family(
                 p_adjusted=p,
                 supported=p < EXPLORATORY,
                 sentence=claim.sentence(f"{over} {p_text(p)}"),
+                finding=_hypothesis(claim) in held,
             )
             for (name, claim), p in zip(tested, adjusted, strict=True)
         ),
     )
+
+
+def _hypothesis(claim: Claim) -> str:
+    return claim.hypothesis or claim.key
+
+
+def _once(claims: Sequence[tuple[str, Claim]]) -> list[tuple[str, Claim]]:
+    """Return the claims that have a p, of each hypothesis the first: which that is does not depend on any result."""
+    tested: dict[str, tuple[str, Claim]] = {}
+    for name, claim in claims:
+        if not np.isnan(claim.p):
+            tested.setdefault(_hypothesis(claim), (name, claim))
+    return list(tested.values())
 
 
 def _with_accuracy(spec: PrimarySpec, accuracy: str, *, own: bool) -> PrimarySpec:
@@ -146,18 +161,29 @@ def _resolved(
     own_grids: bool,
 ) -> _Asked:
     """Find the claim that answers a question: what is tried, and in which order, does not depend on any result."""
+    without_p = False
     for start in _sources(spec, own_grids=own_grids):
         found = [claim for key, (_, claim) in claims.items() if key == start or key.startswith(f"{start}/")]
-        found = [claim for claim in found if not np.isnan(claim.p)]
-        if found:
-            return _Asked(position, spec, _one(found, start))
+        tested = [claim for claim in found if not np.isnan(claim.p)]
+        if tested:
+            return _Asked(position, spec, _one(tested, start))
+        without_p = without_p or bool(found)
     question, title = "interaction", run_title(spec.metric)
-    lacking = f"in the runs that a model can use, {listed(_words(spec.term))} do not vary as it needs"
     if spec.term == CORRELATION:
         question, title = "correlation", f"{title} against {run_title(str(spec.against))}"
-        lacking = "the two metrics do not both vary"
     reasons = [text for text in unavailable.get(question, ()) if text.startswith(f"{capital(title)}:")]
-    return _Asked(position, spec, None, " ".join(reasons) or f"They have no test of it: {lacking}.")
+    return _Asked(position, spec, None, " ".join(reasons) or _lacking(spec.term, without_p=without_p))
+
+
+def _lacking(term: str, *, without_p: bool) -> str:
+    """Say why no claim answers a question though nothing was refused."""
+    if term == CORRELATION:
+        return "The two metrics do not both vary, or too few seeds have both."
+    words = _words(term)
+    if without_p:
+        return f"They have no test of it: that takes two seeds or more with runs at several {'s and '.join(words)}s."
+    verb = "does" if len(words) == 1 else "do"
+    return f"They have no test of it: {listed(words)} {verb} not vary in the runs that a model can use."
 
 
 def _sources(spec: PrimarySpec, *, own_grids: bool) -> tuple[str, ...]:

@@ -46,9 +46,18 @@ def on_transfer_set(runs: pl.DataFrame, transfer: pl.DataFrame, name: str, *, wh
 
 
 def with_metrics(
-    runs: pl.DataFrame, transfer: pl.DataFrame, robustness: pl.DataFrame, metrics: Iterable[str], *, where: str = ""
+    runs: pl.DataFrame,
+    transfer: pl.DataFrame,
+    robustness: pl.DataFrame,
+    metrics: Iterable[str],
+    *,
+    where: str = "",
+    unknown_as_null: bool = False,
 ) -> pl.DataFrame:
     """Return the runs with the columns of those of `metrics` that are none of `runs`; other names are passed over.
+
+    `unknown_as_null`: a transfer set or corruption that no run has gives a column of NULL, for a page, which says of
+    each question why it has no answer.
 
     Raises
     ------
@@ -58,12 +67,21 @@ def with_metrics(
     wanted = list(dict.fromkeys(name for name in metrics if is_further(name)))
     for name in wanted:
         run_column(name)
+    known_sets = set(transfer["transfer_set"].to_list())
+    known = sorted(robustness["corruption"].unique().to_list())
+    if unknown_as_null:
+        absent = [
+            n for n in wanted
+            if ("@" in n and n.partition("@")[2] not in known_sets)
+            or (n.startswith(ROBUSTNESS) and n.removeprefix(ROBUSTNESS) not in known)
+        ]  # fmt: skip
+        runs = runs.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in absent)
+        wanted = [name for name in wanted if name not in absent]
     for place in dict.fromkeys(name.partition("@")[2] for name in wanted if "@" in name):
         rows = _of_set(transfer, place, where)
         runs = runs.join(
             rows.rename({c: f"{c}@{place}" for c in rows.columns if c != "cell_id"}), on="cell_id", how="left"
         )
-    known = sorted(robustness["corruption"].unique().to_list())
     for name in wanted:
         if name.startswith(ROBUSTNESS):
             corruption = name.removeprefix(ROBUSTNESS)

@@ -26,7 +26,10 @@ class PrimaryOutcome(Result, frozen=True, kw_only=True):
 
 
 class ExploratoryOutcome(Result, frozen=True, kw_only=True):
-    """Any test of the page; ``p_adjusted`` by Benjamini and Hochberg over all of them."""
+    """Any test of the page; ``p_adjusted`` by Benjamini and Hochberg over all of them.
+
+    ``finding``: a supported primary question claims the same, so that it is not said again.
+    """
 
     question: str
     key: str
@@ -34,6 +37,7 @@ class ExploratoryOutcome(Result, frozen=True, kw_only=True):
     p_adjusted: float
     supported: bool
     sentence: str
+    finding: bool = False
 
 
 class Family(Result, frozen=True, kw_only=True):
@@ -60,5 +64,4 @@ class Family(Result, frozen=True, kw_only=True):
     def sentences(self, answer: Answer) -> tuple[str, ...]:
         """Sentences of the claims of one answer that hold over the page and are no findings already."""
         keys = {claim.key for claim in answer.claims}
-        found = {outcome.key for outcome in self.primary if outcome.verdict == "supported"}
-        return tuple(o.sentence for o in self.exploratory if o.supported and o.key in keys - found)
+        return tuple(o.sentence for o in self.exploratory if o.supported and not o.finding and o.key in keys)

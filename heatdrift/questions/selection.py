@@ -218,17 +218,6 @@ def largest_block(selection: Selection) -> Selection:
     )
 
 
-def own_grids(runs: pl.DataFrame) -> bool:
-    """Whether methods were planned at learning rates of their own: on some data set their sets of rates differ.
-
-    Parameters
-    ----------
-    runs : rows of the view ``runs`` of every status: a run that failed does not change what was planned.
-    """
-    grids = runs.drop_nulls(["dataset", "method", "lr"]).group_by("dataset", "method").agg(pl.col("lr").unique().sort())
-    return bool(grids.group_by("dataset").agg(pl.col("lr").n_unique())["lr"].max() not in (None, 1))
-
-
 def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:
     watched = [*_UNNAMED, *(("transfer_set",) if set(metrics) & set(TRANSFER_METRICS) else ())]
     for column in watched:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.errors import StatsError
 from heatdrift.stats.mixed_model import MixedFit
 
 Floats = npt.NDArray[np.float64]
@@ -85,6 +86,11 @@ def kenward_roger(fit: MixedFit) -> KenwardRoger:
             information[i, j] = information[j, i] = (
                 squares - 2.0 * np.sum(phi * products[i, j]) + np.sum((phi @ slopes[i]) * (slopes[j] @ phi))
             )
+    if not np.isfinite(information).all():
+        raise StatsError(
+            "the variances of this model cannot be told apart: Kenward and Roger's information is not finite",
+            hint="choose another --random, or a wider selection",
+        )
     size = np.abs(np.linalg.eigvalsh(information))
     regular = size.min() > 1e-12 * size.max()  # relative, so that the unit of the metric does not matter
     weights: Floats = 2.0 * np.asarray(np.linalg.inv(information) if regular else np.linalg.pinv(information))

@@ -103,7 +103,7 @@ def rejected(data: PerImage, rng: np.random.Generator) -> list[bool]:
     assert pair is not None
     assert one is not None
     methods, change = (tested(found, data, resamples, 0.95, rng) for found in (pair, one))
-    words = Words("t", ("d",), 0.95)
+    words = Words("t", ("d",), 0.95, "retention_pct")
     classes, differences = (words.classes(class_rows(found, data, 0.95)).p for found in (one, pair))
     outside = methods.bootstrap_low > 0 or methods.bootstrap_high < 0
     p = (methods.p, methods.both_p, 0.0 if outside else 1.0, change.p, change.both_p, classes, differences)

@@ -22,6 +22,7 @@ from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.best.findings import best_claims, best_findings
 from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.page_choices import asked_metrics
 from heatdrift.questions.selection import Selection, check_level, codes, select_runs, shown_dataset, study_name
 from heatdrift.stats.distributions import t_p_value
 from heatdrift.stats.intervals import mean_interval
@@ -199,5 +200,11 @@ def _edges(choices: Sequence[ChoiceRow], datasets: Sequence[str]) -> tuple[str, 
 
 
 def for_page(study: StudyRuns) -> Iterator[Attempt]:
-    """Yield the comparison in accuracy and retention."""
-    yield "methods at their own best learning rates", partial(best, study.runs, conf_level=study.conf_level)
+    """Yield the comparison in accuracy, retention, and in what the study asks first about methods."""
+    yield "methods at their own best learning rates", partial(_on_page, study)
+
+
+def _on_page(study: StudyRuns) -> BestResult:
+    usual, _ = _metrics(study.runs, None)
+    further = [name for name in asked_metrics(study, "method") if name not in usual]
+    return best(study.runs, metrics=(*usual, *further) if further else None, conf_level=study.conf_level)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.best.result import BestRow, ChoiceRow, chosen_text
-from heatdrift.questions.claims import Claim, ranked
+from heatdrift.questions.claims import Claim, about_methods, place_key, ranked
 from heatdrift.wording import counted, difference_interval, family_text, method_title, p_text, signed, t_text, with_unit
 
 
@@ -16,7 +16,9 @@ def best_claims(
     level: float,
 ) -> tuple[Claim, ...]:
     """One claim per row: a difference of two methods on one data set or over all."""
-    return tuple(_claim(row, _chosen(row, choices), titles[row.metric], datasets, level) for row in rows)
+    rates = {c.lr_by_mean for c in choices}
+    one_lr = len(rates) == 1 and all(c.n_lrs == 1 for c in choices)  # nothing was chosen: a plain comparison
+    return tuple(_claim(row, _chosen(row, choices), titles[row.metric], datasets, level, one_lr=one_lr) for row in rows)
 
 
 def best_findings(rows: Sequence[BestRow], claims: Sequence[Claim]) -> tuple[str, ...]:
@@ -37,12 +39,13 @@ def best_findings(rows: Sequence[BestRow], claims: Sequence[Claim]) -> tuple[str
     return tuple(ranked(sentences, summary))
 
 
-def _claim(row: BestRow, chosen: str, title: str, datasets: Sequence[str], level: float) -> Claim:
+def _claim(row: BestRow, chosen: str, title: str, datasets: Sequence[str], level: float, *, one_lr: bool) -> Claim:
     a, b = method_title(row.method_a), method_title(row.method_b)
     only = row.dataset or (datasets[0] if len(datasets) == 1 else None)
     place = f"on {only}" if only else f"over {len(datasets)} data sets"
     return Claim(
-        key=f"best/{row.metric}/{row.dataset or 'all'}/{row.method_a}-{row.method_b}",
+        key=f"best/{row.metric}/{place_key(row.dataset)}/{row.method_a}-{row.method_b}",
+        hypothesis=about_methods(row.metric, row.dataset, row.method_a, row.method_b) if one_lr else "",
         p=row.p,
         asks=f"{a} against {b} in {title} {place}, each at its own best learning rate",
         says=f"Each at its own best learning rate, {a} has {'higher' if row.difference > 0 else 'lower'} {title} than "

@@ -85,7 +85,7 @@ def images(
     classes = [class_rows(found, data, conf_level) for found in overall]
     checks = [check for found in overall if (check := logistic_check(found, data)) is not None]
     mcnemar = mcnemar_rows(data, method_a, method_b)
-    words = Words(data.transfer_set, datasets, conf_level)
+    words = Words(data.transfer_set, datasets, conf_level, _retention(runs, data.transfer_set))
     claims = [words.difference(row) for row in rows] + [words.classes(of) for of in classes if of]
     adjusted = holm([claim.p for claim in claims])
     rows = [replace(row, p_holm=float(p)) for row, p in zip(rows, adjusted, strict=False)]
@@ -117,6 +117,12 @@ def images(
         left_out=(*data.left_out, *left_out),
         caveats=run_caveats(runs, ["zero_shot_pct"], methods=methods),
     )
+
+
+def _retention(runs: pl.DataFrame, transfer_set: str) -> str:
+    """Return the name of retention on these images: without a name it is that of the runs' own transfer set."""
+    own = runs["transfer_set"].drop_nulls().unique().to_list() if "transfer_set" in runs.columns else []
+    return "retention_pct" if own in ([], [transfer_set]) else f"retention_pct@{transfer_set}"
 
 
 def _methods(data: PerImage, method_a: str, method_b: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 
 from heatdrift.questions.answer import ALPHA
-from heatdrift.questions.claims import Claim
+from heatdrift.questions.claims import Claim, about_base, about_methods, place_key
 from heatdrift.questions.images.comparisons import BASE
 from heatdrift.questions.images.result import ClassRow, DifferenceRow, LogisticRow, McNemarRow, SplitRow
 from heatdrift.stats.crossed_means import predicted_se
@@ -30,8 +30,10 @@ NAMED = 3  # classes that a sentence names
 class Words:
     """Claims and notes about one transfer set."""
 
-    def __init__(self, transfer_set: str, datasets: Sequence[str], level: float) -> None:
+    def __init__(self, transfer_set: str, datasets: Sequence[str], level: float, retention: str) -> None:
+        """`retention` is the metric that a share of these images decides: every run of one base is divided alike."""
         self.transfer_set, self.datasets, self.level = transfer_set, datasets, level
+        self.retention = retention
 
     def difference(self, row: DifferenceRow) -> Claim:
         """Return the claim that two methods, or a method and its base, differ on these images."""
@@ -40,12 +42,15 @@ class Words:
         if row.method_b == BASE:
             says = f"{a} {'gained' if row.estimate > 0 else 'lost'} {where} against base {place}"
             asks, names = f"{a} against base in {where} {place}", f"{row.method_a}-{BASE}"
+            hypothesis = about_base(self.retention, row.dataset, row.method_a)
         else:
             b = method_title(row.method_b)
             says = f"{a} keeps {'more' if row.estimate > 0 else 'less'} {where} than {b} {place}"
             asks, names = f"{a} against {b} in {where} {place}", f"{row.method_a}-{row.method_b}"
+            hypothesis = about_methods(self.retention, row.dataset, row.method_a, row.method_b)
         return Claim(
-            key=f"images/{self.transfer_set}/{names}/{row.dataset or 'all'}",
+            key=f"images/{self.transfer_set}/{names}/{place_key(row.dataset)}",
+            hypothesis=hypothesis,
             p=row.p,
             asks=asks,
             says=says,

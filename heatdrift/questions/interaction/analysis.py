@@ -9,7 +9,7 @@ import polars as pl
 
 from heatdrift.accuracy import TEST, accuracy_metric, shown_column
 from heatdrift.errors import LargeDesignError, StatsError, UnknownNameError
-from heatdrift.metrics import run_title
+from heatdrift.metrics import Column, run_title
 from heatdrift.primary import CORRELATION, PREPRINT
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
@@ -31,12 +31,14 @@ from heatdrift.stats.distributions import t_p_value
 from heatdrift.wording import (
     counted,
     difference_interval,
+    difference_unit,
     listed,
     method_difference,
     method_title,
     p_text,
     signed,
     t_text,
+    with_unit,
 )
 
 PAGE_METRICS: Final = ("retention_pct", "delta_entropy_pct", "test_acc_pct")  # the first is the study's question
@@ -169,7 +171,7 @@ def interaction(
         bootstrap_seed=bootstrap_seed if intervals == "bootstrap" else None,
         caveats=(
             *_methods_outside(usable, selection),
-            *_own_seeds(block, metric, conf_level),
+            *_own_seeds(selection, column, scale, conf_level),
             *run_caveats(runs, [metric]),
         ),
     )
@@ -191,20 +193,22 @@ def _methods_outside(usable: Selection, block: Selection) -> tuple[str, ...]:
     )
 
 
-def _own_seeds(block: Selection, metric: str, level: float) -> tuple[str, ...]:
+def _own_seeds(selection: Selection, column: Column, scale: Scale, level: float) -> tuple[str, ...]:
     """Give the test of two methods that share no seed: within the model no seed can tell them apart."""
-    methods = [str(name) for name in block.levels("method")]
+    methods = [str(name) for name in selection.levels("method")]
     if len(methods) != 2:
         return ()
-    found = seed_level_difference(block.frame, metric, methods[1], methods[0])
+    found = seed_level_difference(selection.frame, column.name, methods[1], methods[0])
     if found is None or found.how != "independent":
         return ()
     by = "run" if found.own_seed_each else "their means per seed"
+    same = ", as `heatdrift stats paired` has it" if scale == "raw" else ""
     return (
         f"The methods share no seed, so no seed can test the method within this model. Compared by {by} (Welch): "
-        f"{method_difference(methods[1], methods[0])} {signed(found.estimate)} "
-        f"({difference_interval(level, *found.interval(level))}; {t_text(found.df, found.t)}, {p_text(found.p)}), as "
-        "`heatdrift stats paired` has it.",
+        f"{method_difference(methods[1], methods[0])} in {column.title} "
+        f"{with_unit(signed(found.estimate), difference_unit(column.unit))} "
+        f"({difference_interval(level, *found.interval(level))}; {t_text(found.df, found.t)}, {p_text(found.p)})"
+        f"{same}.",
     )
 
 

@@ -64,6 +64,13 @@ def build_model(
     cells = design.cells({f.name: frame[f.name].to_list() for f in factors})
     x = design.grid[cells]
     groupings = _groupings(frame, random)
+    for grouping in groupings:
+        if int(grouping.codes.max()) + 1 == y.size:
+            raise StatsError(
+                f"each of the {y.size} runs has a {grouping.name} of its own, so no model can tell {grouping.name}s "
+                "from the error",
+                hint="heatdrift stats paired and heatdrift stats best compare methods whose runs share no seed",
+            )
     if y.size < x.shape[1] + len(groupings) + 1:
         raise StatsError(
             f"{y.size} runs cannot estimate {x.shape[1]} coefficients and {len(groupings) + 1} variances",

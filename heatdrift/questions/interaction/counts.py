@@ -28,6 +28,11 @@ Scale = Literal["raw", "logit", "log"]
 # metric that is a share of images -> column of runs that counts them
 IMAGES: Final[Mapping[str, str]] = {"val_acc_pct": "n_val", "test_acc_pct": "n_test", "zero_shot_pct": "n_transfer"}
 UNITS: Final[Mapping[Scale, str]] = {"logit": "log odds", "log": "log"}
+_RANK: Final = 1e-8  # of the largest singular value, and of a hypothesis: below it a direction has no runs
+_CANNOT: Final = (
+    "An overdispersed binomial model of the counts cannot be fitted: in some cell or seed all images are right, or "
+    "none."
+)
 # what the exponential of a difference on the scale is
 RATIOS: Final[Mapping[str, str]] = {"log odds": "odds ratio", "log": "ratio"}
 
@@ -107,9 +112,12 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
 
     name = "binomial"
     right = model.y / 100.0 * images
-    seeds = np.eye(len(model.seed_names))[model.seeds][:, 1:]
-    design = np.hstack([model.x, seeds])
-    if design.shape[0] <= design.shape[1]:
+    if _all_or_none(right, images, model.cells) or _all_or_none(right, images, model.seeds):
+        # there a log odds is infinite, its Wald test says p = 1 whatever the effect (Hauck and Donner 1977)
+        return Check(name=name, flag=True, values={}, sentence=_CANNOT)
+    basis, hypotheses = _estimable(model)
+    design = np.hstack([model.x, np.eye(len(model.seed_names))[model.seeds]]) @ basis
+    if design.shape[0] <= design.shape[1] or not hypotheses:
         return Check(name=name, flag=False, values={}, sentence="Too few runs for an overdispersed binomial model.")
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -117,27 +125,52 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
             # shares with weights: of two columns of counts statsmodels 0.15 takes the dispersion n times too small
             fit = GLM(right / images, design, family=Binomial(), var_weights=images).fit(scale="X2")
             found = {
-                term: float(fit.wald_test(_padded(rows, design.shape[1]), use_f=True, scalar=True).pvalue)
-                for term, rows in model.design.hypotheses.items()
+                term: float(fit.wald_test(rows, use_f=True, scalar=True).pvalue) for term, rows in hypotheses.items()
             }
     except (np.linalg.LinAlgError, ValueError, PerfectSeparationWarning):
-        sentence = "An overdispersed binomial model of the counts cannot be fitted: some accuracies are 0 or 100 %."
-        return Check(name=name, flag=True, values={}, sentence=sentence)
+        return Check(name=name, flag=True, values={}, sentence=_CANNOT)
     linear = {test.term: test.p for test in tests if test.method == "kenward_roger"}
     apart = [term for term, p in found.items() if (p < ALPHA) != (linear[term] < ALPHA)]
     values: dict[str, float | int | str | None] = {"dispersion": float(fit.scale)}
     values |= {f"{term} p": p for term, p in found.items()}
+    untested = [term for term in model.design.hypotheses if term not in hypotheses]
+    left_out = f" Not compared: {', '.join(untested)}, which no seed can tell apart." if untested else ""
     spread = f"runs scatter {number(float(fit.scale))} times as much as images drawn at random would make them"
     if not apart:
-        sentence = f"An overdispersed binomial model of the counts ({spread}) answers as the linear model does."
+        sentence = (
+            f"An overdispersed binomial model of the counts ({spread}) answers as the linear model does.{left_out}"
+        )
         return Check(name=name, flag=False, values=values, sentence=sentence)
     shown = ", ".join(f"{term} (binomial {p_text(found[term])}, linear {p_text(linear[term])})" for term in apart)
     sentence = (
         f"An overdispersed binomial model of the counts ({spread}) answers differently at 5 % for {shown}: whether "
-        "there is an effect depends on the scale. Compare --scale logit, and read the single differences."
+        "there is an effect depends on the scale. Compare --scale logit, and read the single differences.{left_out}"
     )
     return Check(name=name, flag=True, values=values, sentence=sentence)
 
 
-def _padded(rows: Floats, columns: int) -> Floats:
-    return np.hstack([rows, np.zeros((rows.shape[0], columns - rows.shape[1]))])
+def _all_or_none(right: Floats, images: Floats, groups: npt.NDArray[np.intp]) -> bool:
+    """Whether in some group of runs every image is right, or none."""
+    k = int(groups.max()) + 1
+    hits, of = (np.bincount(groups, weights=values, minlength=k) for values in (right, images))
+    used = of > 0
+    return bool(np.any(hits[used] < 0.5) or np.any(of[used] - hits[used] < 0.5))
+
+
+def _estimable(model: InteractionModel) -> tuple[Floats, dict[str, Floats]]:
+    """Return a basis of the coefficients of design and seeds that the runs can estimate, and the terms within it.
+
+    Returns
+    -------
+    (columns, rank), and per term its rows in that basis; a term that seeds as fixed effects leave no estimate of (the
+    method, where methods share no seed) is not among them.
+    """
+    whole = np.hstack([model.x, np.eye(len(model.seed_names))[model.seeds]])
+    _, size, rows = np.linalg.svd(whole, full_matrices=False)
+    basis = rows[size > _RANK * size[0]].T
+    found = {}
+    for term, hypothesis in model.design.hypotheses.items():
+        padded = np.hstack([hypothesis, np.zeros((hypothesis.shape[0], whole.shape[1] - hypothesis.shape[1]))])
+        if np.allclose(padded @ basis @ basis.T, padded, atol=_RANK):
+            found[term] = padded @ basis
+    return basis, found

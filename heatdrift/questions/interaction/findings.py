@@ -12,7 +12,7 @@ import numpy as np
 
 from heatdrift.metrics import Column
 from heatdrift.questions.answer import ALPHA, Check
-from heatdrift.questions.claims import Claim
+from heatdrift.questions.claims import Claim, about_methods
 from heatdrift.questions.interaction.counts import RATIOS
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast
@@ -171,6 +171,7 @@ class _Writer:
         return [
             Claim(
                 key=f"interaction/{self.column.name}/method/{c.method_a}-{c.method_b}",
+                hypothesis=self._hypothesis("method", (c.method_a, c.method_b)),
                 p=c.p,
                 asks=f"{method_title(c.method_a)} against {method_title(c.method_b)} in {self.column.title}"
                 f"{self._averaged_over('method')}",
@@ -236,6 +237,7 @@ class _Writer:
         names = [_WORDS[name] for name in term.split(":")]
         return Claim(
             key=f"interaction/{self.column.name}/{term}",
+            hypothesis=self._hypothesis(term, self._factor("method").levels if term == "method" else ()),
             p=self.tests[term].p_box,
             asks=f"{capital(' x '.join(names))} on {self.column.title}{self._averaged_over(*term.split(':'))}",
             says=says,
@@ -243,6 +245,19 @@ class _Writer:
             evidence=(*([interval] if interval else []), *self._evidence(term)),
             warning=warning + self._fragile(term),
         )
+
+    def _hypothesis(self, term: str, methods: Sequence[Level]) -> str:
+        """What a term is about: two methods, or what a term tested before it is about, where its F is the same.
+
+        A method that does not change makes one test of `lr` and `lr:method`: what the other one does.
+        """
+        if term == "method" and len(methods) == 2 and self.column.unit not in RATIOS:
+            return about_methods(self.column.name, None, str(methods[0]), str(methods[1]))
+        for before in self.model.design.terms[: self.model.design.terms.index(term)]:
+            one, other = self.tests[before], self.tests[term]
+            if one.df_num == other.df_num and bool(np.isclose(one.f, other.f, rtol=1e-9, atol=0.0)):
+                return f"interaction/{self.column.name}/{before}"
+        return ""
 
     def _fragile(self, term: str) -> str:
         """A warning where the answer at 5 % hangs on one cell or one seed."""

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from heatdrift.metrics import PROBE
-from heatdrift.questions.claims import Claim
+from heatdrift.questions.claims import Claim, place_key
 from heatdrift.questions.layers.result import LayerRow
 from heatdrift.wording import capital, counted, method_title, p_text, percent, signed, with_unit
 
@@ -41,7 +41,7 @@ def layer_claims(
             asks = f"{capital(place)}s with a mean drift of {title}, {group}{over}"
         claims.append(
             _claim(
-                f"layers/{metric}/{place}/{test}/{here or 'all'}/{method or 'all'}",
+                f"layers/{metric}/{place}/{test}/{place_key(here)}/{method or 'all'}",
                 asks,
                 what,
                 members,

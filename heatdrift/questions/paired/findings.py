@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from heatdrift.questions.answer import ALPHA
-from heatdrift.questions.claims import Claim, ranked
+from heatdrift.questions.claims import Claim, about_methods, place_key, ranked
 from heatdrift.questions.margins import MarginRow, MarginWords
 from heatdrift.questions.paired.result import PairedRow
 from heatdrift.wording import (
@@ -27,7 +27,7 @@ class PairedFindings:
     def __init__(
         self, method_a: str, method_b: str, datasets: tuple[str, ...], level: float, titles: Mapping[str, str]
     ) -> None:
-        self.names = f"{method_a}-{method_b}"
+        self.methods, self.names = (method_a, method_b), f"{method_a}-{method_b}"
         self.a, self.b, self.datasets, self.level = method_title(method_a), method_title(method_b), datasets, level
         self.titles = titles
 
@@ -47,7 +47,7 @@ class PairedFindings:
             )
             for row in supported
         ]
-        return tuple(ranked(sentences, self._summary(supported, rows)))
+        return tuple(ranked(sentences, self._summary(supported, tested)))
 
     def undecided(self, rows: Sequence[PairedRow]) -> tuple[str, ...]:
         """Say of each metric of which nothing is supported how large a difference these seeds could miss."""
@@ -68,7 +68,7 @@ class PairedFindings:
         """Words for a row of a margin."""
         return MarginWords(
             key=f"paired/{row.metric}",
-            place=f"{row.dataset or 'all'}/{self.names}",
+            place=f"{place_key(row.dataset)}/{self.names}",
             subject=self.a,
             other=self.b,
             where=f"in {self.titles[row.metric]} {self._place(row.dataset)}",
@@ -77,11 +77,12 @@ class PairedFindings:
     def _claim(self, row: PairedRow) -> Claim:
         title, place = self.titles[row.metric], self._place(row.dataset)
         return Claim(
-            key=f"paired/{row.metric}/{row.dataset or 'all'}/{self.names}",
+            key=f"paired/{row.metric}/{place_key(row.dataset)}/{self.names}",
+            hypothesis=about_methods(row.metric, row.dataset, *self.methods),
             p=row.seed_p,
-            asks=f"{self.a} against {self.b} in {title} {place}, averaged over learning rates",
-            says=f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} {place}, "
-            "averaged over learning rates",
+            asks=f"{self.a} against {self.b} in {title} {place}{_over_rates(row)}",
+            says=f"{self.a} has {'higher' if row.seed_difference > 0 else 'lower'} {title} than {self.b} {place}"
+            f"{_over_rates(row)}",
             measured=f"difference {with_unit(signed(row.seed_difference), row.unit)}",
             evidence=(
                 difference_interval(self.level, row.ci_low, row.ci_high),
@@ -90,7 +91,7 @@ class PairedFindings:
             )
             if row.seed_p == row.seed_p
             else (),
-            warning="" if row.same_sign else ". Its sign is not the same everywhere: look at the single learning rates",
+            warning="" if row.same_sign else f". Its sign is not the same everywhere: look at {_single(row)}",
         )
 
     def _summary(self, supported: Sequence[PairedRow], rows: Sequence[PairedRow]) -> str:
@@ -104,7 +105,7 @@ class PairedFindings:
             )
         return (
             f"{len(supported)} of {counted(len(rows), 'difference')} {self.a} minus {self.b} are supported at the seed "
-            f"level (Holm over {counted(len(rows), 'row')}): {'; '.join(parts)}."
+            f"level ({self._family(rows)}): {'; '.join(parts)}."
         )
 
     @staticmethod
@@ -147,7 +148,7 @@ class PairedFindings:
     def _reversal(self, row: PairedRow) -> str:
         return (
             f"The difference {self.a} minus {self.b} in {self.titles[row.metric]} {self._place(row.dataset)} is an "
-            "average over learning rates at which it does not have the same sign: look at the single ones."
+            f"average over conditions in which it does not have the same sign: look at {_single(row)}."
         )
 
     def _flips(self, rows: Sequence[PairedRow]) -> tuple[str, ...]:
@@ -178,6 +179,15 @@ class PairedFindings:
             f"The two tests of {self.a} minus {self.b} in {title} {self._place(row.dataset)} disagree at 5 %: "
             f"over pairs {over_pairs}; over seeds {over_seeds}. {reading}"
         )
+
+
+def _over_rates(row: PairedRow) -> str:
+    """Return what the difference is an average of; empty where there is one learning rate."""
+    return f", averaged over {counted(row.n_lrs, 'learning rate')}" if row.n_lrs > 1 else ""
+
+
+def _single(row: PairedRow) -> str:
+    return "the single learning rates" if row.n_lrs > 1 else "the single data sets"
 
 
 def seeds_text(row: PairedRow) -> str:

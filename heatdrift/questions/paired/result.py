@@ -24,7 +24,8 @@ class PairedRow(Result, frozen=True, kw_only=True):
     whose smallest possible value is ``flip_p_least``. ``prob_above``: share of seeds (``n_seeds_untied``, those with a
     difference and every data set and lr) in which method_a is above, with its exact interval; these only for pairs.
 
-    ``same_sign``: the mean difference of every (data set, lr) has one sign. Not defined (one pair, no variance, one
+    ``same_sign``: the mean difference of every (data set, lr) has one sign; ``n_lrs`` learning rates that both have.
+    Not defined (one pair, no variance, one
     seed, no pairs) = NaN -> null.
     """
 
@@ -66,6 +67,7 @@ class PairedRow(Result, frozen=True, kw_only=True):
     prob_low: float = float("nan")
     prob_high: float = float("nan")
     n_seeds_untied: int = 0
+    n_lrs: int = 0
 
 
 class PairedResult(Result, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from heatdrift.questions.answer import ALPHA
-from heatdrift.questions.claims import Claim, ranked
+from heatdrift.questions.claims import Claim, about_base, place_key, ranked
 from heatdrift.questions.margins import MarginRow, MarginWords
 from heatdrift.questions.retention.result import RetentionRow
 from heatdrift.wording import counted, family_text, method_title, number, p_text, percent, signed, t_text, with_unit
@@ -50,7 +50,7 @@ class RetentionWords:
         """Words for a method against a margin around 100 %."""
         return MarginWords(
             key=f"retention/{row.metric}",
-            place=f"{row.dataset or 'all'}/{row.method}",
+            place=f"{place_key(row.dataset)}/{row.method}",
             subject=f"mean zero-shot retention of {method_title(row.method or '')}",
             other="100 %",
             where=self._place(row.dataset),
@@ -60,7 +60,8 @@ class RetentionWords:
         what = self._what(row)
         lost = row.difference < 0
         return Claim(
-            key=f"retention/retention_pct/{row.dataset or 'all'}/{row.method}",
+            key=f"retention/retention_pct/{place_key(row.dataset)}/{row.method}",
+            hypothesis=about_base("retention_pct", row.dataset, row.method),
             p=row.p,
             asks=f"Mean zero-shot retention of {what}, against 100 %",
             says=f"Mean zero-shot retention of {what}, is {'below' if lost else 'above'} 100 %",

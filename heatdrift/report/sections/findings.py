@@ -13,8 +13,8 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import StudyData
 
 _LEADS: Final = {
-    "fixed_sequence": "What the study asks first, in its order: each question is tested at 5 % as long as all before "
-    "it hold, so that of studies in which nothing is true one in twenty claims anything here.",
+    "fixed_sequence": "What the study asks first, in its order: each question is tested at 5 % as long as none "
+    "before it failed, so that of studies in which nothing is true one in twenty claims anything here.",
     "holm": "What the study asks first, adjusted together by Holm's method, so that of studies in which nothing is "
     "true one in twenty claims anything here.",
 }

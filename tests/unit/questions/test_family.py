@@ -1,9 +1,11 @@
 """What a page may claim: a fixed sequence of primary questions, and one adjustment over everything that was asked."""
 
+import dataclasses
 import math
 
 import polars as pl
 import pytest
+from msgspec import structs
 from simulated_study import simulated_study
 
 from heatdrift.primary import PrimarySpec, QuestionsSpec
@@ -11,7 +13,7 @@ from heatdrift.questions.asking import all_results, ask_all
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.family import page_family
-from heatdrift.questions.selection import own_grids
+from heatdrift.questions.page_choices import own_grids
 from heatdrift.stats.multiplicity import benjamini_hochberg
 
 FIRST = "interaction/retention_pct/method"
@@ -125,7 +127,14 @@ def test_grids_differ_only_where_they_were_planned_to():
         .otherwise("status")
     )
     assert not own_grids(failed)
-    assert own_grids(runs.filter((pl.col("method") == "lora_r8") | (pl.col("lr") < 1e-4)))
+    lora, high = pl.col("method") == "lora_r8", pl.col("lr") == 1e-4
+    assert not own_grids(runs.filter(lora | ~high))  # two rates are shared, and full FT has no other
+    assert own_grids(runs.filter(lora | (pl.col("lr") == 1e-6)))  # one rate is shared
+    moved = runs.with_columns(lr=pl.when(lora).then(pl.col("lr") * 10).otherwise("lr"))
+    assert own_grids(moved)  # each method has a rate that the other lacks
+    assert not own_grids(runs.filter(~(lora & high & (pl.col("dataset") == "pets"))))  # a cell is missing
+    head = runs.filter(lora & high).with_columns(method=pl.lit("linear_probe"), lr=pl.lit(1e-3))
+    assert not own_grids(pl.concat([runs, head]))  # not one of the two that are compared
 
 
 def test_every_test_of_a_page_has_a_key_of_its_own_and_a_sentence_either_way():
@@ -170,3 +179,48 @@ def test_a_primary_question_of_a_metric_that_the_page_does_not_model_is_asked():
 def _study(asked=None):
     s = simulated_study()
     return StudyRuns(runs=s.runs, epochs=s.epochs, layers=s.layers, heads=s.heads, asked=asked or QuestionsSpec())
+
+
+def test_one_hypothesis_counts_once_whichever_question_asks_it():
+    same = "methods/retention_pct/all/full_ft-lora_r8"
+    other = "paired/retention_pct/all/lora_r8-full_ft"
+    claims = [structs.replace(claim(FIRST, 0.001), hypothesis=same), structs.replace(claim(other, 0.001), hypothesis=same),
+              claim("dose/a", 0.5)]  # fmt: skip
+    answer = Answered()
+    answer.claims = tuple(claims)
+    found = page_family({"any": [answer]}, {}, QuestionsSpec(), accuracy="test_acc_pct", own_grids=False)
+    assert [o.key for o in found.exploratory] == [FIRST, "dose/a"]
+    assert found.exploratory[0].finding
+    assert found.sentences(answer) == ()
+    without = structs.replace(claims[0], p=math.nan)
+    answer.claims = (without, *claims[1:])
+    found = page_family({"any": [answer]}, {}, QuestionsSpec(), accuracy="test_acc_pct", own_grids=False)
+    assert [o.key for o in found.exploratory] == [other, "dose/a"]  # the model has no test of it
+
+
+def test_no_p_of_a_page_stands_for_two_tests():
+    for datasets, lrs in ((("pets",), (1e-5,)), (("pets", "eurosat"), (1e-6, 1e-5))):
+        s = simulated_study(datasets=datasets, lrs=lrs, seeds=(1, 2, 3, 4))
+        found = all_results(StudyRuns(runs=s.runs, epochs=s.epochs, layers=s.layers, heads=s.heads))
+        exact = [o.p for o in found.exploratory if o.key.split("/")[0] in ("interaction", "paired", "best", "images")]
+        assert len(set(exact)) == len(exact)
+
+
+def test_methods_without_a_common_seed_are_asked_about_by_a_question_that_can_answer():
+    lora = pl.col("method") == "lora_r8"
+    own = simulated_study().runs.with_columns(seed=pl.when(lora).then(pl.col("seed") + 100).otherwise("seed"))
+    named = own.with_columns(method=pl.when(lora).then(pl.lit("dora")).otherwise(pl.lit("bitfit")))
+    asked = QuestionsSpec(primary=(PrimarySpec(metric="cka", term="method"),))
+    s = _study(asked)
+    for runs, pair in ((own, "lora_r8-full_ft"), (named, "dora-bitfit")):
+        result = all_results(dataclasses.replace(s, runs=runs))
+        assert result.primary[0].key == f"paired/cka/all/{pair}"
+        assert result.primary[0].p == result.primary[0].p
+
+
+def test_a_question_without_a_test_says_what_its_test_would_take():
+    asked = QuestionsSpec(primary=(PrimarySpec(metric="cka", term="lr:method"),))
+    one_method = _study(asked).runs.filter(pl.col("method") == "full_ft")
+    (answer,) = all_results(dataclasses.replace(_study(asked), runs=one_method)).primary
+    assert answer.verdict == "not answered"
+    assert "learning rate and method do not vary in the runs that a model can use" in answer.sentence

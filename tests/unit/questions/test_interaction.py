@@ -559,7 +559,7 @@ def test_methods_without_a_seed_in_common_get_welchs_test_and_no_false_alarm(mak
     result = interaction(own, metric=METRIC)
     first, *_ = result.caveats
     assert "share no seed" in first
-    assert "(Welch): LoRA r=8 − Full FT +26" in first
+    assert "(Welch): LoRA r=8 − Full FT in Δ attention entropy +26" in first
     by = {check.name: check for check in result.checks}
     assert "Seeds cannot test method within this model" in by["agreement"].sentence
     assert "method (" not in by["agreement"].sentence

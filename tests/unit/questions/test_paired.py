@@ -283,8 +283,9 @@ def test_three_shared_seeds_are_compared_alone_and_fewer_with_the_others(runs):
     assert two.n_runs == 48
     assert "too few seeds have runs of both methods at one data set and lr" in two.method
     assert np.isnan(row.seed_d)  # no one SD
-    a, b = (two.rows[-1].mean_a, two.rows[-1].mean_b)
-    assert row.seed_difference == pytest.approx(a - b)
+    assert row.difference == pytest.approx(row.mean_a - row.mean_b)  # of the pairs; the seed level has more runs
+    assert row.n == 12
+    assert row.seed_difference != pytest.approx(row.difference, abs=0.01)
     all_of_one = paired(runs.filter((pl.col("method") == "full_ft") | pl.col("seed").is_in([7, 11])))
     assert {row.seed_test for row in all_of_one.rows} == {"pairs"}
 
