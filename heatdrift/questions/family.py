@@ -171,19 +171,20 @@ def _resolved(
     question, title = "interaction", run_title(spec.metric)
     if spec.term == CORRELATION:
         question, title = "correlation", f"{title} against {run_title(str(spec.against))}"
-    reasons = [text for text in unavailable.get(question, ()) if text.startswith(f"{capital(title)}:")]
+    opening = f"{capital(title)}: "
+    reasons = [text.removeprefix(opening) for text in unavailable.get(question, ()) if text.startswith(opening)]
     return _Asked(position, spec, None, " ".join(reasons) or _lacking(spec.term, without_p=without_p))
 
 
 def _lacking(term: str, *, without_p: bool) -> str:
     """Say why no claim answers a question though nothing was refused."""
     if term == CORRELATION:
-        return "The two metrics do not both vary, or too few seeds have both."
+        return "the two metrics do not both vary, or too few seeds have both."
     words = _words(term)
     if without_p:
-        return f"They have no test of it: that takes two seeds or more with runs at several {'s and '.join(words)}s."
-    verb = "does" if len(words) == 1 else "do"
-    return f"They have no test of it: {listed(words)} {verb} not vary in the runs that a model can use."
+        return f"there is no test of it, which takes two seeds or more with runs at several {'s and '.join(words)}s."
+    verb = {1: "does not", 2: "do not both"}.get(len(words), "do not all")
+    return f"{listed(words)} {verb} vary in the runs that a model can use."
 
 
 def _sources(spec: PrimarySpec, *, own_grids: bool) -> tuple[str, ...]:
@@ -250,7 +251,7 @@ def _adjusted(p_values: Sequence[float], adjust: str) -> list[float]:
 
 def _told(question: _Asked, p: float, adjust: str, n: int, broken: int | None) -> tuple[Verdict, str]:
     if question.claim is None:
-        return "not answered", f"{_title(question.spec)}: these runs cannot answer it. {question.reason}"
+        return "not answered", f"{_title(question.spec)}: these runs cannot answer it: {question.reason}"
     if broken is not None:
         verdict = f"not tested, because question {broken} before it does not hold"
         return "not tested", question.claim.without_claim(verdict, "described only")

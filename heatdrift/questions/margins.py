@@ -23,8 +23,9 @@ class MarginRow(Result, frozen=True, kw_only=True):
 
     ``p_low``: of "the truth is ``low`` or less"; ``p_high``: of "``high`` or more"; ``p``: of equivalence, the larger.
     The adjusted ones are over all rows of the answer, which ``decision`` rests on: equivalent, not inferior, not
-    superior, inferior or superior (beyond the margin), undecided. ``ci_low`` and ``ci_high``: the 90 %
-    interval, whose place decides. ``lr`` None = averaged, ``dataset`` None = over all data sets or the only one.
+    superior, inferior or superior (beyond the margin), undecided; not tested where there is no seed-level test (p NaN
+    -> null). ``ci_low`` and ``ci_high``: the 90 % interval, whose place decides. ``lr`` None = averaged, ``dataset``
+    None = over all data sets or the only one.
     """
 
     dataset: str | None
@@ -85,7 +86,7 @@ def adjusted_rows(rows: Sequence[MarginRow]) -> tuple[MarginRow, ...]:
             row,
             p_low_adjusted=float(a),
             p_high_adjusted=float(b),
-            decision=decision(row.test, float(a), float(b), ALPHA, n_tests),
+            decision=decision(row.test, float(a), float(b), ALPHA, n_tests) if row.p == row.p else "not tested",
         )
         for row, a, b in zip(rows, low, high, strict=True)
     )
@@ -144,7 +145,9 @@ class MarginWords:
         """Return the sentence of a row that supports neither; empty where one is supported."""
         opening = f"{self._subject} against {self.other} {self.where}, margin {_margin(row)}"
         if row.p != row.p:
-            return f"{opening}: undecided, there is no seed-level test."
+            known = row.estimate == row.estimate
+            same = f"{_measured(row)}, and nothing varies between seeds: " if known else ""
+            return f"{opening}: not tested, {same}there is no seed-level test."
         if row.decision in ("equivalent", "not inferior"):
             return ""
         beyond = row.decision in ("inferior", "superior")

@@ -69,7 +69,7 @@ def _study(c: Condition, rng: np.random.Generator) -> StudyRuns:
     if c.ratio:
         values |= {name: 100.0 * (np.exp(metric()[:, 0]) / np.exp(metric()[:, 0]) - 1.0) for name in METRICS}
     effect = c.method_effect * (m == 1) + c.slope_effect * lr * (m == 1)
-    values["retention_pct"] = 90.0 + values["retention_pct"] + RESIDUAL_SD * effect
+    values["retention_pct"] = 100.0 + values["retention_pct"] + RESIDUAL_SD * effect
     values |= {name: 70.0 + values[name] for name in ("test_acc_pct", "val_acc_pct")}
     values |= {name: np.exp(0.1 * values[name]) for name in ("weight_drift", "embedding_drift", "train_loss")}
     ids = [f"c{i:04d}" for i in range(lr.size)]

@@ -56,6 +56,7 @@ def images(
     bootstrap: int = 1000,
     seed: int = 0,
     conf_level: float = 0.95,
+    logistic: bool = True,
 ) -> ImagesResult:
     """Compare two methods, and adapted with base, on the same images.
 
@@ -66,6 +67,7 @@ def images(
     transfer : transfer set; None = that of the runs' retention.
     method_a, method_b : differences are a - b. They need share no seed; of their conditions (data set, lr) those count
         that both have. A study of one method is compared with its base alone.
+    logistic : whether to fit the crossed random-effects logistic check, half of the time; a page leaves it out.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def images(
     overall = [found for found in compared if found.dataset is None]
     parts = [row for found in compared if (row := split(found, data, conf_level)) is not None]
     classes = [class_rows(found, data, conf_level) for found in overall]
-    checks = [check for found in overall if (check := logistic_check(found, data)) is not None]
+    checks = [check for found in overall if logistic and (check := logistic_check(found, data)) is not None]
     mcnemar = mcnemar_rows(data, method_a, method_b)
     words = Words(data.transfer_set, datasets, conf_level, _retention(runs, data.transfer_set))
     claims = [words.difference(row) for row in rows] + [words.classes(of) for of in classes if of]
@@ -171,4 +173,7 @@ def _comparisons(data: PerImage, methods: Sequence[str], datasets: Sequence[str]
 def for_page(study: StudyRuns) -> Iterator[Attempt]:
     """Yield the comparison of the usual two methods where any run has results of single images."""
     if study.hits:
-        yield "comparison image by image", partial(images, study.runs, study.hits, conf_level=study.conf_level)
+        yield (
+            "comparison image by image",
+            partial(images, study.runs, study.hits, conf_level=study.conf_level, logistic=False),
+        )

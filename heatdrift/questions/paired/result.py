@@ -25,8 +25,7 @@ class PairedRow(Result, frozen=True, kw_only=True):
     difference and every data set and lr) in which method_a is above, with its exact interval; these only for pairs.
 
     ``same_sign``: the mean difference of every (data set, lr) has one sign; ``n_lrs`` learning rates that both have.
-    Not defined (one pair, no variance, one
-    seed, no pairs) = NaN -> null.
+    Not defined (one pair, no variance, one seed, no pairs) = NaN -> null.
     """
 
     dataset: str | None

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from heatdrift.questions.base import Question
+from heatdrift.questions.base import Place, Question
 from heatdrift.questions.options import CONF_LEVEL, Option
 
 _MARGIN: Final = Option(
@@ -19,4 +19,11 @@ QUESTION: Final = Question(
     example="heatdrift stats retention --margin 2",
     options=(_MARGIN, CONF_LEVEL),
     noun="retention against 100 %",
+    place=Place(
+        section="kept",
+        title="Retention against 100 %",
+        lead="Whether each method keeps all of the base's zero-shot accuracy, averaged over its learning rates.",
+        order=72,
+        otherwise="",
+    ),
 )

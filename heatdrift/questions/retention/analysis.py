@@ -4,6 +4,8 @@ A method that keeps everything has a retention of 100 %. Whether one falls short
 all but a margin, is asked of its mean over data sets and learning rates, each with equal weight, tested over seeds.
 """
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
+from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.margins import adjusted_rows, margin_row, margin_sentences
 from heatdrift.questions.pairs import without_rounding
@@ -135,3 +138,10 @@ def _row(part: pl.DataFrame, dataset: str | None, method: str, lr: float | None,
 
 def _adjusted(rows: list[RetentionRow]) -> list[RetentionRow]:
     return [replace(row, p_holm=float(p)) for row, p in zip(rows, holm([r.p for r in rows]), strict=True)]
+
+
+def for_page(study: StudyRuns) -> Iterator[Attempt]:
+    """Yield the methods against 100 %, with the study's margin, where retention was measured."""
+    if METRIC in study.runs.columns and study.runs[METRIC].count():
+        ask = partial(retention, study.runs, margin=study.asked.margin, conf_level=study.conf_level)
+        yield "retention against 100 %", ask

@@ -69,9 +69,7 @@ def test_a_question_that_cannot_be_answered_is_stated_and_does_not_stop_the_othe
     for ps in ({SECOND: 0.01}, {FIRST: math.nan, SECOND: 0.01}):
         found = family(ps, unavailable=reason)
         assert verdicts(found) == ["not answered", "supported", "not answered", "not answered"]
-        assert found.primary[0].sentence == (
-            "Method on zero-shot retention: these runs cannot answer it. Zero-shot retention: one seed."
-        )
+        assert found.primary[0].sentence == ("Method on zero-shot retention: these runs cannot answer it: one seed.")
         assert math.isnan(found.primary[0].p_adjusted)
 
 
@@ -184,8 +182,7 @@ def _study(asked=None):
 def test_one_hypothesis_counts_once_whichever_question_asks_it():
     same = "methods/retention_pct/all/full_ft-lora_r8"
     other = "paired/retention_pct/all/lora_r8-full_ft"
-    claims = [structs.replace(claim(FIRST, 0.001), hypothesis=same), structs.replace(claim(other, 0.001), hypothesis=same),
-              claim("dose/a", 0.5)]  # fmt: skip
+    claims = [structs.replace(claim(key, 0.001), hypothesis=same) for key in (FIRST, other)] + [claim("dose/a", 0.5)]
     answer = Answered()
     answer.claims = tuple(claims)
     found = page_family({"any": [answer]}, {}, QuestionsSpec(), accuracy="test_acc_pct", own_grids=False)
@@ -223,4 +220,4 @@ def test_a_question_without_a_test_says_what_its_test_would_take():
     one_method = _study(asked).runs.filter(pl.col("method") == "full_ft")
     (answer,) = all_results(dataclasses.replace(_study(asked), runs=one_method)).primary
     assert answer.verdict == "not answered"
-    assert "learning rate and method do not vary in the runs that a model can use" in answer.sentence
+    assert "learning rate and method do not both vary in the runs that a model can use" in answer.sentence

@@ -322,7 +322,7 @@ def test_the_rounding_of_a_seed_effect_that_cancels_is_no_spread():
     assert row.seed_difference == pytest.approx(0.7)
     assert np.isnan([row.seed_t, row.seed_p, row.t, row.detectable]).all()
     assert result.findings == ()
-    assert [row.decision for row in result.margins] == ["undecided"]
+    assert [row.decision for row in result.margins] == ["not tested"]
     assert all("no seed-level test" in text for text in result.descriptions)
 
 
