@@ -17,6 +17,7 @@ SHARED = (
     "caveats",
     "claims",
     "margins",
+    "page_choices",
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")
 ON_A_PAGE = ("section.py", "contrast_blocks.py", "scatter.py")  # sections and their helpers may use the page kit

@@ -2,8 +2,8 @@
 
 ``QUESTIONS`` is the registry that commands and page loop over. A new question is a new folder: nothing else lists it.
 No question imports another; what they share is next to them (``base``, ``options``, ``tables``, ``selection``,
-``pairs``, ``caveats``, ``claims``, ``margins``). Comparing two studies (``compare``) has the same files, but a command
-of its own.
+``pairs``, ``caveats``, ``claims``, ``margins``, ``page_choices``). Comparing two studies (``compare``) has the same
+files, but a command of its own.
 """
 
 from importlib import import_module

@@ -8,9 +8,10 @@ from numpy.linalg import LinAlgError
 from heatdrift.accuracy import accuracy_metric, finished
 from heatdrift.errors import HeatdriftError
 from heatdrift.questions import QUESTIONS
+from heatdrift.questions.all_result import AllResult
 from heatdrift.questions.answer import Answer
 from heatdrift.questions.base import StudyRuns
-from heatdrift.questions.family import AllResult, page_family
+from heatdrift.questions.family import page_family
 from heatdrift.questions.outcomes import Family
 from heatdrift.questions.page_choices import own_grids
 from heatdrift.questions.selection import study_name
@@ -67,6 +68,7 @@ def all_results(study: StudyRuns) -> AllResult:
         adjust=study.asked.adjust,
         primary=family.primary,
         exploratory=family.exploratory,
+        exploratory_alpha=family.exploratory_alpha,
         findings=family.findings,
         left_out=tuple(text for found in reasons.values() for text in found),
         caveats=tuple(dict.fromkeys(c for found in answers.values() for answer in found for c in answer.caveats)),

@@ -7,84 +7,21 @@ exploratory. It has half of the rate, so that both together claim little where n
 (docs/calibration_page.md). One hypothesis counts once, however many questions ask it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
-from msgspec import structs
 
-from heatdrift.metrics import run_title
-from heatdrift.primary import CORRELATION, PREPRINT, PrimarySpec, QuestionsSpec, normal_term
-from heatdrift.questions.answer import ALPHA, Answer, Result
+from heatdrift.primary import PREPRINT, QuestionsSpec
+from heatdrift.questions.answer import ALPHA, Answer
+from heatdrift.questions.answering import AskedFirst, answered_by, question_title, with_accuracy
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.outcomes import ExploratoryOutcome, Family, PrimaryOutcome, Verdict
-from heatdrift.questions.pairs import PAIR
-from heatdrift.questions.tables import Grid, grid, limits
 from heatdrift.stats.multiplicity import benjamini_hochberg, holm
-from heatdrift.wording import capital, counted, listed, p_text
+from heatdrift.wording import counted, p_text
 
 EXPLORATORY: Final = 0.025  # false discovery rate of what is exploratory
-USUAL_PAIR: Final = "-".join(PAIR)
 _NAN: Final = float("nan")
-
-
-class AllResult(Result, frozen=True, kw_only=True):
-    """Every question of a page in one table: what may be claimed, and what cannot be answered."""
-
-    study: str | None
-    n_runs: int
-    method: str
-    adjust: Literal["fixed_sequence", "holm"]
-    primary: tuple[PrimaryOutcome, ...]
-    exploratory: tuple[ExploratoryOutcome, ...]
-    findings: tuple[str, ...]
-    left_out: tuple[str, ...]
-    caveats: tuple[str, ...] = ()
-
-    def csv_rows(self) -> list[dict[str, object]]:
-        """Return the primary questions, then all tests of the page."""
-        primary: list[dict[str, object]] = [
-            {
-                "kind": "primary", "question": f"{o.term} on {o.metric}", "key": o.key, "p": o.p,
-                "p_adjusted": o.p_adjusted, "verdict": o.verdict,
-            }
-            for o in self.primary
-        ]  # fmt: skip
-        others: list[dict[str, object]] = [
-            {
-                "kind": "exploratory", "question": o.question, "key": o.key, "p": o.p, "p_adjusted": o.p_adjusted,
-                "verdict": "supported" if o.supported else "not supported",
-            }
-            for o in self.exploratory
-        ]  # fmt: skip
-        return [*primary, *others]
-
-    def shown(self) -> Iterator[str | Grid]:
-        """Yield the primary questions in words, then all tests, those that hold first."""
-        yield f"{self.n_runs} runs"
-        yield from limits(self.left_out, self.caveats)
-        yield f"method: {self.method}"
-        yield "primary questions"
-        yield from (f"  {o.position}. {o.verdict}: {o.sentence}" for o in self.primary)
-        rows = sorted(self.exploratory, key=lambda o: o.p_adjusted)
-        title = f"all tests; p_adjusted: Benjamini-Hochberg over {counted(len(rows), 'test')}, supported below "
-        title += f"{EXPLORATORY:g}"
-        yield grid(rows, "key p p_adjusted supported", title=title)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A primary question with the claim that answers it, or the reason why none does."""
-
-    position: int
-    spec: PrimarySpec
-    claim: Claim | None
-    reason: str = ""
-
-    @property
-    def p(self) -> float:
-        return self.claim.p if self.claim is not None else _NAN
 
 
 def page_family(
@@ -107,7 +44,7 @@ def page_family(
     every = [(name, claim) for name, found in answers.items() for answer in found for claim in answer.claims]
     claims = {claim.key: (name, claim) for name, claim in reversed(every)}
     primary = [
-        _resolved(i, _with_accuracy(spec, accuracy, own=bool(asked.primary)), claims, unavailable, own_grids=own_grids)
+        answered_by(i, with_accuracy(spec, accuracy, own=bool(asked.primary)), claims, unavailable, own_grids=own_grids)
         for i, spec in enumerate(asked.primary or PREPRINT, start=1)
     ]
     outcomes = _outcomes(primary, asked.adjust)
@@ -147,75 +84,7 @@ def _once(claims: Sequence[tuple[str, Claim]]) -> list[tuple[str, Claim]]:
     return list(tested.values())
 
 
-def _with_accuracy(spec: PrimarySpec, accuracy: str, *, own: bool) -> PrimarySpec:
-    swapped = accuracy if not own and spec.metric == PREPRINT[2].metric else spec.metric
-    return PrimarySpec(metric=swapped, term=normal_term(spec.term), against=spec.against)
-
-
-def _resolved(
-    position: int,
-    spec: PrimarySpec,
-    claims: Mapping[str, tuple[str, Claim]],
-    unavailable: Mapping[str, Sequence[str]],
-    *,
-    own_grids: bool,
-) -> _Asked:
-    """Find the claim that answers a question: what is tried, and in which order, does not depend on any result."""
-    without_p = False
-    for start in _sources(spec, own_grids=own_grids):
-        found = [claim for key, (_, claim) in claims.items() if key == start or key.startswith(f"{start}/")]
-        tested = [claim for claim in found if not np.isnan(claim.p)]
-        if tested:
-            return _Asked(position, spec, _one(tested, start))
-        without_p = without_p or bool(found)
-    question, title = "interaction", run_title(spec.metric)
-    if spec.term == CORRELATION:
-        question, title = "correlation", f"{title} against {run_title(str(spec.against))}"
-    opening = f"{capital(title)}: "
-    reasons = [text.removeprefix(opening) for text in unavailable.get(question, ()) if text.startswith(opening)]
-    return _Asked(position, spec, None, " ".join(reasons) or _lacking(spec.term, without_p=without_p))
-
-
-def _lacking(term: str, *, without_p: bool) -> str:
-    """Say why no claim answers a question though nothing was refused."""
-    if term == CORRELATION:
-        return "the two metrics do not both vary, or too few seeds have both."
-    words = _words(term)
-    if without_p:
-        return f"there is no test of it, which takes two seeds or more with runs at several {'s and '.join(words)}s."
-    verb = {1: "does not", 2: "do not both"}.get(len(words), "do not all")
-    return f"{listed(words)} {verb} vary in the runs that a model can use."
-
-
-def _sources(spec: PrimarySpec, *, own_grids: bool) -> tuple[str, ...]:
-    """Keys of the claims that can answer a question, the best one first."""
-    if spec.term == CORRELATION:
-        start = f"correlation/{spec.metric}/{spec.against}"
-        return f"{start}/within", f"{start}/pooled"
-    model = f"interaction/{spec.metric}/{spec.term}"
-    if spec.term != "method":
-        return (model,)
-    # methods without a seed in common have no test in the model; those with learning rates of their own are compared
-    # at the one that validation chooses for each
-    best = f"best/{spec.metric}/all"
-    return (best, model) if own_grids else (model, f"paired/{spec.metric}/all", best)
-
-
-def _one(found: Sequence[Claim], start: str) -> Claim:
-    """Return the claim about the whole term; else that of the usual pair of methods; else the clearest, adjusted."""
-    for key in (start, f"{start}/{USUAL_PAIR}"):
-        for claim in found:
-            if claim.key == key:
-                return claim
-    best = min(found, key=lambda claim: claim.p)
-    if len(found) == 1:
-        return best
-    p = min(1.0, best.p * len(found))
-    chosen = f"Bonferroni over {counted(len(found), 'pair')} of methods {p_text(p)}"
-    return structs.replace(best, p=p, evidence=(*best.evidence, chosen))
-
-
-def _outcomes(asked: Sequence[_Asked], adjust: str) -> list[PrimaryOutcome]:
+def _outcomes(asked: Sequence[AskedFirst], adjust: str) -> list[PrimaryOutcome]:
     adjusted = _adjusted([question.p for question in asked], adjust)
     n = sum(question.claim is not None for question in asked)
     outcomes = []
@@ -249,9 +118,9 @@ def _adjusted(p_values: Sequence[float], adjust: str) -> list[float]:
     return [_NAN if np.isnan(p) else float(top) for p, top in zip(p_values, largest, strict=True)]
 
 
-def _told(question: _Asked, p: float, adjust: str, n: int, broken: int | None) -> tuple[Verdict, str]:
+def _told(question: AskedFirst, p: float, adjust: str, n: int, broken: int | None) -> tuple[Verdict, str]:
     if question.claim is None:
-        return "not answered", f"{_title(question.spec)}: these runs cannot answer it: {question.reason}"
+        return "not answered", f"{question_title(question.spec)}: these runs cannot answer it: {question.reason}"
     if broken is not None:
         verdict = f"not tested, because question {broken} before it does not hold"
         return "not tested", question.claim.without_claim(verdict, "described only")
@@ -263,17 +132,3 @@ def _told(question: _Asked, p: float, adjust: str, n: int, broken: int | None) -
     if p < ALPHA:
         return "supported", question.claim.sentence(how)
     return "not supported", question.claim.without_claim("not supported", how)
-
-
-def _title(spec: PrimarySpec) -> str:
-    """Return the question in words, for one that no claim answers."""
-    metric = run_title(spec.metric)
-    if spec.term == CORRELATION:
-        return f"{capital(metric)} against {run_title(str(spec.against))}"
-    return f"{capital(' x '.join(_words(spec.term)))} on {metric}"
-
-
-def _words(term: str) -> list[str]:
-    """Return the factors of a term as sentences name them."""
-    words = {"lr": "learning rate", "dataset": "data set"}
-    return [words.get(name, name) for name in term.split(":")]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import Contrast, DdfMethod, MarginalMean
+from heatdrift.questions.pairs import without_rounding
 from heatdrift.stats.design import Level
 from heatdrift.stats.distributions import t_p_value
 from heatdrift.stats.intervals import t_interval
@@ -94,7 +95,9 @@ def _contrasts(
     ddf: DdfMethod,
     conf_level: float,
 ) -> tuple[Contrast, ...]:
-    rows = [(d, lr, a, b, *model.compare(row, ddf)) for d, lr, a, b, row in _rows(model, places)]
+    size = float(np.abs(model.y).max())
+    compared = [(d, lr, a, b, *model.compare(row, ddf)) for d, lr, a, b, row in _rows(model, places)]
+    rows = [(d, lr, a, b, without_rounding(estimate, size), se, df) for d, lr, a, b, estimate, se, df in compared]
     ts = [estimate / se if se > 0 else float("nan") for *_, estimate, se, _ in rows]
     ps = [t_p_value(t, df) for t, (*_, df) in zip(ts, rows, strict=True)]
     ends = [t_interval(estimate, se, df, conf_level) for *_, estimate, se, df in rows]

@@ -144,7 +144,7 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
     shown = ", ".join(f"{term} (binomial {p_text(found[term])}, linear {p_text(linear[term])})" for term in apart)
     sentence = (
         f"An overdispersed binomial model of the counts ({spread}) answers differently at 5 % for {shown}: whether "
-        "there is an effect depends on the scale. Compare --scale logit, and read the single differences.{left_out}"
+        f"there is an effect depends on the scale. Compare --scale logit, and read the single differences.{left_out}"
     )
     return Check(name=name, flag=True, values=values, sentence=sentence)
 

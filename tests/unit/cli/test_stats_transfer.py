@@ -12,6 +12,25 @@ from heatdrift.records import Cell, EpochRecord, Provenance, RobustnessRecord, R
 from heatdrift.store.folder import write_record
 from heatdrift.store.ingest import ingest
 
+STUDY = """
+name = "two"
+protocol = "leakfree"
+[backbone]
+name = "lab"
+[train]
+epochs = 1
+batch_size = 8
+data_seed = 1
+[datasets.pets]
+train = "lab:terrain/train"
+test = "lab:terrain/test"
+sizes = { train = 4, val = 2, probe = 2 }
+[grid]
+dataset = ["pets"]
+method = ["full_ft", "lora_r8"]
+lr = [1e-5, 1e-4]
+seed = [1, 2, 3]
+"""
 LRS, SEEDS = (1e-5, 1e-4), (1, 2, 3)
 
 
@@ -122,3 +141,19 @@ def test_unknown_names_offer_the_nearest(store, arguments, says):
     result = call(store, *arguments)
     assert isinstance(result.exception, UnknownNameError)
     assert says in result.exception.hint
+
+
+def test_primary_questions_about_metrics_by_name_are_answered(store, tmp_path):
+    study = tmp_path / "two.toml"
+    named = ("retention_pct@cifar10", "robustness.gaussian_noise", "retention_pct@cifar1000")
+    study.write_text(STUDY + "".join(f'[[questions.primary]]\nmetric = "{name}"\nterm = "method"\n' for name in named))
+    found = answer(store, "all", "--study", study)
+    assert [o["metric"] for o in found["primary"]] == list(named)
+    # one run has no result on cifar10, and robustness is 80 minus what was lost: lora_r8 loses less
+    assert [o["verdict"] != "not answered" for o in found["primary"]] == [True, True, False]
+    assert "none of 12 finished runs has a finite retention_pct@cifar1000" in found["primary"][2]["sentence"]
+    page = tmp_path / "page.html"
+    arguments = ["report", "--html", "--study", str(study), "--store", str(store), "--out", str(page)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exception is None, result.exception
+    assert "retention_pct@cifar1000" in page.read_text()

@@ -108,7 +108,29 @@ def test_without_numbers_of_images_there_is_no_such_check(runs):
     assert "binomial" not in {c.name for c in interaction(runs, metric="retention_pct").checks}
 
 
-def test_accuracies_at_the_bounds_that_no_binomial_fits_say_so(runs):
-    ends = runs.with_columns(test_acc_pct=pl.when(pl.col("method") == "lora_r8").then(100.0).otherwise("test_acc_pct"))
-    (check,) = (c for c in interaction(ends, metric="test_acc_pct").checks if c.name == "binomial")
-    assert "binomial" in check.sentence
+def test_where_a_cell_is_all_right_no_wald_test_of_log_odds_speaks(runs):
+    """There a Wald p is 1 whatever the effect (Hauck and Donner 1977): a check that says so would be false."""
+    one = (pl.col("method") == "lora_r8") & (pl.col("lr") == runs["lr"].max())
+    for where in (one, pl.col("method") == "lora_r8"):
+        for value in (0.0, 100.0):
+            ends = runs.with_columns(test_acc_pct=pl.when(where).then(value).otherwise("test_acc_pct"))
+            (check,) = (c for c in interaction(ends, metric="test_acc_pct").checks if c.name == "binomial")
+            assert check.flag
+            assert check.values == {}
+            assert "cannot be fitted" in check.sentence
+
+
+def test_the_binomial_check_compares_only_terms_that_seeds_can_test(runs):
+    lora = pl.col("method") == "lora_r8"
+    own = runs.with_columns(seed=pl.when(lora).then(pl.col("seed") + 100).otherwise("seed"))
+    (check,) = (c for c in interaction(own, metric="test_acc_pct").checks if c.name == "binomial")
+    assert "Not compared: method, which no seed can tell apart." in check.sentence
+    assert "method p" not in check.values
+    assert "lr:method p" in check.values
+
+
+def test_a_seed_for_every_run_leaves_no_error_term(runs):
+    fresh = runs.with_columns(seed=pl.int_range(pl.len()))
+    with pytest.raises(StatsError, match=r"has a seed of its own") as refused:
+        interaction(fresh, metric="test_acc_pct")
+    assert "heatdrift stats paired" in refused.value.hint
