@@ -6,7 +6,7 @@ the same for all cells of a data set.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_classes
-from heatdrift.records import SourceRecord, TransferPlan
+from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
 
@@ -102,6 +102,7 @@ class Resources:
     folder: Path
     device: torch.device
     skip_unreadable: bool = False
+    crop_plan: CropPlan = field(default_factory=CropPlan)
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
@@ -119,13 +120,15 @@ class Resources:
             folder=folder,
             device=device,
             skip_unreadable=study.train.skip_unreadable,
+            crop_plan=study.preprocess,
         )
 
     @property
     def backbone(self) -> Backbone:
-        """The pretrained model."""
+        """The pretrained model, with the preprocessing of the study."""
         if self._backbone is None:
-            self._backbone = load_backbone(self.backbone_spec, self.folder, self.device)
+            loaded = load_backbone(self.backbone_spec, self.folder, self.device)
+            self._backbone = replace(loaded, preprocess=loaded.preprocess.changed(self.crop_plan))
             self.sources["backbone"] = self._backbone.read
         return self._backbone
 
