@@ -67,13 +67,14 @@ class DatasetSpec(Strict, frozen=True, kw_only=True):
 
 
 class TransferSpec(Strict, frozen=True, kw_only=True):
-    """A transfer set; see :class:`heatdrift.records.TransferPlan` for ``n_images``, ``track`` and ``template``."""
+    """A transfer set; see :class:`heatdrift.records.TransferPlan` for all but its source."""
 
     test: SourceSpec | str
     n_images: int | None = None
     track: int | None = None
     template: str = "a photo of a {}."
     class_names: str | None = None
+    underscores: bool = False
 
 
 class TrainSpec(Strict, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ Status = Literal["done", "diverged", "failed"]
 DuplicateRule = Literal["refuse", "first", "last", "mean"]  # what an import takes of results of one cell that differ
 FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
 _LATER: Final = (
-    *("probe_images", "class_names", "skip_unreadable"),
+    *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
 )
 
@@ -97,7 +97,8 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
 
     ``n_images`` = None means all; otherwise a class-balanced subset drawn by the data seed. ``track`` images (None = no
     tracking) are evaluated after every epoch, the whole set once, at the selected epoch. ``class_names`` names a
-    versioned list of ``data/class_names.py``; None = the names that the source has.
+    versioned list of ``data/class_names.py``; None = the names that the source has. ``underscores``: True leaves them
+    in the names, as a source or list writes them; None = spaces.
     """
 
     name: str
@@ -106,6 +107,7 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
     track: int | None = None
     template: str = "a photo of a {}."
     class_names: str | None = None
+    underscores: bool | None = None
 
 
 class Cell(Strict, frozen=True, kw_only=True):

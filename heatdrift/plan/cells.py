@@ -104,6 +104,7 @@ def _transfer_plan(name: str, spec: TransferSpec, source_hash: SourceHash) -> Tr
         track=spec.track,
         template=spec.template,
         class_names=spec.class_names,
+        underscores=spec.underscores or None,
     )
 
 

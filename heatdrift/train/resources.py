@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
-from heatdrift.data.class_names import apply_class_names
+from heatdrift.data.class_names import prompt_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
 from heatdrift.data.transforms import crops
@@ -181,16 +181,15 @@ class Resources:
 
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
         images = self._open(plan.name, spec.test)
-        if plan.class_names is not None:
-            images = apply_class_names(images, plan.class_names)
         chosen, track = transfer_positions(plan.name, images, plan.n_images, plan.track, data_seed=self.data_seed)
         pixels = self._pixels(images, chosen)
-        text = self.backbone.class_embeddings(images.class_names, plan.template)
+        names = prompt_names(images, plan.class_names, underscores=plan.underscores is True)
+        text = self.backbone.class_embeddings(names, plan.template)
         return TransferData(
             plan=plan,
             pixels=pixels,
             text=text,
-            class_names=images.class_names,
+            class_names=names,
             track=track,
             base_class=zero_shot_classes(self.backbone.visual, self.normalise.batches(pixels), text),
             images=images_sha256(images.sha256, chosen.tolist()),
