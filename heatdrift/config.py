@@ -14,7 +14,7 @@ import msgspec
 
 from heatdrift.errors import StudyError, nearest_name
 from heatdrift.primary import PrimarySpec, QuestionsSpec
-from heatdrift.records import SplitSizes, Strict
+from heatdrift.records import CropPlan, SplitSizes, Strict
 
 T = TypeVar("T")
 DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")
@@ -67,13 +67,14 @@ class DatasetSpec(Strict, frozen=True, kw_only=True):
 
 
 class TransferSpec(Strict, frozen=True, kw_only=True):
-    """A transfer set; see :class:`heatdrift.records.TransferPlan` for ``n_images``, ``track`` and ``template``."""
+    """A transfer set; see :class:`heatdrift.records.TransferPlan` for all but its source."""
 
     test: SourceSpec | str
     n_images: int | None = None
     track: int | None = None
     template: str = "a photo of a {}."
     class_names: str | None = None
+    underscores: bool = False
 
 
 class TrainSpec(Strict, frozen=True, kw_only=True):
@@ -102,6 +103,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     """One study, as its TOML file says it.
 
     ``methods`` are the study's own, name -> table with the keys of a family; ``heatdrift.methods.own`` checks them.
+    ``preprocess`` says what of the crops is not as the backbone has it.
     """
 
     name: str
@@ -111,6 +113,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     datasets: Mapping[str, DatasetSpec]
     grid: Grid | tuple[Grid, ...]
     transfer: Mapping[str, TransferSpec] = {}
+    preprocess: CropPlan = CropPlan()
     methods: Mapping[str, Mapping[str, Any]] = {}
     questions: QuestionsSpec = QuestionsSpec()
     title: str = ""
@@ -135,6 +138,7 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "": StudySpec,
     "backbone": BackboneSpec,
     "train": TrainSpec,
+    "preprocess": CropPlan,
     "datasets": DatasetSpec,
     "transfer": TransferSpec,
     "grid": Grid,

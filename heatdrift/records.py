@@ -18,7 +18,10 @@ RECORD_FORMAT: Final = 1
 Status = Literal["done", "diverged", "failed"]
 DuplicateRule = Literal["refuse", "first", "last", "mean"]  # what an import takes of results of one cell that differ
 FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
-_LATER: Final = ("probe_images", "class_names", "skip_unreadable")
+_LATER: Final = (
+    *("probe_images", "class_names", "underscores", "skip_unreadable"),
+    *("preprocess", "interpolation", "antialias", "resize", "crop"),
+)
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,12 +69,36 @@ class Recipe(Strict, frozen=True, kw_only=True):
     skip_unreadable: bool | None = None
 
 
+class CropPlan(Strict, frozen=True, kw_only=True):
+    """How pictures become crops where a study does not leave that to its backbone; None = as the backbone has it.
+
+    Attributes
+    ----------
+    interpolation : filter of the resizing.
+    antialias : whether the filter is widened where pictures are made smaller.
+    resize : pixels of the shorter side after resizing, at least `crop`.
+    crop : pixels of the square cut from the centre; a tower takes one size only, so this is checked, no choice.
+    """
+
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = None
+    antialias: bool | None = None
+    resize: int | None = None
+    crop: int | None = None
+
+    def without(self, own: Mapping[str, object]) -> "CropPlan | None":
+        """Only what differs from `own`, the backbone's (field -> value); None where nothing does."""
+        stated = msgspec.structs.asdict(self).items()
+        left = {name: value for name, value in stated if value not in (None, own.get(name))}
+        return CropPlan(**left) if left else None
+
+
 class TransferPlan(Strict, frozen=True, kw_only=True):
     """One zero-shot evaluation: which images, how many, with which prompt.
 
     ``n_images`` = None means all; otherwise a class-balanced subset drawn by the data seed. ``track`` images (None = no
     tracking) are evaluated after every epoch, the whole set once, at the selected epoch. ``class_names`` names a
-    versioned list of ``data/class_names.py``; None = the names that the source has.
+    versioned list of ``data/class_names.py``; None = the names that the source has. ``underscores``: True leaves them
+    in the names, as a source or list writes them; None = spaces.
     """
 
     name: str
@@ -80,6 +107,7 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
     track: int | None = None
     template: str = "a photo of a {}."
     class_names: str | None = None
+    underscores: bool | None = None
 
 
 class Cell(Strict, frozen=True, kw_only=True):
@@ -93,6 +121,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     method, method_spec : name and parameters (``methods/stored.py``).
     lr : peak learning rate, >= 0 (0 is the negative control).
     seed : seeds classifier initialisation, data order, flips and dropout, each with its own generator.
+    preprocess : what of the crops is not as the backbone has it; None = nothing.
     """
 
     backbone: str
@@ -106,6 +135,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     seed: int
     recipe: Recipe | None
     transfer: tuple[TransferPlan, ...] = ()
+    preprocess: CropPlan | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):
@@ -121,7 +151,7 @@ class Cell(Strict, frozen=True, kw_only=True):
         """
         content = msgspec.to_builtins(self)
         recipe = content["recipe"] or {}
-        for part in (recipe, recipe.get("sizes", {}), *content["transfer"]):
+        for part in (content, recipe, recipe.get("sizes", {}), content["preprocess"] or {}, *content["transfer"]):
             for name in _LATER:
                 if part.get(name, ...) is None:
                     del part[name]
@@ -176,13 +206,43 @@ class RobustnessRecord(Strict, frozen=True, kw_only=True):
 
 
 class Preprocess(Strict, frozen=True, kw_only=True):
-    """A backbone's image preprocessing: shorter side resized to `size`, centre crop, (x / 255 - mean) / std."""
+    """Image preprocessing: shorter side resized, the centre of `size` x `size` cropped, (x / 255 - mean) / std.
+
+    ``resize``: pixels of the shorter side where they are not `size`.
+    """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
     antialias: bool = True
+    resize: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def shorter_side(self) -> int:
+        """Pixels of the shorter side after resizing."""
+        return self.size if isinstance(self.resize, msgspec.UnsetType) else self.resize
+
+    def changed(self, plan: CropPlan) -> "Preprocess":
+        """Return this preprocessing with what a study changes.
+
+        Raises
+        ------
+        StudyError : another crop than the tower takes, or pictures smaller than the crop.
+        """
+        if plan.crop not in (None, self.size):
+            problem = f"[preprocess] crop is {plan.crop}, the backbone takes {self.size} x {self.size} pixels"
+            raise StudyError(problem, hint=f"crop = {self.size}, or leave it out")
+        resize = self.shorter_side if plan.resize is None else plan.resize
+        if resize < self.size:
+            problem = f"[preprocess] resize is {resize}, less than the crop of {self.size} pixels"
+            raise StudyError(problem, hint=f"resize = {self.size} or more")
+        return msgspec.structs.replace(
+            self,
+            interpolation=plan.interpolation or self.interpolation,
+            antialias=self.antialias if plan.antialias is None else plan.antialias,
+            resize=msgspec.UNSET if resize == self.size else resize,
+        )
 
 
 class AdapterChecks(Strict, frozen=True, kw_only=True):

@@ -67,7 +67,7 @@ def probe_pictures(
         try:
             record = current_record(cell_folder(work.store_folder, study, cell_id))
             preprocess = record.provenance.preprocess if record is not None else None
-            if preprocess is None:
+            if preprocess is None or not preprocess.antialias:  # Pillow cannot resize without antialiasing
                 continue
             source = SourceSpec(source=train) if isinstance(train, str) else train
             images = open_source(source, work.data_folder(plan.study, None, data_dir))
@@ -87,13 +87,13 @@ def probe_pictures(
 
 
 def _crop(picture: "Image.Image", preprocess: "Preprocess") -> "Image.Image":
-    """Resize the shorter side and crop the centre, as the evaluation transform of the backbone does, without torch."""
+    """Resize the shorter side and crop the centre, as data/transforms.py does, without torch."""
     from PIL import Image
 
     width, height = picture.size
-    size = preprocess.size
+    size, side = preprocess.size, preprocess.shorter_side
     short = min(width, height)
-    scaled = (int(size * width / short), int(size * height / short))
+    scaled = (int(side * width / short), int(side * height / short))
     resampling = Image.Resampling[preprocess.interpolation.upper()]
     resized = picture.resize(scaled, resampling) if scaled != picture.size else picture
     left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)

@@ -184,7 +184,7 @@ def study_name(option: str | None, known: Collection[str]) -> str | None:
 def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
     """All cells of a study; hashes come from the study file where it pins them, else from the files in `folder`."""
     from heatdrift.data.sources import source_sha256
-    from heatdrift.model.identity import backbone_depth, backbone_sha256
+    from heatdrift.model.identity import backbone_crops, backbone_depth, backbone_sha256
 
     known: dict[SourceSpec, str] = {}
 
@@ -201,6 +201,7 @@ def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
         source_hash=source_hash,
         backbone_hash=backbone_hash,
         backbone_depth=lambda spec: backbone_depth(spec, folder),
+        backbone_crops=backbone_crops,
     )
 
 

@@ -40,8 +40,14 @@ def _spellings(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(word.strip() for word in part.split("=")) for part in text.replace("\n", " ").split(","))
 
 
+def _as_on_the_hub(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """CIFAR-100 as `uoft-cs/cifar100` writes it: underscores for spaces, and `cra`."""
+    return tuple(tuple(name.replace(" ", "_") for name in reversed(group)) for group in groups)
+
+
 LISTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {  # the first spelling is what prompts say
     "cifar100/1": _spellings(_CIFAR100),
+    "cifar100/hub": _as_on_the_hub(_spellings(_CIFAR100)),  # what published numbers rest on
     "cifar10/1": _spellings(_CIFAR10),
     "eurosat/1": _spellings(_EUROSAT),
     "pets/1": _spellings(_PETS),
@@ -82,6 +88,22 @@ def apply_class_names(images: LabelledImages, key: str) -> LabelledImages:
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{images.source}: two of its classes are {twice!r} in {key!r}", hint="correct its class names")
     return dataclasses.replace(images, class_names=names)
+
+
+def prompt_names(images: LabelledImages, key: str | None, *, underscores: bool) -> tuple[str, ...]:
+    """Return the words that prompts say for each class: of the list `key`, else the source's own names.
+
+    `underscores` keeps the names as list or source writes them; without it underscores become spaces.
+
+    Raises
+    ------
+    UnknownNameError, DataError : as :func:`apply_class_names`.
+    """
+    if key is not None:
+        names = apply_class_names(images, key).class_names
+    else:
+        names = (underscores and images.source_names) or images.class_names
+    return names if underscores else tuple(name.replace("_", " ") for name in names)
 
 
 def _list(key: str) -> tuple[tuple[str, ...], ...]:

@@ -64,7 +64,7 @@ class Backbone:
 
     @torch.inference_mode()
     def class_embeddings(self, class_names: Sequence[str], template: str) -> Tensor:
-        """Normalised text embeddings of ``template.format(name)``: (classes, embed_dim) float32.
+        """Normalised text embeddings of ``template.format(name)``, names as they are: (classes, embed_dim) float32.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Backbone:
             or the names lie beyond the context length. Zero-shot accuracy would quietly be chance.
         """
         try:
-            prompts = [template.format(name.replace("_", " ")) for name in class_names]
+            prompts = [template.format(name) for name in class_names]
         except (LookupError, ValueError) as error:
             problem = f"prompt template {template!r} cannot be filled with a class name: {error}"
             raise ModelError(problem, hint="write one {} where the class name goes") from error

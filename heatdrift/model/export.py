@@ -87,6 +87,7 @@ def _fused(split: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _config(backbone: Backbone) -> str:
     preprocess = msgspec.to_builtins(backbone.preprocess)
-    del preprocess["antialias"]  # always on in open_clip, which has no word for it
+    if backbone.preprocess.antialias:
+        del preprocess["antialias"]  # always on in open_clip, which has no word for it and passes over ours
     config = {"model_cfg": dict(backbone.architecture), "preprocess_cfg": {**preprocess, "resize_mode": "shortest"}}
     return json.dumps(config, indent=2)

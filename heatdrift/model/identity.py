@@ -71,6 +71,23 @@ def backbone_sha256(spec: BackboneSpec, folder: Path) -> str:
     return spec.sha256 if spec.sha256 is not None else files_sha256(*backbone_files(spec, folder))
 
 
+def backbone_crops(spec: BackboneSpec) -> dict[str, object]:
+    """How a published or embedded backbone makes its crops (fields of ``CropPlan``); empty for one given by files.
+
+    Files may be missing when a study is planned and there when it is trained, and cells must have the same ids then.
+    """
+    if is_tag(spec):
+        tag = pretrained(spec.name)
+        size, interpolation = tag.architecture["vision_cfg"]["image_size"], tag.preprocess["interpolation"]
+    elif spec.config is None and spec.weights is None and spec.name in EMBEDDED:
+        config = msgspec.json.decode(backbone_paths(spec, Path())[0].read_bytes())
+        size = config.get("model_cfg", config)["vision_cfg"]["image_size"]
+        interpolation = config.get("preprocess_cfg", {}).get("interpolation", "bicubic")
+    else:
+        return {}
+    return {"interpolation": interpolation, "antialias": True, "resize": size, "crop": size}
+
+
 class _Vision(msgspec.Struct):
     layers: int
 

@@ -1,7 +1,7 @@
 """Study -> cells, and the choice of some of them by option or shard."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
@@ -12,6 +12,7 @@ from heatdrift.records import Cell, Recipe, TransferPlan
 SourceHash = Callable[[SourceSpec], str]
 BackboneHash = Callable[[BackboneSpec], str]
 BackboneDepth = Callable[[BackboneSpec], int | None]
+BackboneCrops = Callable[[BackboneSpec], Mapping[str, object]]
 
 
 def plan_cells(
@@ -20,15 +21,17 @@ def plan_cells(
     source_hash: SourceHash,
     backbone_hash: BackboneHash,
     backbone_depth: BackboneDepth = lambda _spec: None,
+    backbone_crops: BackboneCrops = lambda _spec: {},
 ) -> tuple[Cell, ...]:
     """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
 
     The hash functions are passed in: they read manifests or files, and planning stays free of both. A point in two
-    grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand.
+    grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand,
+    `backbone_crops` the backbone's own crops where they are published: a study that states the same has the same ids.
 
     Raises
     ------
-    StudyError : a method names blocks that the backbone does not have.
+    StudyError : a method names blocks, or [preprocess] a crop, that the backbone does not have.
     """
     methods = study_methods(study.methods)
     depth = backbone_depth(study.backbone)
@@ -38,6 +41,11 @@ def plan_cells(
     backbone_sha256 = backbone_hash(study.backbone)
     transfer = tuple(_transfer_plan(name, spec, source_hash) for name, spec in study.transfer.items())
     hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
+    own_crops = backbone_crops(study.backbone)
+    if study.preprocess.crop not in (None, own_crops.get("crop", study.preprocess.crop)):
+        problem = f"[preprocess] crop is {study.preprocess.crop}, {study.backbone.name} takes {own_crops['crop']}"
+        raise StudyError(problem, hint=f"crop = {own_crops['crop']}, or leave it out")
+    crops = study.preprocess.without(own_crops)
     cells: dict[str, Cell] = {}
     for grid in study.grids:
         for dataset, method_name, lr, seed in product(grid.dataset, grid.method, grid.lr, grid.seed):
@@ -54,6 +62,7 @@ def plan_cells(
                 seed=seed,
                 recipe=_recipe(study, spec),
                 transfer=transfer,
+                preprocess=crops,
             )
             cells.setdefault(cell.cell_id, cell)
     return tuple(cells.values())
@@ -95,6 +104,7 @@ def _transfer_plan(name: str, spec: TransferSpec, source_hash: SourceHash) -> Tr
         track=spec.track,
         template=spec.template,
         class_names=spec.class_names,
+        underscores=spec.underscores or None,
     )
 
 

@@ -8,7 +8,7 @@ from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
 from heatdrift.plan.cells import as_source
 from heatdrift.primary import check_questions
-from heatdrift.records import SplitSizes
+from heatdrift.records import CropPlan, SplitSizes
 
 
 def builtin_studies() -> tuple[str, ...]:
@@ -50,6 +50,7 @@ def check_study(study: StudySpec, where: str) -> None:
             problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"
             raise StudyError(problem, hint="give two splits of the data set: testing on training images is a leak")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
+    _check_crops(study.preprocess, f"{where}: [preprocess]")
     check_questions(study.questions, where)
     methods = study_methods(study.methods, where)
     for grid in study.grids:
@@ -67,6 +68,16 @@ def check_study(study: StudySpec, where: str) -> None:
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")
+
+
+def _check_crops(plan: CropPlan, where: str) -> None:
+    """Refuse sizes of which no crop can be made; what the backbone takes is checked where it is known."""
+    for name, pixels in (("resize", plan.resize), ("crop", plan.crop)):
+        if pixels is not None and pixels < 1:
+            raise StudyError(f"{where} {name} must be >= 1 pixel, got {pixels}", hint=f"fix {name}")
+    if plan.resize is not None and plan.crop is not None and plan.resize < plan.crop:
+        problem = f"{where} resize is {plan.resize}, less than the crop of {plan.crop} pixels"
+        raise StudyError(problem, hint=f"resize = {plan.crop} or more")
 
 
 def _check_sizes(protocol: str, sizes: SplitSizes, where: str) -> None:

@@ -6,7 +6,7 @@ the same for all cells of a data set.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
-from heatdrift.data.class_names import apply_class_names
+from heatdrift.data.class_names import prompt_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
 from heatdrift.data.transforms import crops
@@ -26,7 +26,7 @@ from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_classes
-from heatdrift.records import SourceRecord, TransferPlan
+from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
 
@@ -102,6 +102,7 @@ class Resources:
     folder: Path
     device: torch.device
     skip_unreadable: bool = False
+    crop_plan: CropPlan = field(default_factory=CropPlan)
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
@@ -119,13 +120,15 @@ class Resources:
             folder=folder,
             device=device,
             skip_unreadable=study.train.skip_unreadable,
+            crop_plan=study.preprocess,
         )
 
     @property
     def backbone(self) -> Backbone:
-        """The pretrained model."""
+        """The pretrained model, with the preprocessing of the study."""
         if self._backbone is None:
-            self._backbone = load_backbone(self.backbone_spec, self.folder, self.device)
+            loaded = load_backbone(self.backbone_spec, self.folder, self.device)
+            self._backbone = replace(loaded, preprocess=loaded.preprocess.changed(self.crop_plan))
             self.sources["backbone"] = self._backbone.read
         return self._backbone
 
@@ -178,16 +181,15 @@ class Resources:
 
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
         images = self._open(plan.name, spec.test)
-        if plan.class_names is not None:
-            images = apply_class_names(images, plan.class_names)
         chosen, track = transfer_positions(plan.name, images, plan.n_images, plan.track, data_seed=self.data_seed)
         pixels = self._pixels(images, chosen)
-        text = self.backbone.class_embeddings(images.class_names, plan.template)
+        names = prompt_names(images, plan.class_names, underscores=plan.underscores is True)
+        text = self.backbone.class_embeddings(names, plan.template)
         return TransferData(
             plan=plan,
             pixels=pixels,
             text=text,
-            class_names=images.class_names,
+            class_names=names,
             track=track,
             base_class=zero_shot_classes(self.backbone.visual, self.normalise.batches(pixels), text),
             images=images_sha256(images.sha256, chosen.tolist()),

@@ -1,90 +1,27 @@
 """Published values next to ours: cell by cell where both studies asked the same, else what differs and why not.
 
-What is comparable is read off facts that both sides state (backbone, protocol, data sets, learning rates, ...), by one
-rule for every study: values are subtracted only where `DECISIVE` facts agree.
+What is comparable is read off facts that both sides state (`published_facts.py`), by one rule for every study: values
+are subtracted only where `DECISIVE` facts agree. A published file says at which epoch each metric was measured, and
+ours are taken at the same one.
 """
 
-import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.accuracy import selection_splits
 from heatdrift.report.blocks import Block, Note, Section, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.sections.published_facts import DECISIVE, Fact, facts, published_studies
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.summaries import t_intervals
 from heatdrift.report.tables import text_table
-from heatdrift.run_facts import fact_title
 
-FOLDER: Final = Path(__file__).parent / "published_values"
 METRICS: Final = ("val_acc_pct", "delta_entropy_pct", "delta_erf95_pct", "delta_entropy_last_pct", "zero_shot_pct")
-DECISIVE: Final = tuple(map(fact_title, ("backbone", "protocol", "select_on", "transfer_set", "epochs")))
 CELL: Final = ("dataset", "method", "lr")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One condition of a study: what was published, what was done here, whether they agree (None: not known here)."""
-
-    name: str
-    theirs: str
-    ours: str
-    same: bool | None
-
-
-@cache
-def published_studies() -> tuple[Mapping[str, Any], ...]:
-    """Return the published studies of the package, by name; each file names its source."""
-    return tuple(json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json")))
-
-
-def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """Return the conditions of a published study and those of `inp`, both from what they state."""
-    runs, cells = inp.done, pl.DataFrame(published["cells"])
-
-    def distinct(column: str) -> list[Any]:
-        return sorted(runs[column].drop_nulls().unique().to_list()) if column in runs.columns else []
-
-    def fact(name: str, theirs: Sequence[Any], ours: Sequence[Any], *, equal: bool | None = None) -> Fact:
-        same = (sorted(theirs) == sorted(ours) if equal is None else equal) if ours else None
-        return Fact(name=name, theirs=_shown(theirs), ours=_shown(ours), same=same)
-
-    def lrs(values: Sequence[float]) -> list[str]:
-        return [wording.learning_rate(lr) for lr in values]
-
-    splits = sorted(split for split in selection_splits(inp.runs) if split is not None)
-    base = [round(value, 2) for value in distinct("zero_shot_base_pct")]
-    published_epochs = [f"{name} {n}" for name, n in sorted(published["epochs"].items())]
-    epochs = [
-        f"{dataset} {n}" for dataset, n in runs.select("dataset", "epochs").drop_nulls().unique().sort(pl.all()).rows()
-    ]
-    shared = [e for e in published_epochs if e.split(" ")[0] in distinct("dataset")]
-    base_same = all(math.isclose(value, published["zero_shot_base_pct"], abs_tol=0.5) for value in base)
-    published_lrs, our_lrs = lrs(sorted(cells["lr"].unique())), lrs(distinct("lr"))
-    return (
-        fact("backbone", [published["backbone"]], distinct("backbone")),
-        fact("protocol", [published["protocol"]], distinct("protocol")),
-        fact(fact_title("select_on"), [published["select_on"]], splits),
-        fact("epochs", published_epochs, epochs, equal=bool(shared) and set(shared) <= set(epochs)),
-        fact(fact_title("transfer_set"), [published["transfer_set"]], distinct("transfer_set")),
-        fact("zero-shot accuracy of the base (%)", [published["zero_shot_base_pct"]], base, equal=base_same),
-        fact("data sets", cells["dataset"].unique().sort().to_list(), distinct("dataset")),
-        fact("methods", cells["method"].unique().sort().to_list(), distinct("method")),
-        fact("learning rates", published_lrs, our_lrs, equal=published_lrs == our_lrs),
-        fact("seeds", published["seeds"], distinct("seed")),
-    )
-
-
-def _shown(values: Sequence[Any]) -> str:
-    return ", ".join(str(value) for value in values) or wording.NOT_MEASURED
 
 
 def published_section(inp: ReportInput, data: StudyData) -> Section:
@@ -101,15 +38,19 @@ def published_section(inp: ReportInput, data: StudyData) -> Section:
 
 def _blocks(inp: ReportInput, data: StudyData, published: Mapping[str, Any], figure_id: str) -> list[Block]:
     found = facts(inp, published)
-    rows = compared(inp, published["cells"])
+    last = [metric for metric, epoch in published["measured_at"].items() if epoch == "last"]
+    rows = compared(inp, published["cells"], at_last=last)
     differing = [fact.name for fact in found if fact.name in DECISIVE and not fact.same]
     comparable = not differing and not rows.is_empty()
     blocks: list[Block] = [Note(text=_verdict(found, rows, differing)), _fact_table(found, published)]
+    titles = [data.metric_title(metric) for metric in last]
+    at = f"Measured after the last epoch, there and in what is compared with it here: {wording.listed(titles)}."
+    blocks.append(Note(text=" ".join((at, *published["notes"]))))
     if not comparable:
         return [*blocks, _their_table(published)]
     blocks += _difference_figure(rows, inp, data, figure_id)
     for key, title in (("method_means", "Means of each method over its learning rates"), ("last_layer", "Last block")):
-        more = compared(inp, published.get(key, ()))
+        more = compared(inp, published.get(key, ()), at_last=last)
         if not more.is_empty():
             blocks.append(_table(more, inp, data, f"{title}: ours, published, difference"))
     return blocks
@@ -143,8 +84,11 @@ def _fact_table(found: Sequence[Fact], published: Mapping[str, Any]) -> Table:
     )
 
 
-def compared(inp: ReportInput, entries: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def compared(inp: ReportInput, entries: Sequence[Mapping[str, Any]], *, at_last: Sequence[str] = ()) -> pl.DataFrame:
     """Return ours and theirs for every entry and metric that both have.
+
+    Ours are those of the selected epoch, of metrics in `at_last` those after the last one; a run whose last epoch is
+    not stored has none.
 
     Returns
     -------
@@ -152,8 +96,9 @@ def compared(inp: ReportInput, entries: Sequence[Mapping[str, Any]]) -> pl.DataF
     theirs; n, mean and t-interval are over the finished runs of the entry.
     """
     rows = []
+    done = _at_last_epoch(inp, at_last)
     for entry in entries:
-        here = inp.done.filter((pl.col("dataset") == entry["dataset"]) & (pl.col("method") == entry["method"]))
+        here = done.filter((pl.col("dataset") == entry["dataset"]) & (pl.col("method") == entry["method"]))
         lr = entry.get("lr")
         if lr is not None:
             here = here.filter((pl.col("lr") / lr - 1).abs() < 1e-9)
@@ -168,6 +113,15 @@ def compared(inp: ReportInput, entries: Sequence[Mapping[str, Any]]) -> pl.DataF
                  "difference": mean - float(entry[metric])}
             )  # fmt: skip
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _at_last_epoch(inp: ReportInput, metrics: Sequence[str]) -> pl.DataFrame:
+    """Return the finished runs with `metrics` as they were after the last epoch."""
+    ends = inp.epochs.join(inp.done.select("study", "cell_id", "epochs"), on=["study", "cell_id"])
+    ends = ends.filter(pl.col("epoch") == pl.col("epochs"))
+    measured = [metric for metric in metrics if metric in ends.columns]
+    runs = inp.done.drop(metrics, strict=False)
+    return runs.join(ends.select("study", "cell_id", *measured), on=["study", "cell_id"], how="left")
 
 
 def _difference_figure(rows: pl.DataFrame, inp: ReportInput, data: StudyData, figure_id: str) -> list[Block]:

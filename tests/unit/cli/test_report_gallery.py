@@ -10,15 +10,16 @@ from heatdrift.cli.workspace import Workspace, planned_cells
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
 from heatdrift.plan.study import load_study
-from heatdrift.records import Preprocess
+from heatdrift.records import CropPlan, Preprocess
 from heatdrift.store.folder import read_arrays
 
 
+@pytest.mark.parametrize("plan", [CropPlan(), CropPlan(interpolation="bilinear"), CropPlan(resize=37)])
 @pytest.mark.parametrize("size", [(64, 64), (75, 50), (51, 98), (32, 32), (33, 40)])
-def test_the_crop_without_torch_is_the_one_that_was_measured(size):
+def test_the_crop_without_torch_is_the_one_that_was_measured(size, plan):
     pixels = np.random.default_rng(5).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     picture = Image.fromarray(pixels)
-    preprocess = Preprocess(size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    preprocess = Preprocess(size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)).changed(plan)
     images = LabelledImages(
         source="test", sha256="0", labels=np.zeros(1, dtype=np.int64), class_names=("a",), read=lambda _: picture
     )

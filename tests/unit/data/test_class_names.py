@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from heatdrift.config import SourceSpec
-from heatdrift.data.class_names import LISTS, apply_class_names, names_of
+from heatdrift.data.class_names import LISTS, apply_class_names, names_of, prompt_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
 from heatdrift.errors import DataError, UnknownNameError
@@ -67,10 +67,30 @@ def test_the_hubs_own_spellings_are_known():
     assert apply_class_names(images(names_of("eurosat/1")), "eurosat/1").class_names == names_of("eurosat/1")
 
 
+def test_names_as_the_hub_has_them_keep_cra_and_underscores_where_asked():
+    hub = names_of("cifar100/hub")
+    assert {a for a, b in zip(hub, names_of("cifar100/1"), strict=True) if a != b.replace(" ", "_")} == {"cra"}
+    assert [name for name in hub if "_" in name][:3] == ["aquarium_fish", "lawn_mower", "maple_tree"]
+    given = images(hub, 100)
+    assert prompt_names(given, "cifar100/hub", underscores=True) == hub
+    spaced = prompt_names(given, "cifar100/hub", underscores=False)
+    assert spaced[:2] == ("apple", "aquarium fish")
+    assert "cra" in spaced
+    assert "crab" in prompt_names(given, "cifar100/1", underscores=False)
+
+
+def test_without_a_list_the_sources_own_spelling_is_kept_where_asked():
+    given = images(["a_dog", "a_cat"], 2)
+    assert prompt_names(given, None, underscores=True) == ("a_dog", "a_cat")
+    assert prompt_names(given, None, underscores=False) == ("class 0", "class 1")
+    assert prompt_names(images(n=2), None, underscores=True) == ("class 0", "class 1")
+
+
 @pytest.mark.parametrize(
     ("file", "key"),
     [
         ("cifar100_test", "cifar100/1"),
+        ("cifar100_test", "cifar100/hub"),
         ("cifar10_test", "cifar10/1"),
         ("eurosat_rgb_test", "eurosat/1"),
         ("oxford_pets_test", "pets/1"),
@@ -92,4 +112,4 @@ def test_names_without_a_list_stay_what_finished_runs_recorded(shared):
 
 
 def test_released_lists_do_not_change():
-    assert sorted(LISTS) == ["cifar10/1", "cifar100/1", "eurosat/1", "pets/1"]
+    assert sorted(LISTS) == ["cifar10/1", "cifar100/1", "cifar100/hub", "eurosat/1", "pets/1"]

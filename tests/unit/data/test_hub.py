@@ -8,6 +8,8 @@ from heatdrift.config import SourceSpec
 from heatdrift.data.hub_layout import parse_reference, split_files
 from heatdrift.data.sources import fetch_source, missing_source, open_source, source_sha256
 from heatdrift.errors import DataError
+from heatdrift.plan.cells import as_source
+from heatdrift.plan.study import load_study
 
 REPO = "tanganke/eurosat"
 TRAIN = SourceSpec(source=f"hf:{REPO}/train")
@@ -106,6 +108,35 @@ def test_columns_and_names_come_from_the_card_when_the_file_has_none(cache, tmp_
     images = open_source(SourceSpec(source="hf:uoft-cs/cifar100/test"), tmp_path)
     assert images.class_names == ("apple", "aquarium fish")
     assert images.source_names == ("apple", "aquarium_fish")
+
+
+@pytest.mark.parametrize(
+    ("repo", "config", "label", "names", "extra"),
+    [
+        ("uoft-cs/cifar100", "cifar100", "fine_label", ("apple", "cra"), {"coarse_label": [0, 1, 1]}),
+        ("uoft-cs/cifar10", "plain_text", "label", ("airplane", "automobile"), {}),
+    ],
+)
+def test_cifar_is_read_as_the_hub_lays_it_out(cache, tmp_path, repo, config, label, names, extra):
+    """Pictures in `img`; of the two label columns of CIFAR-100 the fine one, whose names the schema declares."""
+    folder = tmp_path / "repo"
+    shard = folder / config / "test-00000-of-00001.parquet"
+    hub_shard(shard, [0, 1, 0], names=names, image="img", label=label, extra=extra)
+    card = f"- config_name: {config}\n  data_files:\n  - split: test\n    path: {config}/test-*\n  default: true\n"
+    (folder / "README.md").write_text(f"---\nconfigs:\n{card}---\n")
+    fill_cache(cache, repo, hub_files(folder))
+    found = open_source(SourceSpec(source=f"hf:{repo}/test", n_images=3), tmp_path)
+    assert found.labels.tolist() == [0, 1, 0]
+    assert found.source_names == names
+    assert found.read(1).getpixel((0, 0)) == (60, 10, 0)
+
+
+def test_the_shipped_studies_take_cifar_from_the_hub():
+    for name in ("preprint80", "leakfree78", "backbone16"):
+        study = load_study(name)
+        for key, transfer in study.transfer.items():
+            assert as_source(transfer.test).source == f"hf:uoft-cs/{key}/test"
+            assert as_source(transfer.test).n_images == 10_000
 
 
 def test_a_second_class_label_does_not_displace_label(cache, tmp_path):

@@ -44,7 +44,7 @@ def test_the_loaded_model_embeds_as_open_clip_does(backbone, pixels):
         torch.testing.assert_close(backbone.visual(pixels), clip.encode_image(pixels), atol=1e-5, rtol=0)
         tokens = open_clip.SimpleTokenizer(context_length=16)(["a photo of a red car.", "a photo of a dog."])
         expected = clip.encode_text(tokens, normalize=True)
-    found = backbone.class_embeddings(["red_car", "dog"], "a photo of a {}.")
+    found = backbone.class_embeddings(["red car", "dog"], "a photo of a {}.")
     torch.testing.assert_close(found, expected)
     np.testing.assert_allclose(found.norm(dim=-1).numpy(), 1, rtol=1e-6)
 

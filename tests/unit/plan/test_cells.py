@@ -1,14 +1,17 @@
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heatdrift.cli.workspace import planned_cells
 from heatdrift.config import Grid
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import METHODS
 from heatdrift.plan.cells import plan_cells, select_cells
 from heatdrift.plan.study import load_study
-from heatdrift.records import Cell, Recipe, SplitSizes, TransferPlan
+from heatdrift.records import Cell, CropPlan, Recipe, SplitSizes, TransferPlan
 
 
 def demo_cells(**changes):
@@ -42,6 +45,35 @@ def test_the_cell_id_is_pinned():
     assert cell.cell_id == "c1-923858cd8fc4689c"
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "every"),
+    [
+        ("mini", "c1-24cb8df04b6fd71b", "8346da93ba0ec6e96407aa44aed9585f107446c001c322449584cc1feac50221"),
+        ("demo", "c1-ae266ad274e4c2bb", "fb951a3a56d6f78e580a7d9fc8ebef611f712124a6aec9d57422a156ea052397"),
+    ],
+)
+def test_the_ids_of_the_shipped_studies_are_those_of_their_stored_runs(tmp_path, name, first, every):
+    """Ids as they were before studies had keys such as [preprocess]: where a key has its default, the id has it not."""
+    cells = planned_cells(load_study(name), tmp_path)
+    assert cells[0].cell_id == first
+    assert hashlib.sha256("\n".join(cell.cell_id for cell in cells).encode()).hexdigest() == every
+
+
+def test_a_study_that_states_the_crops_of_its_backbone_has_the_same_ids(tmp_path):
+    study = load_study("preprint80")
+    as_backbone = msgspec.structs.replace(study, preprocess=CropPlan())
+    stated = CropPlan(interpolation="bicubic", antialias=True, resize=224, crop=224)
+    first, same, other = (
+        planned_cells(msgspec.structs.replace(study, preprocess=plan), tmp_path)[0]
+        for plan in (CropPlan(), stated, study.preprocess)
+    )
+    assert first == same == planned_cells(as_backbone, tmp_path)[0]
+    assert other.preprocess == CropPlan(interpolation="bilinear")
+    assert other.cell_id != first.cell_id
+    with pytest.raises(StudyError, match="crop is 336"):
+        planned_cells(msgspec.structs.replace(study, preprocess=CropPlan(crop=336)), tmp_path)
+
+
 def test_everything_that_decides_the_result_changes_the_id():
     cell = demo_cells()[0]
     recipe = cell.recipe
@@ -53,6 +85,8 @@ def test_everything_that_decides_the_result_changes_the_id():
         msgspec.structs.replace(cell, recipe=msgspec.structs.replace(recipe, epochs=recipe.epochs + 1)),
         msgspec.structs.replace(cell, recipe=msgspec.structs.replace(recipe, precision="bfloat16")),
         msgspec.structs.replace(cell, transfer=()),
+        msgspec.structs.replace(cell, preprocess=CropPlan(interpolation="bilinear")),
+        msgspec.structs.replace(cell, preprocess=CropPlan(antialias=False)),
     ]
     ids = {c.cell_id for c in changed}
     assert len(ids) == len(changed)

@@ -9,7 +9,7 @@ import torch
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.errors import DataError
 from heatdrift.plan.study import load_study
-from heatdrift.records import Provenance
+from heatdrift.records import CropPlan, Provenance
 from heatdrift.train.cell import run_cell
 from heatdrift.train.resources import Resources
 
@@ -65,3 +65,23 @@ def test_a_list_of_class_names_must_fit_the_source(inputs):
     assert cell.transfer[0].class_names == "cifar100/1"
     with pytest.raises(DataError, match="cifar100/1"):
         resources_of(named, inputs).transfer(cell.transfer[0])
+
+
+def test_the_crops_of_a_study_are_made_everywhere_and_recorded(inputs):
+    """Training, probe and transfer images all have the study's filter, and the record says so."""
+    study = load_study(str(inputs / "study.toml"))
+    plan = CropPlan(interpolation="bilinear", resize=34)
+    wider = msgspec.structs.replace(study, preprocess=plan)
+    before, after = resources_of(study, inputs), resources_of(wider, inputs)
+    cell = planned_cells(wider, inputs)[0]
+    assert cell.cell_id != planned_cells(study, inputs)[0].cell_id
+    for part in ("train", "val", "probe", "test"):
+        own, other = (getattr(r.target(cell.dataset), part) for r in (before, after))
+        assert own.crops.shape == other.crops.shape
+        assert not torch.equal(own.crops, other.crops)
+    transfer = cell.transfer[0]
+    assert not torch.equal(before.transfer(transfer).pixels.crops, after.transfer(transfer).pixels.crops)
+    outcome = run_cell(cell, study="tiny", resources=after, provenance=Provenance())
+    made = outcome.record.provenance.preprocess
+    assert (made.interpolation, made.shorter_side, made.size) == ("bilinear", 34, 28)
+    assert outcome.record.cell.preprocess == plan
