@@ -127,11 +127,15 @@ class StudySpec(Strict, frozen=True, kw_only=True):
 
 
 class Settings(Strict, frozen=True, kw_only=True):
-    """Where things lie: option, study file, heatdrift.toml, environment variable, in that order."""
+    """Where things lie: option, study file, heatdrift.toml, environment variable, in that order.
+
+    ``cache_dir`` keeps decoded pictures; "off" keeps none.
+    """
 
     study: str | None = None
     store: str | None = None
     data_dir: str | None = None
+    cache_dir: str | None = None
 
 
 _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
@@ -187,4 +191,5 @@ def load_settings(folder: Path) -> Settings:
         study=found.study or os.environ.get("HEATDRIFT_STUDY"),
         store=found.store or os.environ.get("HEATDRIFT_STORE"),
         data_dir=found.data_dir or os.environ.get("HEATDRIFT_DATA"),
+        cache_dir=found.cache_dir or os.environ.get("HEATDRIFT_CACHE"),
     )

@@ -1,5 +1,6 @@
 """Fixtures for all tests: a study that really trains in about a second a cell, and the checkout's neighbours."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ method = ["full_ft", "lora_r8"]
 lr = [1e-4, 1e-2]
 seed = [1, 2, 3]
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def crop_folder(tmp_path_factory) -> Iterator[Path]:
+    """Decoded pictures are kept for this session only, and never in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("HEATDRIFT_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from rich.progress import (
 
 from heatdrift.cli.output import err
 from heatdrift.records import Cell
-from heatdrift.train.worker import Ended, EpochDone, Event, NearChance
+from heatdrift.train.worker import Ended, EpochDone, Event, NearChance, Noted, Preparing
 from heatdrift.wording import learning_rate
 
 INGEST_EVERY_S: Final = 20.0
@@ -67,9 +67,12 @@ class TrainingProgress:
         if isinstance(event, EpochDone):
             self._advance(event.cell, 1)
         elif isinstance(event, NearChance):
-            if event.warning not in self._warned:  # every cell of every process sends it
-                self._warned.add(event.warning)
-                err.print(f"caution: {event.warning}", markup=False, soft_wrap=True)
+            self._once(f"caution: {event.warning}")
+        elif isinstance(event, Noted):
+            self._once(f"note: {event.text}")
+        elif isinstance(event, Preparing):
+            what = f"pictures of {event.source}: {event.done:,} of {event.total:,}"
+            self._bar.update(self._task, description=self._words() if event.done == event.total else what)
         elif isinstance(event, Ended):
             self._ended += 1
             self._advance(event.cell, self._left[event.cell.cell_id])
@@ -77,6 +80,12 @@ class TrainingProgress:
             if time.monotonic() - self._ingested_at > INGEST_EVERY_S:
                 self._ingest()
                 self._ingested_at = time.monotonic()
+
+    def _once(self, text: str) -> None:
+        """Print what every cell of every process sends."""
+        if text not in self._warned:
+            self._warned.add(text)
+            err.print(text, markup=False, soft_wrap=True)
 
     def _advance(self, cell: Cell, epochs: int) -> None:
         self._left[cell.cell_id] -= epochs

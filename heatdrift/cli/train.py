@@ -152,6 +152,7 @@ def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, thr
         study=spec,
         store_folder=str(work.store_folder),
         data_folder=str(folder),
+        crop_folder=str(work.crop_folder.absolute()) if work.crop_folder else None,
         device=resolve_device(device),
         threads=threads,
         provenance=provenance.collect(),

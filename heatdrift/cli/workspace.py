@@ -55,6 +55,17 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
         return cls(settings=settings, store=chosen)
 
     @property
+    def crop_folder(self) -> Path | None:
+        """Folder of decoded pictures: cache_dir of heatdrift.toml, HEATDRIFT_CACHE, or the user's cache; None = off."""
+        chosen = self.settings.cache_dir
+        if chosen == "off":
+            return None
+        if chosen is not None:
+            return Path(chosen) / "crops"
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(cache).expanduser() / "heatdrift" / "crops"
+
+    @property
     def store_folder(self) -> Path:
         """Folder of the records, with the database in it."""
         return self.store.parent

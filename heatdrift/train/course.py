@@ -78,7 +78,8 @@ def run_course(
         result = train_epoch(model.logits, model.trained(), data.train, resources.normalise, run)
         model.train_mode(on=False)
         if result.diverged:
-            course.problem = f"loss or gradient not finite in epoch {epoch}"
+            steps = steps_per_epoch(len(data.train), recipe.batch_size)
+            course.problem = f"loss or gradient not finite in epoch {epoch}, step {result.diverged_at} of {steps}"
             return course
         val = accuracy_pct(model.logits, data.val, resources.normalise)
         try:
@@ -105,7 +106,9 @@ def run_course(
 def _optimisation(cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData) -> Optimisation:
     parameters = model.trained()
     return Optimisation(
-        optimizer=torch.optim.AdamW(parameters, lr=cell.lr, betas=(0.9, 0.999), weight_decay=recipe.weight_decay),
+        optimizer=torch.optim.AdamW(
+            parameters, lr=cell.lr, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=True
+        ),
         peak_lr=cell.lr,
         total_steps=recipe.epochs * steps_per_epoch(len(data.train), recipe.batch_size),
         warmup_fraction=recipe.warmup_fraction,

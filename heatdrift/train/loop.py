@@ -75,11 +75,20 @@ class Optimisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
-    """Means over the epoch's augmented batches; `diverged` when a loss or gradient was not finite (epoch cut short)."""
+    """Means over the epoch's augmented batches.
+
+    ``diverged_at`` is the first step (1-based) whose loss or gradient was not finite; the means are NaN then, and the
+    model is of no use. None = all were finite.
+    """
 
     loss: float
     acc_pct: float
-    diverged: bool
+    diverged_at: int | None = None
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss or gradient was not finite."""
+        return self.diverged_at is not None
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -94,15 +103,24 @@ def train_epoch(
     normalise: Normaliser,
     run: Optimisation,
 ) -> EpochResult:
-    """One pass over the training set in random order with random horizontal flips; advances `run`."""
-    loss_sum, hits, seen = 0.0, 0, 0
+    """One pass over the training set in random order with random horizontal flips; advances `run`.
+
+    Nothing of a step is read before the epoch ends, so that an accelerator never waits for the processor; on a
+    processor, where reading is free, the epoch ends at the first step that is not finite.
+    """
     order = torch.randperm(len(pixels), generator=run.order)
-    for chosen in torch.split(order, run.batch_size):
-        crops = pixels.crops[chosen]
-        flip = torch.rand(len(chosen), generator=run.flips) < 0.5
-        crops = torch.where(flip.view(-1, 1, 1, 1), crops.flip(-1), crops)
-        x = normalise(crops)
-        labels = pixels.labels[chosen].to(x.device)
+    flips = torch.rand(len(pixels), generator=run.flips) < 0.5
+    place = pixels.crops.device
+    order_there, flips_there = order.to(place), flips.view(-1, 1, 1, 1).to(place)
+    shuffled = pixels.labels[order].to(normalise.mean.device)
+    losses: list[Tensor] = []
+    hits: list[Tensor] = []
+    finite: list[Tensor] = []
+    for start in range(0, len(pixels), run.batch_size):
+        step = slice(start, start + run.batch_size)
+        crops = pixels.crops[order_there[step]]
+        x = normalise(torch.where(flips_there[step], crops.flip(-1), crops))
+        labels = shuffled[step]
         for group in run.optimizer.param_groups:
             group["lr"] = run.peak_lr * lr_factor(run.step, run.total_steps, run.warmup_fraction)
         run.optimizer.zero_grad(set_to_none=True)
@@ -111,14 +129,19 @@ def train_epoch(
         loss = functional.cross_entropy(scores.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(parameters, run.clip_norm)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged=True)
+        finite.append(torch.isfinite(loss.detach()) & torch.isfinite(norm))
+        if x.device.type == "cpu" and not finite[-1]:
+            break
         run.optimizer.step()
         run.step += 1
-        loss_sum += loss.item() * len(chosen)
-        hits += int((scores.argmax(-1) == labels).sum())
-        seen += len(chosen)
-    return EpochResult(loss=loss_sum / seen, acc_pct=100 * hits / seen, diverged=False)
+        losses.append(loss.detach())
+        hits.append((scores.detach().argmax(-1) == labels).sum())
+    broken = (~torch.stack(finite).cpu()).nonzero()
+    if len(broken):
+        return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged_at=int(broken[0]) + 1)
+    sizes = torch.tensor([len(part) for part in torch.split(order, run.batch_size)])
+    total = float((torch.stack(losses).cpu().double() * sizes).sum())
+    return EpochResult(loss=total / len(pixels), acc_pct=100 * int(torch.stack(hits).sum()) / len(pixels))
 
 
 @torch.inference_mode()

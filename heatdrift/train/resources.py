@@ -5,7 +5,7 @@ the same for all cells of a data set.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
 from heatdrift.data.class_names import prompt_names
+from heatdrift.data.crop_cache import kept_crops
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
-from heatdrift.data.transforms import crops
 from heatdrift.image_results import images_sha256
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
@@ -27,6 +27,7 @@ from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.records import CropPlan, SourceRecord, TransferPlan
+from heatdrift.train.device import on_device
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
 
@@ -92,7 +93,11 @@ class TransferData:
 
 @dataclass(slots=True, kw_only=True)
 class Resources:
-    """Loaded things of one study in one process; give the same object to every :func:`run_cell`."""
+    """Loaded things of one study in one process; give the same object to every :func:`run_cell`.
+
+    ``crop_folder`` keeps crops (``data/crop_cache.py``), None keeps none. ``on_crops`` is called with a source, the
+    pictures done and those in all while crops are made; ``on_problem`` with what went otherwise than asked.
+    """
 
     backbone_spec: BackboneSpec
     datasets: Mapping[str, DatasetSpec]
@@ -103,14 +108,19 @@ class Resources:
     device: torch.device
     skip_unreadable: bool = False
     crop_plan: CropPlan = field(default_factory=CropPlan)
+    crop_folder: Path | None = None
+    on_crops: Callable[[str, int, int], object] = lambda _what, _done, _total: None
+    on_problem: Callable[[str], object] = lambda _problem: None
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, study: StudySpec, folder: Path, device: torch.device) -> "Resources":
-        """Resources of `study`, whose relative paths lie in `folder`."""
+    def of(
+        cls, study: StudySpec, folder: Path, device: torch.device, *, crop_folder: Path | None = None
+    ) -> "Resources":
+        """Resources of `study`, whose relative paths lie in `folder`; crops are kept in `crop_folder`."""
         return cls(
             backbone_spec=study.backbone,
             datasets=study.datasets,
@@ -121,6 +131,7 @@ class Resources:
             device=device,
             skip_unreadable=study.train.skip_unreadable,
             crop_plan=study.preprocess,
+            crop_folder=crop_folder,
         )
 
     @property
@@ -208,11 +219,18 @@ class Resources:
         return images
 
     def _pixels(self, images: LabelledImages, positions: NDArray[np.int64]) -> PixelSet:
+        found = kept_crops(
+            images,
+            positions,
+            self.backbone.preprocess,
+            self.crop_folder,
+            report=lambda done: self.on_crops(images.source, done, len(positions)),
+            on_problem=self.on_problem,
+        )
         return PixelSet(
-            crops=torch.from_numpy(crops(images, positions, self.backbone.preprocess)),
-            labels=torch.from_numpy(images.labels[positions]),
+            crops=on_device(torch.from_numpy(found), self.device), labels=torch.from_numpy(images.labels[positions])
         )
 
 
 def _crop_sha256(crop: Tensor) -> str:
-    return hashlib.sha256(crop.numpy().tobytes()).hexdigest()
+    return hashlib.sha256(crop.cpu().numpy().tobytes()).hexdigest()

@@ -48,6 +48,20 @@ class EpochDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     epoch: int
 
 
+class Preparing(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Pictures of a source are being decoded and resized, before the first cell that needs them."""
+
+    source: str
+    done: int
+    total: int
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something was done otherwise than asked; every process sends it, for the parent to say once."""
+
+    text: str
+
+
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A cell ended; ``busy`` means that another process runs it or has just finished it, and nothing was done."""
 
@@ -64,7 +78,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str | None
 
 
-Event = Started | NearChance | EpochDone | Ended | Stopped
+Event = Started | NearChance | EpochDone | Preparing | Noted | Ended | Stopped
 WEIGHTS: Final = "weights"  # next to the record: the trained model, if it is kept
 _PARENT_GONE = (BrokenPipeError, ConnectionResetError)
 
@@ -92,6 +106,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     threads: int
     provenance: Provenance
+    crop_folder: str | None = None
     checkpoints: bool = True
     keep: tuple[Literal["checkpoint", "weights"], ...] = ()
 
@@ -105,7 +120,12 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
 
     torch.set_num_threads(settings.threads)
     torch.backends.cudnn.allow_tf32 = False  # probes are float32, the patch embedding too
-    resources = Resources.of(settings.study, Path(settings.data_folder), torch.device(settings.device))
+    crop_folder = Path(settings.crop_folder) if settings.crop_folder else None
+    resources = Resources.of(
+        settings.study, Path(settings.data_folder), torch.device(settings.device), crop_folder=crop_folder
+    )
+    resources.on_crops = lambda source, done, total: pipe.send(Preparing(source=source, done=done, total=total))
+    resources.on_problem = lambda problem: pipe.send(Noted(text=problem))
     try:
         while (task := _next(pipe)) is not None:
             pipe.send(train_task(task, resources, settings, pipe.send))
