@@ -111,7 +111,7 @@ class Collector:
         if len(self._class_rows) <= layer:
             self._class_rows.append([])
         # a copy: a view would keep the whole attention alive
-        self._class_rows[layer].append(attention[..., 0, 1:].float().cpu().clone())
+        self._class_rows[layer].append(attention[..., 0, 1:].float().clone())
         self._rollout = shape.rollout_step(self._rollout, attention)
         if layer == self.layers - 1:
             self._finish_batch(len(attention))
@@ -127,8 +127,7 @@ class Collector:
         assert self._rollout is not None
         rows = shape.rollout_rows(self._rollout)
         for name, probe in ROLLOUT.items():
-            total = self.whole_sums.get(name, torch.zeros((), dtype=torch.float64))
-            self.whole_sums[name] = total + probe(rows).sum().cpu()
+            self.whole_sums[name] = self.whole_sums.get(name, 0.0) + probe(rows).sum()
         if self.images < self.keep:
             self.rollout_maps.append(rows[: self.keep - self.images])
         self._rollout = None
@@ -140,7 +139,7 @@ class Collector:
 
     def class_rows(self) -> tuple[Tensor, ...]:
         """Per block (images, heads, patches), in the order of the images."""
-        return tuple(map(torch.cat, self._class_rows))
+        return tuple(torch.cat(rows).cpu() for rows in self._class_rows)
 
 
 Observe = Callable[[nn.Module, Collector], AbstractContextManager[None]]
@@ -170,7 +169,7 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
     hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(_row(out))))
     try:
         with observe(tower, collector), torch.autocast(_device(tower).type, enabled=False):
-            embeddings = [tower(pixels).float().cpu() for pixels in batches]
+            embeddings = [tower(pixels).float() for pixels in batches]
     finally:
         for hook in hooks:
             hook.remove()
@@ -184,9 +183,9 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
         layers=layers,
         whole={name: float(value) / collector.images for name, value in collector.whole_sums.items()},
         class_rows=class_rows,
-        activations=torch.stack([torch.cat(stream) for stream in streams]),
-        pooled=torch.cat(pooled),
-        embeddings=torch.cat(embeddings),
+        activations=torch.stack([torch.cat(stream) for stream in streams]).cpu(),
+        pooled=torch.cat(pooled).cpu(),
+        embeddings=torch.cat(embeddings).cpu(),
         class_maps=class_maps(class_rows, keep).half() if keep else torch.empty(0),
         rollout_maps=torch.cat(collector.rollout_maps).half().cpu() if keep else torch.empty(0),
     )
@@ -213,7 +212,7 @@ def _row(out: Tensor) -> Tensor:
 
     A view would keep the tokens of all patches alive until the pass ends.
     """
-    return (out[:, 0] if out.ndim == 3 else out).float().cpu().clone()
+    return (out[:, 0] if out.ndim == 3 else out).float().clone()
 
 
 def finite(value: float) -> float | None:

@@ -24,7 +24,7 @@ def zero_shot_classes(encode: Encoder, batches: Iterable[Tensor], text: Tensor) 
     -------
     (n,) position in `text`. Scaling of the embedding does not matter, so it is not normalised.
     """
-    predicted = torch.cat([(encode(pixels) @ text.T).argmax(-1).cpu() for pixels in batches])
+    predicted = torch.cat([(encode(pixels) @ text.T).argmax(-1) for pixels in batches]).cpu()
     classes: NDArray[np.int64] = predicted.numpy()
     return classes
 

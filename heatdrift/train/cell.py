@@ -27,7 +27,8 @@ from heatdrift.records import (
     TransferRecord,
 )
 from heatdrift.train.checkpoint import Checkpoint
-from heatdrift.train.course import run_course
+from heatdrift.train.course import frozen_for, run_course
+from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
 from heatdrift.train.loop import accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
@@ -124,13 +125,14 @@ def run_cell(
     on_selected(resources.backbone, model)
     checks = _adapter_checks(model, data, selected.measured, resources)
     status, error = _judge(cell, checks)
-    hits = _final_hits(model, transfers, resources)
+    frozen = frozen_for(cell, recipe, model, resources)
+    hits = _final_hits(None if frozen else model, transfers, resources)
     record = msgspec.structs.replace(
         common,
         status=status,
         error=error,
         selected_epoch=selected.epoch,
-        test_acc_pct=None if data.test is None else accuracy_pct(model.logits, data.test, resources.normalise),
+        test_acc_pct=_test_accuracy(model, data, frozen, resources),
         transfer=tuple(
             TransferRecord(
                 transfer_set=t.plan.name,
@@ -173,11 +175,23 @@ def _judge(cell: Cell, checks: AdapterChecks | None) -> tuple[Status, str | None
     return "failed", "the method does not change the tower's output: what it trains was not trained or not used"
 
 
-def _final_hits(model: AdaptedModel, transfers: list[TransferData], resources: Resources) -> Arrays:
+def _test_accuracy(
+    model: AdaptedModel, data: TargetData, frozen: FrozenData | None, resources: Resources
+) -> float | None:
+    if data.test is None:
+        return None
+    if frozen is not None and frozen.test is not None:
+        return frozen_accuracy_pct(model.classifier, frozen.test, data.test.labels)
+    return accuracy_pct(model.logits, data.test, resources.normalise)
+
+
+def _final_hits(model: AdaptedModel | None, transfers: list[TransferData], resources: Resources) -> Arrays:
+    """Results of every image of the transfer sets; `model` None: its tower is the base's, and so are its classes."""
     found: Arrays = {}
     for transfer in transfers:
         label = transfer.pixels.labels.numpy()
-        predicted = zero_shot_classes(model.visual, resources.normalise.batches(transfer.pixels), transfer.text)
+        batches = resources.normalise.batches(transfer.pixels)
+        predicted = transfer.base_class if model is None else zero_shot_classes(model.visual, batches, transfer.text)
         kept = ImageResults(
             base=transfer.base_hits,
             adapted=predicted == label,

@@ -18,6 +18,7 @@ from heatdrift.probes.transfer import zero_shot_hits
 from heatdrift.probes.weights import weight_probes
 from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
+from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
 from heatdrift.train.loop import Optimisation, accuracy_pct, steps_per_epoch, train_epoch
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
@@ -63,8 +64,13 @@ def run_course(
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[int], None],
 ) -> Course:
-    """Train all epochs, measuring after each; `on_epoch` is called with each (1-based) before its checkpoint."""
+    """Train all epochs, measuring after each; `on_epoch` is called with each (1-based) before its checkpoint.
+
+    A method that leaves the tower as it is trains on embeddings that are computed once, and keeps the base's
+    measurements.
+    """
     clock = time.perf_counter()
+    frozen = frozen_for(cell, recipe, model, resources)
     run = _optimisation(cell, recipe, model, data)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
@@ -75,22 +81,28 @@ def run_course(
         _resume(kept, course, model, run, data, resources)
     for epoch in range(len(course.history), recipe.epochs + 1):
         model.train_mode(on=True)
-        result = train_epoch(model.logits, model.trained(), data.train, resources.normalise, run)
+        if frozen is None:
+            result = train_epoch(model.logits, model.trained(), data.train, resources.normalise, run)
+        else:
+            result = train_epoch(model.classifier, model.trained(), frozen.train, resources.normalise, run)
         model.train_mode(on=False)
         if result.diverged:
             steps = steps_per_epoch(len(data.train), recipe.batch_size)
             course.problem = f"loss or gradient not finite in epoch {epoch}, step {result.diverged_at} of {steps}"
             return course
-        val = accuracy_pct(model.logits, data.val, resources.normalise)
-        try:
-            measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
-        except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
-            course.problem = f"not measurable after epoch {epoch}: {error.message}"
-            return course
-        track = None
-        if tracked is not None:
-            batches = resources.normalise.batches(tracked.tracked)
-            track = hit_pct(zero_shot_hits(model.visual, batches, tracked.tracked.labels.numpy(), tracked.text))
+        if frozen is not None:
+            val, measured = frozen_accuracy_pct(model.classifier, frozen.val, data.val.labels), data.base
+        else:
+            val = accuracy_pct(model.logits, data.val, resources.normalise)
+            try:
+                measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
+            except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
+                course.problem = f"not measurable after epoch {epoch}: {error.message}"
+                return course
+            track = None
+            if tracked is not None:
+                batches = resources.normalise.batches(tracked.tracked)
+                track = hit_pct(zero_shot_hits(model.visual, batches, tracked.tracked.labels.numpy(), tracked.text))
         record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
         course.history.append(
             msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)
@@ -101,6 +113,13 @@ def run_course(
         if checkpoint:
             checkpoint.write(_state(course, model, run, course.earlier_s + time.perf_counter() - clock))
     return course
+
+
+def frozen_for(cell: Cell, recipe: Recipe, model: AdaptedModel, resources: Resources) -> FrozenData | None:
+    """Embeddings of the cell's data set where its method leaves the tower as it is; else None."""
+    if model.family.changes_encoder:
+        return None
+    return resources.frozen(cell.dataset, bfloat16=recipe.precision == "bfloat16")
 
 
 def _optimisation(cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData) -> Optimisation:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,23 @@ from heatdrift.records import Preprocess
 from heatdrift.train.schedule import lr_factor
 
 EVAL_BATCH = 250
+
+
+class TrainingImages(Protocol):
+    """Images that an epoch trains on: pixels, or what a frozen tower makes of them (``frozen.py``)."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(n,) int64."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+
+    def __len__(self) -> int: ...
+
+    def inputs(self, chosen: Tensor, flips: Tensor, normalise: "Normaliser") -> Tensor:
+        """Model inputs of the images at `chosen` (batch,), mirrored where `flips` (batch,) says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +46,16 @@ class PixelSet:
 
     def __len__(self) -> int:
         return len(self.crops)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the crops lie."""
+        return self.crops.device
+
+    def inputs(self, chosen: Tensor, flips: Tensor, normalise: "Normaliser") -> Tensor:
+        """Normalised pixels: (batch, 3, size, size)."""
+        crops = self.crops[chosen]
+        return normalise(torch.where(flips.view(-1, 1, 1, 1), crops.flip(-1), crops))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +127,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 def train_epoch(
     logits: Callable[[Tensor], Tensor],
     parameters: list[nn.Parameter],
-    pixels: PixelSet,
+    images: TrainingImages,
     normalise: Normaliser,
     run: Optimisation,
 ) -> EpochResult:
@@ -108,18 +136,16 @@ def train_epoch(
     Nothing of a step is read before the epoch ends, so that an accelerator never waits for the processor; on a
     processor, where reading is free, the epoch ends at the first step that is not finite.
     """
-    order = torch.randperm(len(pixels), generator=run.order)
-    flips = torch.rand(len(pixels), generator=run.flips) < 0.5
-    place = pixels.crops.device
-    order_there, flips_there = order.to(place), flips.view(-1, 1, 1, 1).to(place)
-    shuffled = pixels.labels[order].to(normalise.mean.device)
+    order = torch.randperm(len(images), generator=run.order)
+    flips = torch.rand(len(images), generator=run.flips) < 0.5
+    order_there, flips_there = order.to(images.device), flips.to(images.device)
+    shuffled = images.labels[order].to(normalise.mean.device)
     losses: list[Tensor] = []
     hits: list[Tensor] = []
     finite: list[Tensor] = []
-    for start in range(0, len(pixels), run.batch_size):
+    for start in range(0, len(images), run.batch_size):
         step = slice(start, start + run.batch_size)
-        crops = pixels.crops[order_there[step]]
-        x = normalise(torch.where(flips_there[step], crops.flip(-1), crops))
+        x = images.inputs(order_there[step], flips_there[step], normalise)
         labels = shuffled[step]
         for group in run.optimizer.param_groups:
             group["lr"] = run.peak_lr * lr_factor(run.step, run.total_steps, run.warmup_fraction)
@@ -141,11 +167,11 @@ def train_epoch(
         return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged_at=int(broken[0]) + 1)
     sizes = torch.tensor([len(part) for part in torch.split(order, run.batch_size)])
     total = float((torch.stack(losses).cpu().double() * sizes).sum())
-    return EpochResult(loss=total / len(pixels), acc_pct=100 * int(torch.stack(hits).sum()) / len(pixels))
+    return EpochResult(loss=total / len(images), acc_pct=100 * int(torch.stack(hits).sum()) / len(images))
 
 
 @torch.inference_mode()
 def accuracy_pct(logits: Callable[[Tensor], Tensor], pixels: PixelSet, normalise: Normaliser) -> float:
     """Top-1 accuracy in percent, in float32 and without augmentation."""
-    predicted = torch.cat([logits(batch).argmax(-1).cpu() for batch in normalise.batches(pixels)])
+    predicted = torch.cat([logits(batch).argmax(-1) for batch in normalise.batches(pixels)]).cpu()
     return 100 * int((predicted == pixels.labels).sum()) / len(pixels)

@@ -28,6 +28,7 @@ from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
+from heatdrift.train.frozen import FrozenData, frozen_data
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
 
@@ -115,6 +116,7 @@ class Resources:
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
+    _frozen: dict[tuple[str, bool], FrozenData] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -159,6 +161,14 @@ class Resources:
         if plan.name not in self._transfers:
             self._transfers[plan.name] = self._load_transfer(plan, self.transfers[plan.name])
         return self._transfers[plan.name]
+
+    def frozen(self, name: str, *, bfloat16: bool) -> FrozenData:
+        """A target data set as the base's tower embeds it, for methods that leave the tower as it is."""
+        key = (name, bfloat16)
+        if key not in self._frozen:
+            data, tower = self.target(name), self.backbone.visual
+            self._frozen[key] = frozen_data(tower, data.train, data.val, data.test, self.normalise, bfloat16=bfloat16)
+        return self._frozen[key]
 
     def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
