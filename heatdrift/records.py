@@ -52,7 +52,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
     sizes : images per class of the splits.
     data_seed : seed of the splits and of the transfer subsets, independent of the training seed; None in an imported
         record whose source did not keep it (such a cell cannot be trained).
-    precision : requested arithmetic of training; probes are float32 always.
+    precision : requested arithmetic of training, `auto` = the faster one, measured where the cell runs; probes are
+        float32 always.
     select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
     skip_unreadable : True leaves out pictures that do not decode (each run's record lists them); None refuses them.
     """
@@ -64,7 +65,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
     select_on: Literal["val", "test"] = "val"
     skip_unreadable: bool | None = None
 

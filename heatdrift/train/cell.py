@@ -108,7 +108,7 @@ def run_cell(
             provenance,
             device=str(resources.device),
             threads=torch.get_num_threads(),
-            precision=recipe.precision,
+            precision=course.precision,
             split_sha256=data.split_sha256,
             class_names={cell.dataset: data.class_names, **{t.plan.name: t.class_names for t in transfers}},
             preprocess=resources.backbone.preprocess,
@@ -125,7 +125,7 @@ def run_cell(
     on_selected(resources.backbone, model)
     checks = _adapter_checks(model, data, selected.measured, resources)
     status, error = _judge(cell, checks)
-    frozen = frozen_for(cell, recipe, model, resources)
+    frozen = frozen_for(cell, model, resources, course.precision)
     hits = _final_hits(None if frozen else model, transfers, resources)
     record = msgspec.structs.replace(
         common,

@@ -20,6 +20,7 @@ from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
 from heatdrift.train.loop import Optimisation, accuracy_pct, steps_per_epoch, train_epoch
+from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
 
@@ -41,12 +42,14 @@ class Course:
     Attributes
     ----------
     history : one record per epoch, the base's first.
+    precision : arithmetic that trained.
     problem : where the run diverged, in words; None when it did not. Its history is then shorter.
     earlier_s : seconds that earlier, killed processes spent on the epochs that were resumed.
     resumed_after : epochs after which a killed run went on.
     """
 
     history: list[EpochRecord]
+    precision: Precision = "float32"
     selected: Selected | None = None
     problem: str | None = None
     earlier_s: float = 0.0
@@ -70,13 +73,15 @@ def run_course(
     measurements.
     """
     clock = time.perf_counter()
-    frozen = frozen_for(cell, recipe, model, resources)
-    run = _optimisation(cell, recipe, model, data)
+    kept = checkpoint.read() if checkpoint else None
+    precision: Precision = resources.precision(recipe) if kept is None else kept["precision"]
+    frozen = frozen_for(cell, model, resources, precision)
+    run = _optimisation(cell, recipe, model, data, precision)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
     course = Course(history=[_epoch_record(0, data.base, data.base, model, resources, track=track)])
-    kept = checkpoint.read() if checkpoint else None
+    course.precision = precision
     if kept is not None:
         _resume(kept, course, model, run, data, resources)
     for epoch in range(len(course.history), recipe.epochs + 1):
@@ -115,14 +120,16 @@ def run_course(
     return course
 
 
-def frozen_for(cell: Cell, recipe: Recipe, model: AdaptedModel, resources: Resources) -> FrozenData | None:
+def frozen_for(cell: Cell, model: AdaptedModel, resources: Resources, precision: Precision) -> FrozenData | None:
     """Embeddings of the cell's data set where its method leaves the tower as it is; else None."""
     if model.family.changes_encoder:
         return None
-    return resources.frozen(cell.dataset, bfloat16=recipe.precision == "bfloat16")
+    return resources.frozen(cell.dataset, bfloat16=precision == "bfloat16")
 
 
-def _optimisation(cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData) -> Optimisation:
+def _optimisation(
+    cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision
+) -> Optimisation:
     parameters = model.trained()
     return Optimisation(
         optimizer=torch.optim.AdamW(
@@ -133,7 +140,7 @@ def _optimisation(cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetD
         warmup_fraction=recipe.warmup_fraction,
         clip_norm=recipe.clip_norm,
         batch_size=recipe.batch_size,
-        bfloat16=recipe.precision == "bfloat16",
+        bfloat16=precision == "bfloat16",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
         flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
     )
@@ -147,6 +154,7 @@ def _state(course: Course, model: AdaptedModel, run: Optimisation, elapsed_s: fl
     return {
         "model": selected.state if latest else model.trained_state(),
         "optimizer": run.optimizer.state_dict(),
+        "precision": course.precision,
         "step": run.step,
         "order": run.order.get_state(),
         "flips": run.flips.get_state(),

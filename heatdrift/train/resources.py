@@ -26,11 +26,12 @@ from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_classes
-from heatdrift.records import CropPlan, SourceRecord, TransferPlan
+from heatdrift.records import CropPlan, Recipe, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
 from heatdrift.train.frozen import FrozenData, frozen_data
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
+from heatdrift.train.precision import Precision, chosen_precision
 
 GALLERY_IMAGES = 6
 
@@ -116,6 +117,7 @@ class Resources:
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
+    _precisions: dict[tuple[str, int], Precision] = field(default_factory=dict)
     _frozen: dict[tuple[str, bool], FrozenData] = field(default_factory=dict)
 
     @classmethod
@@ -161,6 +163,19 @@ class Resources:
         if plan.name not in self._transfers:
             self._transfers[plan.name] = self._load_transfer(plan, self.transfers[plan.name])
         return self._transfers[plan.name]
+
+    def precision(self, recipe: Recipe) -> Precision:
+        """Arithmetic that trains a cell of `recipe` here; what `auto` means is measured once."""
+        key = (recipe.precision, recipe.batch_size)
+        if key not in self._precisions:
+            self._precisions[key] = chosen_precision(
+                recipe.precision,
+                self.backbone.visual,
+                self.device,
+                batch_size=recipe.batch_size,
+                image_size=self.backbone.preprocess.size,
+            )
+        return self._precisions[key]
 
     def frozen(self, name: str, *, bfloat16: bool) -> FrozenData:
         """A target data set as the base's tower embeds it, for methods that leave the tower as it is."""

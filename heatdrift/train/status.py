@@ -172,14 +172,21 @@ def study_status(study: str, states: Sequence[CellState], bulk: Mapping[str, int
         study=study,
         planned=len(states) + sum(more.values()),
         missing=sum(s.status == "planned" for s in states),
-        time_left_s=_time_left_s(states),
+        time_left_s=time_left_s(states),
         states=tuple(states),
         **counts,
     )
 
 
-def _time_left_s(states: Sequence[CellState]) -> float | None:
-    """Mean wall time of finished cells of the same group (of all, for a group without one), over the live workers."""
+def time_left_s(states: Sequence[CellState], *, workers: int | None = None) -> float | None:
+    """Seconds until all are finished: mean wall time of finished cells of the same group, over the workers.
+
+    A group without a finished cell takes the mean of all. `workers`: None = those that run now, one where none does.
+
+    Returns
+    -------
+    None before the first cell is finished, 0 when all are.
+    """
     known: dict[str, list[float]] = {}
     for state in states:
         if state.status in FINISHED and state.wall_s is not None:
@@ -191,8 +198,8 @@ def _time_left_s(states: Sequence[CellState]) -> float | None:
         return None
     overall = fmean(wall_s for values in known.values() for wall_s in values)
     expected = [fmean(known.get(s.cell.group, [overall])) / (2 if s.status == "running" else 1) for s in open_cells]
-    workers = sum(s.status == "running" for s in states)
-    return sum(expected) / max(1, workers)
+    at_once = sum(s.status == "running" for s in states) if workers is None else workers
+    return sum(expected) / max(1, min(at_once, len(open_cells)))
 
 
 def unfinished(states: Iterable[CellState], *, only_failed: bool = False, force: bool = False) -> tuple[Cell, ...]:
