@@ -112,6 +112,8 @@ def _optimisation(cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetD
         clip_norm=recipe.clip_norm,
         batch_size=recipe.batch_size,
         bfloat16=recipe.precision == "bfloat16",
+        warmup_from_zero=recipe.warmup == "from_zero",
+        loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
         flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
     )

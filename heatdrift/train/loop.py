@@ -58,7 +58,8 @@ class Optimisation:
     """All that changes while a cell trains, besides the model: what a checkpoint must hold.
 
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
-    which nothing else uses while a cell trains.
+    which nothing else uses while a cell trains. ``loss_of_batches``: an epoch's loss is the mean over batches, where
+    images of a smaller last one weigh more; else the mean over images.
     """
 
     optimizer: torch.optim.Optimizer
@@ -68,6 +69,8 @@ class Optimisation:
     clip_norm: float
     batch_size: int
     bfloat16: bool
+    warmup_from_zero: bool = False
+    loss_of_batches: bool = False
     order: torch.Generator
     flips: torch.Generator
     step: int = 0
@@ -95,7 +98,7 @@ def train_epoch(
     run: Optimisation,
 ) -> EpochResult:
     """One pass over the training set in random order with random horizontal flips; advances `run`."""
-    loss_sum, hits, seen = 0.0, 0, 0
+    loss_sum, weight, hits, seen = 0.0, 0, 0, 0
     order = torch.randperm(len(pixels), generator=run.order)
     for chosen in torch.split(order, run.batch_size):
         crops = pixels.crops[chosen]
@@ -104,7 +107,8 @@ def train_epoch(
         x = normalise(crops)
         labels = pixels.labels[chosen].to(x.device)
         for group in run.optimizer.param_groups:
-            group["lr"] = run.peak_lr * lr_factor(run.step, run.total_steps, run.warmup_fraction)
+            factor = lr_factor(run.step, run.total_steps, run.warmup_fraction, from_zero=run.warmup_from_zero)
+            group["lr"] = run.peak_lr * factor
         run.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=run.bfloat16):
             scores = logits(x)
@@ -115,10 +119,12 @@ def train_epoch(
             return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged=True)
         run.optimizer.step()
         run.step += 1
-        loss_sum += loss.item() * len(chosen)
+        share = 1 if run.loss_of_batches else len(chosen)
+        loss_sum += loss.item() * share
+        weight += share
         hits += int((scores.argmax(-1) == labels).sum())
         seen += len(chosen)
-    return EpochResult(loss=loss_sum / seen, acc_pct=100 * hits / seen, diverged=False)
+    return EpochResult(loss=loss_sum / weight, acc_pct=100 * hits / seen, diverged=False)
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, T
 from heatdrift.data.class_names import prompt_names
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
+from heatdrift.data.splits import ProbeDraw
 from heatdrift.data.transforms import crops
 from heatdrift.image_results import images_sha256
 from heatdrift.model.attention import observed
@@ -102,6 +103,7 @@ class Resources:
     folder: Path
     device: torch.device
     skip_unreadable: bool = False
+    probe_draw: ProbeDraw = "data_seed"
     crop_plan: CropPlan = field(default_factory=CropPlan)
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
@@ -120,6 +122,7 @@ class Resources:
             folder=folder,
             device=device,
             skip_unreadable=study.train.skip_unreadable,
+            probe_draw=study.train.probe_draw,
             crop_plan=study.preprocess,
         )
 
@@ -160,7 +163,10 @@ class Resources:
 
     def _load_target(self, name: str, spec: DatasetSpec) -> TargetData:
         source, test = self._open(f"{name}/train", spec.train), self._open(f"{name}/test", spec.test)
-        splits = split_target(name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed)
+        draw = self.probe_draw
+        splits = split_target(
+            name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed, probe_draw=draw
+        )
         held_out = test if splits.held_out == "test" else source
         # One image of each of the first classes leads the probe set, so that the gallery shows different things.
         first = np.unique(held_out.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]
