@@ -78,7 +78,7 @@ class TransferSpec(Strict, frozen=True, kw_only=True):
 
 
 class TrainSpec(Strict, frozen=True, kw_only=True):
-    """Recipe shared by the study's cells; see :class:`heatdrift.records.Recipe`."""
+    """Recipe shared by the study's cells; see :class:`heatdrift.records.Recipe`, where a default here is None there."""
 
     epochs: int
     batch_size: int
@@ -88,6 +88,10 @@ class TrainSpec(Strict, frozen=True, kw_only=True):
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     skip_unreadable: bool = False
+    classifier_init: Literal["normal", "torch"] = "normal"
+    warmup: Literal["above_zero", "from_zero"] = "above_zero"
+    probe_draw: Literal["data_seed", "randomstate_42"] = "data_seed"
+    loss_mean: Literal["images", "batches"] = "images"
 
 
 class Grid(Strict, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
 _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
+    *("classifier_init", "warmup", "probe_draw", "loss_mean"),
 )
 
 
@@ -56,6 +57,12 @@ class Recipe(Strict, frozen=True, kw_only=True):
         float32 always.
     select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
     skip_unreadable : True leaves out pictures that do not decode (each run's record lists them); None refuses them.
+    classifier_init : "torch" = nn.Linear's own (weights and bias uniform); None = weights N(0, 0.01), bias 0.
+    warmup : "from_zero" = int(fraction x steps) steps of which the first has learning rate 0; None = rounded up, and
+        the first step is above 0.
+    probe_draw : "randomstate_42" = probe images by NumPy's RandomState(42), as the preprint drew them; None = by the
+        data seed. Protocol ``preprint`` only.
+    loss_mean : "batches" = train_loss is the mean of the batches' losses; None = of the images'.
     """
 
     epochs: int
@@ -68,6 +75,10 @@ class Recipe(Strict, frozen=True, kw_only=True):
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     select_on: Literal["val", "test"] = "val"
     skip_unreadable: bool | None = None
+    classifier_init: Literal["torch"] | None = None
+    warmup: Literal["from_zero"] | None = None
+    probe_draw: Literal["randomstate_42"] | None = None
+    loss_mean: Literal["batches"] | None = None
 
 
 class CropPlan(Strict, frozen=True, kw_only=True):

@@ -1,9 +1,9 @@
 """The splits of each protocol, seeded and hashed, and class-balanced subsets."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from heatdrift.errors import DataError
 from heatdrift.records import SplitSizes
 
 Indices = NDArray[np.int64]
+ProbeDraw = Literal["data_seed", "randomstate_42"]
+PUBLISHED_SEED: Final = 42  # of the preprint's probe images, whatever the training seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +90,13 @@ def preprint_splits(
     source: str,
     names: Sequence[str] = (),
     key: str = "sizes",
+    draw: ProbeDraw = "data_seed",
 ) -> Splits:
     """Take both splits whole, as the preprint did: it validates, and so selects the epoch, on the test split.
 
     The probe set is ``sizes.probe_images`` test images: as many per class as divide evenly, the rest drawn from what
-    remains. No image is left that selection has not seen, so there is no test accuracy under this protocol.
+    remains; with `draw` = "randomstate_42" they are the preprint's own. No image is left that selection has not seen,
+    so there is no test accuracy under this protocol.
 
     Raises
     ------
@@ -106,20 +110,28 @@ def preprint_splits(
     each = wanted // len(classes)
     needed = f"{source}: {{}} test images, an even probe set of {wanted} needs {each} per class"
     _refuse_small(test_labels, each, names, needed, f"probe_images in {key}")
-    generator = np.random.Generator(np.random.PCG64([data_seed, 3]))
-    even: list[Indices] = []
-    for label in classes:
-        members = np.flatnonzero(test_labels == label)
-        even.append(generator.permutation(members)[:each])
-    chosen = np.concatenate(even)
+    take = _by_data_seed(data_seed) if draw == "data_seed" else _by_random_state()
+    chosen = np.concatenate([take(np.flatnonzero(test_labels == label), each) for label in classes])
     left = np.setdiff1d(np.arange(len(test_labels)), chosen)
-    rest = generator.permutation(left)[: wanted - len(chosen)]
+    rest = take(left, wanted - len(chosen))
     return Splits(
         train=np.arange(len(train_labels)),
         val=np.arange(len(test_labels)),
         probe=np.sort(np.concatenate([chosen, rest])),
         held_out="test",
     )
+
+
+def _by_data_seed(data_seed: int) -> Callable[[Indices, int], Indices]:
+    """Draw n of given positions, one call after another from one stream."""
+    generator = np.random.Generator(np.random.PCG64([data_seed, 3]))
+    return lambda members, n: generator.permutation(members)[:n]
+
+
+def _by_random_state() -> Callable[[Indices, int], Indices]:
+    """Draw as the preprint's code does: NumPy's frozen legacy stream, without replacement, class by class."""
+    state = np.random.RandomState(PUBLISHED_SEED)
+    return lambda members, n: state.choice(members, size=n, replace=False) if n else members[:0]
 
 
 def _refuse_small(labels: Indices, wanted: int, names: Sequence[str], problem: str, key: str) -> None:

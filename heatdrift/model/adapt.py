@@ -1,7 +1,9 @@
 """Carry out a method: a copy of the tower with the right parameters trainable, and a classifier on its embedding."""
 
 import copy
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +56,19 @@ class AdaptedModel:
 
 
 def adapt(
-    backbone: Backbone, method: Method, n_classes: int, *, classifier_seed: int, adapter_seed: int
+    backbone: Backbone,
+    method: Method,
+    n_classes: int,
+    *,
+    classifier_seed: int,
+    adapter_seed: int,
+    classifier_init: Literal["torch"] | None = None,
 ) -> AdaptedModel:
-    """Copy the backbone's tower, make trainable what `method` trains, and add a fresh classifier N(0, 0.01), bias 0.
+    """Copy the backbone's tower, make trainable what `method` trains, and add a fresh classifier.
 
-    The model comes in evaluation mode; adapters start at an update of 0, so it embeds exactly as the base does.
+    Its weights are N(0, 0.01) and its bias 0; with `classifier_init` = "torch" both are uniform, as nn.Linear has them
+    (of 512 inputs with sd 0.0255). The model comes in evaluation mode; adapters start at an update of 0, so it embeds
+    exactly as the base does.
     """
     visual = copy.deepcopy(backbone.visual)
     family = family_of(method)
@@ -66,8 +76,13 @@ def adapt(
     classifier = nn.Linear(backbone.embed_dim, n_classes)
     generator = torch.Generator().manual_seed(classifier_seed)
     with torch.no_grad():
-        classifier.weight.copy_(torch.randn(classifier.weight.shape, generator=generator) * CLASSIFIER_STD)
-        classifier.bias.zero_()
+        if classifier_init == "torch":  # the draws of nn.Linear.reset_parameters, from a generator of their own
+            nn.init.kaiming_uniform_(classifier.weight, a=math.sqrt(5), generator=generator)
+            bound = 1 / math.sqrt(backbone.embed_dim)
+            classifier.bias.uniform_(-bound, bound, generator=generator)
+        else:
+            classifier.weight.copy_(torch.randn(classifier.weight.shape, generator=generator) * CLASSIFIER_STD)
+            classifier.bias.zero_()
     model = AdaptedModel(visual=visual, classifier=classifier.to(visual.get_parameter("proj").device), family=family)
     model.train_mode(on=False)  # peft adds its dropout in training mode
     return model

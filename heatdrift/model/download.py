@@ -2,7 +2,8 @@
 
 The weights of a MODEL/TAG are looked for in this order: ``weights/`` in the data folder (put there by hand), the cache
 of the Hugging Face hub, the folder where open_clip keeps what came from an address. Only safetensors and OpenAI's
-TorchScript archives count; a pickle is never read.
+TorchScript archives count; a pickle is never read. An archive can carry code, so one is opened only if it has the hash
+that OpenAI published, and safetensors go first wherever there are some.
 """
 
 import re
@@ -40,7 +41,8 @@ def where_weights(spec: BackboneSpec, folder: Path) -> Path | None:
 def fetch_weights(spec: BackboneSpec, folder: Path, report: Report) -> Path:
     """Make sure that a backbone's weights are here and whole; download those of a MODEL/TAG if they are not.
 
-    OpenAI's archives come from their published address, all else from the hub, into the caches that open_clip uses too.
+    They come from the hub; OpenAI's archive from its published address where the hub does not give them (that address
+    has answered 404 to many since 2025). Both go into the caches that open_clip uses too.
     An interrupted archive is continued; the hub's client starts an interrupted file again.
 
     Parameters
@@ -131,10 +133,12 @@ def _archive_cache(tag: Pretrained) -> Path | None:
 
 def _by_hand(tag: Pretrained, folder: Path) -> str:
     stem = folder / HAND_FOLDER / f"{tag.model}-{tag.tag}"
-    ways = [f"put\n  {tag.archive_url}\nat {stem}.pt"] if tag.archive_url else []
+    ways = []
     if tag.hub_repo:
         url = f"{constants.ENDPOINT}/{tag.hub_repo}/resolve/main/{tag.hub_file}"
         ways.append(f"put\n  {url}\nat {stem}.safetensors")
+    if tag.archive_url:
+        ways.append(f"put\n  {tag.archive_url}\nat {stem}.pt")
     return ", or ".join(ways) or f"put its state dict, converted to safetensors, at {stem}.safetensors"
 
 
@@ -144,14 +148,14 @@ def _download(tag: Pretrained, folder: Path, report: Report) -> Path:
     if constants.is_offline_mode():
         problems.append("HF_HUB_OFFLINE is set")
     else:
-        if archive is not None and tag.archive_url is not None and tag.archive_sha256 is not None:
-            try:
-                return from_address(tag.archive_url, archive, tag.archive_sha256, report)
-            except ModelError as error:
-                problems.append(error.message)
         if tag.hub_repo is not None and tag.hub_file is not None:
             try:
                 return from_hub(tag.hub_repo, tag.hub_file, report)
+            except ModelError as error:
+                problems.append(error.message)
+        if archive is not None and tag.archive_url is not None and tag.archive_sha256 is not None:
+            try:
+                return from_address(tag.archive_url, archive, tag.archive_sha256, report)
             except ModelError as error:
                 problems.append(error.message)
     if archive is None and tag.hub_repo is None:

@@ -5,7 +5,9 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import open_clip
 from safetensors import SafetensorError, safe_open
@@ -13,6 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from heatdrift.errors import ModelError
+
+_OTHER_WAY: Final = (
+    "keep the file; get the same weights as safetensors from the hub with heatdrift fetch --study NAME, or install an "
+    "open_clip that reads such archives: pip install 'open_clip_torch>=3.2,<4'"
+)
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -34,9 +41,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def read_openai_archive(path: Path) -> dict[str, Tensor]:
     """State dict of one of OpenAI's TorchScript archives by open_clip's own loader, as float32.
 
+    Such an archive can carry code: the caller has checked that it has the hash that OpenAI published.
+
     Raises
     ------
-    ModelError : the file is no such archive: a pickle, for which open_clip would call torch's unpickler, or damaged.
+    ModelError : the file is no such archive: a pickle, for which open_clip would call torch's unpickler, or damaged; or
+        the installed open_clip cannot read it, which is no fault of the file.
     """
     problem = f"{path} is not one of OpenAI's TorchScript archives"
     hint = f"delete {path}, then heatdrift fetch --study NAME"
@@ -51,7 +61,12 @@ def read_openai_archive(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; OpenAI published nothing else
             clip = open_clip.load_openai_model(str(path), precision="fp32", device="cpu")
-    except (RuntimeError, LookupError, AttributeError, TypeError, ArithmeticError) as error:  # another model's tensors
+    except AttributeError as error:  # open_clip 4 has no such loader; or the archive holds another kind of model
+        problem = (
+            f"open_clip {version('open_clip_torch')} cannot read the TorchScript archive {path}: {str(error)[:200]}"
+        )
+        raise ModelError(problem, hint=_OTHER_WAY) from error
+    except (RuntimeError, LookupError, TypeError, ArithmeticError) as error:  # another model's tensors
         raise ModelError(f"{problem}: {str(error)[:200]}", hint=hint) from error
     weights: dict[str, Tensor] = clip.state_dict()
     return weights

@@ -93,6 +93,10 @@ def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
         precision=train.precision,
         select_on="test" if study.protocol == "preprint" else "val",
         skip_unreadable=train.skip_unreadable or None,
+        classifier_init=None if train.classifier_init == "normal" else train.classifier_init,
+        warmup=None if train.warmup == "above_zero" else train.warmup,
+        probe_draw=None if train.probe_draw == "data_seed" else train.probe_draw,
+        loss_mean=None if train.loss_mean == "images" else train.loss_mean,
     )
 
 

@@ -45,6 +45,9 @@ def check_study(study: StudySpec, where: str) -> None:
         raise UnknownNameError("protocol", study.protocol, PROTOCOLS, where=where)
     if study.train.epochs < 1 or study.train.batch_size < 1:
         raise StudyError(f"{where}: [train] epochs and batch_size must be >= 1", hint="fix [train]")
+    if study.train.probe_draw != "data_seed" and study.protocol != "preprint":
+        problem = f"{where}: [train] probe_draw is for protocol preprint, whose probe images are test images"
+        raise StudyError(problem, hint="leave probe_draw out: the data seed draws the probe images")
     for name, dataset in study.datasets.items():
         if as_source(dataset.train).source == as_source(dataset.test).source:
             problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"

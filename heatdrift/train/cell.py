@@ -89,6 +89,7 @@ def run_cell(
         len(data.class_names),
         classifier_seed=derived_seed(cell.seed, "classifier"),
         adapter_seed=derived_seed(cell.seed, "adapters"),
+        classifier_init=recipe.classifier_init,
     )
     course = run_course(cell, recipe, model, data, transfers, resources, checkpoint=checkpoint, on_epoch=on_epoch)
     selected = course.selected

@@ -141,6 +141,8 @@ def _optimisation(
         clip_norm=recipe.clip_norm,
         batch_size=recipe.batch_size,
         bfloat16=precision == "bfloat16",
+        warmup_from_zero=recipe.warmup == "from_zero",
+        loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
         flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
     )

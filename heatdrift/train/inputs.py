@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from heatdrift.config import DatasetSpec, SourceSpec, StudySpec
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
-from heatdrift.data.splits import Splits, balanced_subset, leakfree_splits, preprint_splits
+from heatdrift.data.splits import ProbeDraw, Splits, balanced_subset, leakfree_splits, preprint_splits
 from heatdrift.errors import DataError
 from heatdrift.model.download import absent_files, missing_weights, where_weights
 from heatdrift.model.identity import is_tag
@@ -35,14 +35,22 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> Non
     for name in dict.fromkeys(datasets):
         spec = study.datasets[name]
         source, test = (open_source(_spelled(s), folder) for s in (spec.train, spec.test))
-        split_target(name, spec, source, test, protocol=study.protocol, data_seed=study.train.data_seed)
+        seed, draw = study.train.data_seed, study.train.probe_draw
+        split_target(name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=draw)
     for name, transfer in study.transfer.items():
         images = open_source(_spelled(transfer.test), folder)
         transfer_positions(name, images, transfer.n_images, transfer.track, data_seed=study.train.data_seed)
 
 
 def split_target(
-    name: str, spec: DatasetSpec, source: LabelledImages, test: LabelledImages, *, protocol: str, data_seed: int
+    name: str,
+    spec: DatasetSpec,
+    source: LabelledImages,
+    test: LabelledImages,
+    *,
+    protocol: str,
+    data_seed: int,
+    probe_draw: ProbeDraw = "data_seed",
 ) -> Splits:
     """Split the data set `name` by its protocol.
 
@@ -57,7 +65,14 @@ def split_target(
     if protocol == "preprint":
         where = f"data set {name!r} ({test.source})"
         return preprint_splits(
-            source.labels, test.labels, spec.sizes, data_seed=data_seed, source=where, names=test.class_names, key=key
+            source.labels,
+            test.labels,
+            spec.sizes,
+            data_seed=data_seed,
+            source=where,
+            names=test.class_names,
+            key=key,
+            draw=probe_draw,
         )
     where = f"data set {name!r} ({source.source})"
     return leakfree_splits(

@@ -86,7 +86,8 @@ class Optimisation:
     """All that changes while a cell trains, besides the model: what a checkpoint must hold.
 
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
-    which nothing else uses while a cell trains.
+    which nothing else uses while a cell trains. ``loss_of_batches``: an epoch's loss is the mean over batches, where
+    images of a smaller last one weigh more; else the mean over images.
     """
 
     optimizer: torch.optim.Optimizer
@@ -96,6 +97,8 @@ class Optimisation:
     clip_norm: float
     batch_size: int
     bfloat16: bool
+    warmup_from_zero: bool = False
+    loss_of_batches: bool = False
     order: torch.Generator
     flips: torch.Generator
     step: int = 0
@@ -148,7 +151,8 @@ def train_epoch(
         x = images.inputs(order_there[step], flips_there[step], normalise)
         labels = shuffled[step]
         for group in run.optimizer.param_groups:
-            group["lr"] = run.peak_lr * lr_factor(run.step, run.total_steps, run.warmup_fraction)
+            factor = lr_factor(run.step, run.total_steps, run.warmup_fraction, from_zero=run.warmup_from_zero)
+            group["lr"] = run.peak_lr * factor
         run.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=run.bfloat16):
             scores = logits(x)
@@ -165,9 +169,9 @@ def train_epoch(
     broken = (~torch.stack(finite).cpu()).nonzero()
     if len(broken):
         return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged_at=int(broken[0]) + 1)
-    sizes = torch.tensor([len(part) for part in torch.split(order, run.batch_size)])
-    total = float((torch.stack(losses).cpu().double() * sizes).sum())
-    return EpochResult(loss=total / len(images), acc_pct=100 * int(torch.stack(hits).sum()) / len(images))
+    shares = [1 if run.loss_of_batches else len(part) for part in torch.split(order, run.batch_size)]
+    total = float((torch.stack(losses).cpu().double() * torch.tensor(shares)).sum())
+    return EpochResult(loss=total / sum(shares), acc_pct=100 * int(torch.stack(hits).sum()) / len(images))
 
 
 @torch.inference_mode()

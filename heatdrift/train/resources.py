@@ -20,6 +20,7 @@ from heatdrift.data.class_names import prompt_names
 from heatdrift.data.crop_cache import kept_crops
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.sources import open_source
+from heatdrift.data.splits import ProbeDraw
 from heatdrift.image_results import images_sha256
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
@@ -109,6 +110,7 @@ class Resources:
     folder: Path
     device: torch.device
     skip_unreadable: bool = False
+    probe_draw: ProbeDraw = "data_seed"
     crop_plan: CropPlan = field(default_factory=CropPlan)
     crop_folder: Path | None = None
     on_crops: Callable[[str, int, int], object] = lambda _what, _done, _total: None
@@ -134,6 +136,7 @@ class Resources:
             folder=folder,
             device=device,
             skip_unreadable=study.train.skip_unreadable,
+            probe_draw=study.train.probe_draw,
             crop_plan=study.preprocess,
             crop_folder=crop_folder,
         )
@@ -196,7 +199,10 @@ class Resources:
 
     def _load_target(self, name: str, spec: DatasetSpec) -> TargetData:
         source, test = self._open(f"{name}/train", spec.train), self._open(f"{name}/test", spec.test)
-        splits = split_target(name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed)
+        draw = self.probe_draw
+        splits = split_target(
+            name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed, probe_draw=draw
+        )
         held_out = test if splits.held_out == "test" else source
         # One image of each of the first classes leads the probe set, so that the gallery shows different things.
         first = np.unique(held_out.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]

@@ -34,8 +34,12 @@ class Partial(OwnWeights):
 
     @classmethod
     def built_in(cls) -> tuple[BuiltIn, ...]:
-        """The last block; the classifier alone."""
-        return (BuiltIn("last_block", 4, cls()), BuiltIn("linear_probe", 5, cls(tower="none")))
+        """The last block; the classifier alone; the last block with the projection."""
+        return (
+            BuiltIn("last_block", 4, cls()),
+            BuiltIn("linear_probe", 5, cls(tower="none")),
+            BuiltIn("last_block_proj", 9, cls(projection=True)),
+        )
 
     def title(self) -> str:
         """`Last block`, `Linear probe`, each with the projection where it is trained."""

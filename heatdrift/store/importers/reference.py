@@ -36,6 +36,8 @@ BACKBONES: Final = {
     "openai/clip-vit-base-patch32": "ViT-B-32-quickgelu/openai",
     "openai/clip-vit-base-patch16": "ViT-B-16-quickgelu/openai",
 }
+# the study's name of a method -> ours where they differ: its last_block leaves the projection trainable, ours does not
+RENAMED: Final = {"last_block": "last_block_proj"}
 TRACK_IMAGES: Final = 1000  # protocol leakfree: the tracking subset, of the first transfer set
 TOLERANCE: Final = 1e-9  # relative, above 1 in magnitude; absolute below
 
@@ -151,7 +153,8 @@ def _cell(run: ReferenceRun) -> Cell:
     config = run.config
     if config.model_name not in BACKBONES:
         raise UnknownNameError("model_name", config.model_name, BACKBONES)
-    if config.method not in METHODS:
+    method = RENAMED.get(config.method, config.method)
+    if method not in METHODS:
         raise UnknownNameError("method", config.method, METHODS)
     return Cell(
         backbone=BACKBONES[config.model_name],
@@ -159,8 +162,8 @@ def _cell(run: ReferenceRun) -> Cell:
         dataset=config.dataset,
         data_sha256=None,
         protocol="leakfree",
-        method=config.method,
-        method_spec=METHODS[config.method],
+        method=method,
+        method_spec=METHODS[method],
         lr=config.lr,
         seed=config.seed,
         recipe=Recipe(

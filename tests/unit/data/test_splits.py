@@ -82,6 +82,34 @@ def test_the_remainder_of_a_preprint_probe_set_may_fall_on_one_class():
     assert counts.tolist() == [2, 2, 2, 2, 6]
 
 
+def published_probe(labels, n):
+    """The preprint's draw in its own steps: lists by class, one legacy stream, the rest from a set difference."""
+    state = np.random.RandomState(42)
+    by_class = {}
+    for position, label in enumerate(labels.tolist()):
+        by_class.setdefault(label, []).append(position)
+    chosen = []
+    for label in sorted(by_class):
+        size = min(n // len(by_class), len(by_class[label]))
+        chosen += state.choice(by_class[label], size=size, replace=False).tolist()
+    if len(chosen) < n:
+        left = list(set(range(len(labels))) - set(chosen))
+        chosen += state.choice(left, size=n - len(chosen), replace=False).tolist()
+    return sorted(chosen)
+
+
+@pytest.mark.parametrize(("classes", "images"), [(10, 2700), (37, 3669), (5, 40)])
+def test_the_published_probe_images_are_drawn_again(classes, images):
+    labels = np.random.default_rng(classes).permutation(np.arange(images) % classes)
+    sizes = SplitSizes(probe_images=min(200, images // 2 + 3))
+    found = [
+        preprint_splits(LABELS, labels, sizes, data_seed=seed, source="x", draw="randomstate_42").probe.tolist()
+        for seed in (1, 2)
+    ]
+    assert found[0] == found[1] == published_probe(labels, sizes.probe_images)
+    assert found[0] != preprint_splits(LABELS, labels, sizes, data_seed=1, source="x").probe.tolist()
+
+
 def test_a_preprint_probe_set_that_cannot_be_had_is_refused():
     test_labels = np.repeat(np.arange(5), 8)
     with pytest.raises(DataError, match="probe_images is 41, the test split has 40"):

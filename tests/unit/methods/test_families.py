@@ -26,7 +26,6 @@ from heatdrift.methods.registry import found_families
 OTHERS = (
     Full(projection=False),
     Partial(tower="none", projection=True),
-    Partial(projection=True),
     Lora(rank=1, alpha=3.0, targets=tuple(TARGETS), blocks="1-2", projection=False),
     Dora(rank=2, targets=("k", "out", "c_fc", "c_proj"), blocks=(0,), projection=False),
     BitFit(blocks="0,2"),

@@ -33,6 +33,7 @@ def wanted_parameters(method, backbone):
         "lora_r8": ADAPTERS | {"visual.proj"} | HEAD,
         "lora_r8_frozen_proj": ADAPTERS | HEAD,
         "last_block": {n for n in tower if n.startswith((LAST, "visual.ln_post."))} | HEAD,
+        "last_block_proj": {n for n in tower if n.startswith((LAST, "visual.ln_post.", "visual.proj"))} | HEAD,
         "linear_probe": HEAD,
         "lora_r8_all": adapter_names(ALL_LINEAR) | {"visual.proj"} | HEAD,
         "dora_r8": ADAPTERS | adapter_names(Q_AND_V, ["lora_magnitude_vector"]) | {"visual.proj"} | HEAD,
@@ -115,6 +116,19 @@ def test_the_classifier_starts_at_n_0_001_with_bias_0(backbone):
     assert weight.std().item() == pytest.approx(0.01, rel=4 / (2 * n) ** 0.5)
     kurtosis = ((weight / weight.std()) ** 4).mean().item()
     assert kurtosis == pytest.approx(3, abs=0.2)  # 1.8 if it were uniform
+
+
+def test_the_classifier_of_torch_is_what_nn_linear_draws(backbone):
+    """Uniform weights and a random bias, as the published matrix started."""
+    made = adapt(
+        backbone, METHODS["linear_probe"], 7, classifier_seed=3, adapter_seed=0, classifier_init="torch"
+    ).classifier
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        plain = torch.nn.Linear(stubs.TINY_DIM, 7)
+    assert torch.equal(made.weight, plain.weight)
+    assert torch.equal(made.bias, plain.bias)
+    assert torch.count_nonzero(made.bias) == 7
 
 
 def test_logits_are_the_classifier_on_the_unnormalised_embedding(backbone, pixels):

@@ -11,7 +11,7 @@ from huggingface_hub.utils import close_session
 from heatdrift import downloads
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
-from heatdrift.model import http
+from heatdrift.model import download, http
 from heatdrift.model.download import fetch_weights, missing_weights, verified_sha256, where_weights
 from heatdrift.model.http import from_address, from_hub
 from heatdrift.model.identity import backbone_sha256, file_sha256
@@ -72,6 +72,7 @@ def test_the_identity_is_that_of_the_name_before_and_after_the_download(publishe
 
 def test_an_archive_is_downloaded_verified_and_kept_where_open_clip_looks(published, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    published.tags["Tiny-quickgelu"]["openai"]["hf_hub"] = ""
     progress = Progress()
     with published_model.serving(published.archive.read_bytes()) as (address, asked):
         published.set_url(address)
@@ -139,6 +140,7 @@ def test_an_address_that_answers_with_an_error_is_named(published, status):
 
 def test_a_damaged_file_in_open_clips_cache_is_replaced(published, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    published.tags["Tiny-quickgelu"]["openai"]["hf_hub"] = ""
     content = published.archive.read_bytes()
     published.cached.parent.mkdir(parents=True)
     published.cached.write_bytes(content[:-1])
@@ -147,12 +149,16 @@ def test_a_damaged_file_in_open_clips_cache_is_replaced(published, monkeypatch):
         assert fetch_weights(published.spec, published.folder, silent).read_bytes() == content
 
 
-def test_safetensors_come_from_the_hub_where_there_is_no_archive(published, monkeypatch, tmp_path):
+@pytest.mark.parametrize("with_archive", [False, True])
+def test_safetensors_come_from_the_hub_though_there_is_an_archive(published, monkeypatch, tmp_path, with_archive):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     made = published.safetensors(tmp_path / "made.safetensors")
-    del published.tags["Tiny-quickgelu"]["openai"]["url"]
     progress = Progress()
     with published_model.serving(made.read_bytes()) as (address, _):
+        if with_archive:
+            published.set_url(address)
+        else:
+            del published.tags["Tiny-quickgelu"]["openai"]["url"]
         monkeypatch.setattr(constants, "ENDPOINT", address)
         monkeypatch.setattr(
             constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -163,6 +169,19 @@ def test_safetensors_come_from_the_hub_where_there_is_no_archive(published, monk
     assert found.parent.name == published_model.COMMIT
     assert where_weights(published.spec, published.folder) == found
     assert progress[-1] == (published_model.FILE, made.stat().st_size, made.stat().st_size)
+
+
+def test_the_archive_is_asked_for_where_the_hub_fails(published, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def no_hub(*_args):
+        raise ModelError("the hub does not answer", hint="later")
+
+    monkeypatch.setattr(download, "from_hub", no_hub)
+    with published_model.serving(published.archive.read_bytes()) as (address, asked):
+        published.set_url(address)
+        assert fetch_weights(published.spec, published.folder, silent) == published.cached
+    assert asked == [None]
 
 
 def test_a_repository_without_safetensors_is_a_pickle(published, monkeypatch):

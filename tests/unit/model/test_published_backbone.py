@@ -1,5 +1,8 @@
 """Loading a MODEL/TAG from what lies on the machine; the archive and the caches are made by the tests."""
 
+from importlib.metadata import version
+
+import open_clip
 import published_model
 import pytest
 import torch
@@ -108,6 +111,27 @@ def test_an_archive_that_is_none_is_refused_though_its_hash_is_right(published, 
     published.tags["Tiny-quickgelu"]["openai"]["url"] = f"https://openaipublic/{file_sha256(path)}/Tiny.pt"
     monkeypatch.setattr(torch, "load", None)
     assert "TorchScript" in refused(published).message
+
+
+@pytest.mark.parametrize("gone", ["the loader", "a part of the loader"])
+def test_what_open_clip_lacks_is_no_fault_of_the_file(published, gone, monkeypatch):
+    """Its version 4 has no load_openai_model: nobody must be told to delete 350 MB that are as published."""
+    path = published.cached
+    path.parent.mkdir(parents=True)
+    path.write_bytes(published.archive.read_bytes())
+    if gone == "the loader":
+        monkeypatch.delattr(open_clip, "load_openai_model")
+    else:
+
+        def broken(*_args, **_kwargs):
+            raise AttributeError("module 'open_clip.model' has no attribute 'build_model_from_openai_state_dict'")
+
+        monkeypatch.setattr(open_clip, "load_openai_model", broken)
+    error = refused(published)
+    assert error.message.startswith(f"open_clip {version('open_clip_torch')} cannot read the TorchScript archive")
+    assert "damaged" not in error.message
+    assert "delete" not in error.hint
+    assert "open_clip_torch>=3.2,<4" in error.hint
 
 
 def test_a_pin_is_the_content_hash(published):

@@ -13,6 +13,13 @@ from heatdrift.plan.cells import plan_cells, select_cells
 from heatdrift.plan.study import load_study
 from heatdrift.records import Cell, CropPlan, Recipe, SplitSizes, TransferPlan
 
+PUBLISHED = {  # keys of [train] that the author of the published matrix sets
+    "classifier_init": "torch",
+    "warmup": "from_zero",
+    "probe_draw": "randomstate_42",
+    "loss_mean": "batches",
+}
+
 
 def demo_cells(**changes):
     study = msgspec.structs.replace(load_study("demo"), **changes)
@@ -74,6 +81,14 @@ def test_a_study_that_states_the_crops_of_its_backbone_has_the_same_ids(tmp_path
         planned_cells(msgspec.structs.replace(study, preprocess=CropPlan(crop=336)), tmp_path)
 
 
+def test_the_published_study_is_planned_with_the_authors_settings(tmp_path):
+    recipe = planned_cells(load_study("preprint80"), tmp_path)[0].recipe
+    assert {key: getattr(recipe, key) for key in PUBLISHED} == PUBLISHED
+    for name in ("leakfree78", "backbone16"):
+        recipe = planned_cells(load_study(name), tmp_path)[0].recipe
+        assert {key: getattr(recipe, key) for key in PUBLISHED} == {**PUBLISHED, "probe_draw": None}
+
+
 def test_everything_that_decides_the_result_changes_the_id():
     cell = demo_cells()[0]
     recipe = cell.recipe
@@ -87,6 +102,13 @@ def test_everything_that_decides_the_result_changes_the_id():
         msgspec.structs.replace(cell, transfer=()),
         msgspec.structs.replace(cell, preprocess=CropPlan(interpolation="bilinear")),
         msgspec.structs.replace(cell, preprocess=CropPlan(antialias=False)),
+        *(
+            msgspec.structs.replace(cell, recipe=msgspec.structs.replace(recipe, **{key: value}))
+            for key, value in PUBLISHED.items()
+        ),
+        msgspec.structs.replace(
+            cell, transfer=tuple(msgspec.structs.replace(plan, underscores=True) for plan in cell.transfer)
+        ),
     ]
     ids = {c.cell_id for c in changed}
     assert len(ids) == len(changed)

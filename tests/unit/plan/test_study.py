@@ -207,6 +207,32 @@ def test_sizes_that_the_protocol_would_ignore_are_refused(tmp_path, protocol, si
         load_study(str(path))
 
 
+def test_the_published_probe_draw_is_refused_where_the_protocol_carves_its_own(tmp_path):
+    path = tmp_path / "three.toml"
+    text = STUDY.format(extra="", dataset="terrain", method="full_ft", lr="1e-4")
+    path.write_text(text.replace("[train]", '[train]\nprobe_draw = "randomstate_42"'))
+    with pytest.raises(StudyError, match="probe_draw is for protocol preprint"):
+        load_study(str(path))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("resize = 0", "resize must be >= 1"),
+        ("crop = -1", "crop must be >= 1"),
+        ("resize = 20\ncrop = 32", "resize is 20, less than the crop of 32"),
+        ('interpolation = "blurry"', "blurry"),
+        ("antialiasing = true", "antialiasing"),
+    ],
+)
+def test_crops_that_cannot_be_made_are_refused(tmp_path, keys, message):
+    path = tmp_path / "three.toml"
+    text = STUDY.format(extra="", dataset="terrain", method="full_ft", lr="1e-4")
+    path.write_text(text.replace("[train]", f"[preprocess]\n{keys}\n\n[train]"))
+    with pytest.raises(StudyError, match=message):
+        load_study(str(path))
+
+
 def test_the_same_images_for_training_and_test_are_refused(tmp_path):
     path = tmp_path / "three.toml"
     text = STUDY.format(extra="", dataset="terrain", method="full_ft", lr="1e-4")

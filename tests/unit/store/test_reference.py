@@ -101,6 +101,16 @@ def test_every_measured_field_reaches_the_record(run, tmp_path):
     assert json.loads((path.parent / "source.json").read_bytes()) == run
 
 
+def test_last_block_of_the_reference_trains_the_projection(run, tmp_path):
+    """Its code freezes tower but not projection; records said the projection was frozen."""
+    run["config"]["method"] = "last_block"
+    import_reference(write(tmp_path / "in", run), tmp_path / "out", "ref")
+    [path] = find_records(tmp_path / "out", "ref")
+    cell = read_record(path).cell
+    assert cell.method == "last_block_proj"
+    assert (cell.method_spec.tower, cell.method_spec.projection) == ("last_block", True)
+
+
 def test_importing_twice_is_importing_once(run, tmp_path):
     source = write(tmp_path / "in", run, run | {"runtime_seconds": 99.0})
     first = import_reference(source, tmp_path / "out", "ref")

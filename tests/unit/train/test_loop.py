@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,6 +100,37 @@ def test_an_epoch_equals_plain_gradient_descent(clip):
     assert not found.diverged
     np.testing.assert_allclose(model[1].weight.detach().numpy(), weight, atol=1e-5)
     np.testing.assert_allclose(model[1].bias.detach().numpy(), bias, atol=1e-5)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_images_or_over_batches():
+    """10 images in batches of 4, 4 and 2: over batches, the last two weigh twice as much."""
+    losses = {}
+    for of_batches in (False, True):
+        pixels, model, seen = random_pixels(), linear_model(), []
+
+        def logits(x, model=model, seen=seen):
+            scores = model(x)
+            seen.append(scores.detach())
+            return scores
+
+        run = replace(optimisation(model.parameters(), lr=0.0), loss_of_batches=of_batches)
+        order = torch.randperm(10, generator=torch.Generator().manual_seed(derived_seed(0, "order")))
+        losses[of_batches] = train_epoch(logits, list(model.parameters()), pixels, NORMALISE, run).loss
+        parts = zip(seen, torch.split(pixels.labels[order], 4), strict=True)
+        single = [torch.nn.functional.cross_entropy(s, y, reduction="none") for s, y in parts]
+        expected = torch.stack([s.mean() for s in single]) if of_batches else torch.cat(single)
+        assert losses[of_batches] == pytest.approx(expected.mean().item(), rel=1e-5)
+    assert abs(losses[True] - losses[False]) > 1e-4
+
+
+def test_a_warm_up_from_zero_leaves_the_first_step_still():
+    pixels, model = random_pixels(n=4), linear_model()
+    before = [p.detach().clone() for p in model.parameters()]
+    run = replace(optimisation(model.parameters(), total=40), warmup_from_zero=True)
+    one_epoch(model, pixels, run)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    one_epoch(model, pixels, run)
+    assert not all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
 def test_every_image_is_seen_once_an_epoch_in_a_new_order_upright_or_mirrored():

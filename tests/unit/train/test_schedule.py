@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import torch
 
 from heatdrift.train.schedule import derived_seed, lr_factor
 
@@ -35,6 +36,26 @@ def test_warm_up_all_the_way():
 @pytest.mark.parametrize("total", range(1, 40))
 def test_every_step_trains_a_little_and_none_above_the_peak(total):
     assert all(0 < lr_factor(step, total, 0.05) <= 1 for step in range(total))
+
+
+@pytest.mark.parametrize("total", [1, 19, 20, 100, 6760, 1725])
+def test_a_warm_up_from_zero_is_that_of_the_published_scheduler(total):
+    """The preprint's LambdaLR: step / warmup for int(0.05 T) steps, then the cosine."""
+    warmup = int(0.05 * total)
+
+    def published(step):
+        if step < warmup:
+            return step / max(warmup, 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
+
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(torch.optim.SGD([parameter], lr=1.0), published)
+    for step in range(min(total, 400)):
+        assert lr_factor(step, total, 0.05, from_zero=True) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
+        parameter.grad = torch.zeros(1)
+        scheduler.optimizer.step()
+        scheduler.step()
+    assert lr_factor(0, total, 0.05, from_zero=True) == (1 if total < 20 else 0)
 
 
 def test_seeds_of_different_purposes_and_cells_never_meet():
