@@ -301,6 +301,7 @@ class SourceRecord(Strict, frozen=True, kw_only=True):
 class Provenance(Strict, frozen=True, kw_only=True):
     """Where a run's numbers come from; None = the source did not keep it.
 
+    ``deterministic``: whether torch was held to algorithms that give the same bits each time (on a processor all do).
     ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
     transfer sets by name. ``resumed_after``: epochs after which a killed process's run went on from its checkpoint.
     """
@@ -315,6 +316,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     device: str | None = None
     threads: int | None = None
     precision: str | None = None
+    deterministic: bool | None = None
     split_sha256: str | None = None
     class_names: Mapping[str, tuple[str, ...]] = {}
     preprocess: Preprocess | None = None

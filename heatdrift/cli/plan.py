@@ -7,6 +7,7 @@ import typer
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
 from heatdrift.cli.output import note, say, show_rows
 from heatdrift.cli.workspace import Workspace, planned_cells
+from heatdrift.wording import duration
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +27,7 @@ def plan(
 
     Example: `heatdrift plan --study demo`
     """
-    from heatdrift.train.status import cell_states
+    from heatdrift.train.status import cell_states, time_left_s
 
     work = Workspace.of(store)
     spec = work.study(study)
@@ -57,7 +58,9 @@ def plan(
         hidden |= {"attempt"} if all(s.attempt <= 1 for s in states) else set()
     show_rows([{name: value for name, value in row.items() if name not in hidden} for row in rows], fmt)
     counts = {status: sum(s.status == status for s in states) for status in dict.fromkeys(s.status for s in states)}
-    note(f"{len(cells)} cells of study {spec.name}: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+    left = time_left_s(states, workers=1)
+    rest = f"; left: about {duration(left)}, one after the other" if left else ""
+    note(f"{len(cells)} cells of study {spec.name}: " + ", ".join(f"{n} {s}" for s, n in counts.items()) + rest)
 
 
 def studies() -> None:

@@ -110,6 +110,7 @@ def run_cell(
             device=str(resources.device),
             threads=torch.get_num_threads(),
             precision=course.precision,
+            deterministic=resources.device.type == "cpu" or torch.are_deterministic_algorithms_enabled(),
             split_sha256=data.split_sha256,
             class_names={cell.dataset: data.class_names, **{t.plan.name: t.class_names for t in transfers}},
             preprocess=resources.backbone.preprocess,

@@ -107,6 +107,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     provenance: Provenance
     crop_folder: str | None = None
+    deterministic: bool = False
     checkpoints: bool = True
     keep: tuple[Literal["checkpoint", "weights"], ...] = ()
 
@@ -116,9 +117,12 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends its workers
     import torch
 
+    from heatdrift.train.device import make_deterministic
     from heatdrift.train.resources import Resources
 
     torch.set_num_threads(settings.threads)
+    if settings.deterministic:
+        make_deterministic()
     torch.backends.cudnn.allow_tf32 = False  # probes are float32, the patch embedding too
     crop_folder = Path(settings.crop_folder) if settings.crop_folder else None
     resources = Resources.of(

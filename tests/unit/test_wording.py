@@ -174,3 +174,12 @@ def test_an_interval_never_reads_as_a_point():
     assert wording.difference_interval(0.95, 56.81, 56.84) == "95 % CI +56.81 to +56.84"
     assert wording.difference_interval(0.95, 100.0, 100.0 + 1e-13) == "no 95 % CI: no spread between seeds"
     assert wording.difference_interval(0.95, float("nan"), 1.0) == "no 95 % CI"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (89.4, "89 s"), (90, "2 min"), (3600, "60 min"), (5400, "1 h 30 min"), (12_000, "3 h 20 min"),
+     (187_200, "2 d 4 h")],
+)  # fmt: skip
+def test_durations_are_said_as_people_say_them(seconds, text):
+    assert wording.duration(seconds) == text
