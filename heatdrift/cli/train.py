@@ -42,6 +42,15 @@ class Keep(StrEnum):
     checkpoint = "checkpoint"
 
 
+class Compile(StrEnum):
+    """Which steps train on CUDA: plain ones, a graph, a graph of a compiled model, or the fastest that is equal."""
+
+    off = "off"
+    graph = "graph"
+    compiled = "compiled"
+    auto = "auto"
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("train")(train)
@@ -70,6 +79,13 @@ def train(
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
     force: ForceOption = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
+    compiling: Annotated[
+        Compile,
+        typer.Option(
+            "--compile",
+            help="On CUDA: each step as a graph, of a compiled model, or what is measured to be fastest and equal.",
+        ),
+    ] = Compile.off,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits each time on CUDA, too, at up to 1.5 times the cost.")
     ] = False,
@@ -130,6 +146,7 @@ def train(
     settings = msgspec.structs.replace(
         _settings(spec, work, folder, device, threads),
         deterministic=deterministic,
+        compile=compiling.value,
         checkpoints=checkpoint,
         keep=tuple(item.value for item in keep or ()),
     )

@@ -27,7 +27,7 @@ from heatdrift.records import (
     TransferRecord,
 )
 from heatdrift.train.checkpoint import Checkpoint
-from heatdrift.train.course import frozen_for, run_course
+from heatdrift.train.course import run_course
 from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
 from heatdrift.train.loop import accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
@@ -127,7 +127,7 @@ def run_cell(
     on_selected(resources.backbone, model)
     checks = _adapter_checks(model, data, selected.measured, resources)
     status, error = _judge(cell, checks)
-    frozen = frozen_for(cell, model, resources, course.precision)
+    frozen = resources.fast.frozen(cell, model, course.precision)
     hits = _final_hits(None if frozen else model, transfers, resources)
     record = msgspec.structs.replace(
         common,

@@ -18,11 +18,12 @@ from heatdrift.probes.transfer import zero_shot_hits
 from heatdrift.probes.weights import weight_probes
 from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
-from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
+from heatdrift.train.frozen import frozen_accuracy_pct
 from heatdrift.train.loop import Optimisation, accuracy_pct, steps_per_epoch, train_epoch
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
+from heatdrift.train.step import PlainStep, StepKind, adamw, load_state, make_step
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,9 +75,10 @@ def run_course(
     """
     clock = time.perf_counter()
     kept = checkpoint.read() if checkpoint else None
-    precision: Precision = resources.precision(recipe) if kept is None else kept["precision"]
-    frozen = frozen_for(cell, model, resources, precision)
-    run = _optimisation(cell, recipe, model, data, precision)
+    precision: Precision = resources.fast.precision(recipe) if kept is None else kept["precision"]
+    frozen = resources.fast.frozen(cell, model, precision)
+    kind: StepKind = "plain" if frozen is not None else resources.fast.step(cell, recipe, model, precision)
+    run = _optimisation(cell, recipe, model, data, precision, kind)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
@@ -120,21 +122,21 @@ def run_course(
     return course
 
 
-def frozen_for(cell: Cell, model: AdaptedModel, resources: Resources, precision: Precision) -> FrozenData | None:
-    """Embeddings of the cell's data set where its method leaves the tower as it is; else None."""
-    if model.family.changes_encoder:
-        return None
-    return resources.frozen(cell.dataset, bfloat16=precision == "bfloat16")
-
-
 def _optimisation(
-    cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision
+    cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision, kind: StepKind
 ) -> Optimisation:
     parameters = model.trained()
+    optimizer = adamw(
+        parameters,
+        lr=cell.lr,
+        weight_decay=recipe.weight_decay,
+        device=model.classifier.weight.device,
+        captured=kind != "plain",
+    )
+    plain = PlainStep(model.logits, parameters, optimizer, clip_norm=recipe.clip_norm, bfloat16=precision == "bfloat16")
     return Optimisation(
-        optimizer=torch.optim.AdamW(
-            parameters, lr=cell.lr, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=True
-        ),
+        optimizer=optimizer,
+        step_by=None if kind == "plain" else make_step(kind, plain, recipe.batch_size),
         peak_lr=cell.lr,
         total_steps=recipe.epochs * steps_per_epoch(len(data.train), recipe.batch_size),
         warmup_fraction=recipe.warmup_fraction,
@@ -189,7 +191,7 @@ def _resume(
         measured=resources.measure(model.visual, data.probe, keep=len(data.gallery)),
     )
     model.restore(kept["model"])
-    run.optimizer.load_state_dict(kept["optimizer"])
+    load_state(run.optimizer, kept["optimizer"])
     run.step = kept["step"]
     run.order.set_state(kept["order"])
     run.flips.set_state(kept["flips"])

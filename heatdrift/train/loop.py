@@ -6,10 +6,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from heatdrift.records import Preprocess
 from heatdrift.train.schedule import lr_factor
+from heatdrift.train.step import PlainStep, Step, StepResult, set_lr
 
 EVAL_BATCH = 250
 
@@ -87,7 +87,8 @@ class Optimisation:
 
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
     which nothing else uses while a cell trains. ``loss_of_batches``: an epoch's loss is the mean over batches, where
-    images of a smaller last one weigh more; else the mean over images.
+    images of a smaller last one weigh more; else the mean over images. ``step_by``: what takes the steps; None = plain
+    ones.
     """
 
     optimizer: torch.optim.Optimizer
@@ -102,6 +103,7 @@ class Optimisation:
     order: torch.Generator
     flips: torch.Generator
     step: int = 0
+    step_by: Step | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,35 +145,26 @@ def train_epoch(
     flips = torch.rand(len(images), generator=run.flips) < 0.5
     order_there, flips_there = order.to(images.device), flips.to(images.device)
     shuffled = images.labels[order].to(normalise.mean.device)
-    losses: list[Tensor] = []
-    hits: list[Tensor] = []
-    finite: list[Tensor] = []
+    step = run.step_by or PlainStep(logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16)
+    results: list[StepResult] = []
     for start in range(0, len(images), run.batch_size):
-        step = slice(start, start + run.batch_size)
-        x = images.inputs(order_there[step], flips_there[step], normalise)
-        labels = shuffled[step]
-        for group in run.optimizer.param_groups:
-            factor = lr_factor(run.step, run.total_steps, run.warmup_fraction, from_zero=run.warmup_from_zero)
-            group["lr"] = run.peak_lr * factor
-        run.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=run.bfloat16):
-            scores = logits(x)
-        loss = functional.cross_entropy(scores.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(parameters, run.clip_norm)
-        finite.append(torch.isfinite(loss.detach()) & torch.isfinite(norm))
-        if x.device.type == "cpu" and not finite[-1]:
+        chosen = slice(start, start + run.batch_size)
+        x = images.inputs(order_there[chosen], flips_there[chosen], normalise)
+        labels = shuffled[chosen]
+        factor = lr_factor(run.step, run.total_steps, run.warmup_fraction, from_zero=run.warmup_from_zero)
+        set_lr(run.optimizer, run.peak_lr * factor)
+        result = step(x, labels)
+        results.append(result)
+        if x.device.type == "cpu" and not result.finite:
             break
-        run.optimizer.step()
         run.step += 1
-        losses.append(loss.detach())
-        hits.append((scores.detach().argmax(-1) == labels).sum())
-    broken = (~torch.stack(finite).cpu()).nonzero()
+    broken = (~torch.stack([result.finite for result in results]).cpu()).nonzero()
     if len(broken):
         return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged_at=int(broken[0]) + 1)
     shares = [1 if run.loss_of_batches else len(part) for part in torch.split(order, run.batch_size)]
-    total = float((torch.stack(losses).cpu().double() * torch.tensor(shares)).sum())
-    return EpochResult(loss=total / sum(shares), acc_pct=100 * int(torch.stack(hits).sum()) / len(images))
+    losses, hits = (torch.stack(values).cpu() for values in ([r.loss for r in results], [r.hits for r in results]))
+    total = float((losses.double() * torch.tensor(shares)).sum())
+    return EpochResult(loss=total / sum(shares), acc_pct=100 * int(hits.sum()) / len(images))
 
 
 @torch.inference_mode()

@@ -27,12 +27,12 @@ from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.transfer import zero_shot_classes
-from heatdrift.records import CropPlan, Recipe, SourceRecord, TransferPlan
+from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
-from heatdrift.train.frozen import FrozenData, frozen_data
+from heatdrift.train.fast_paths import FastPaths
 from heatdrift.train.inputs import split_target, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
-from heatdrift.train.precision import Precision, chosen_precision
+from heatdrift.train.step_choice import Compile
 
 GALLERY_IMAGES = 6
 
@@ -99,7 +99,8 @@ class Resources:
     """Loaded things of one study in one process; give the same object to every :func:`run_cell`.
 
     ``crop_folder`` keeps crops (``data/crop_cache.py``), None keeps none. ``on_crops`` is called with a source, the
-    pictures done and those in all while crops are made; ``on_problem`` with what went otherwise than asked.
+    pictures done and those in all while crops are made; ``on_problem`` with what went otherwise than asked. ``compile``
+    says which steps may train (``step_choice.py``).
     """
 
     backbone_spec: BackboneSpec
@@ -113,14 +114,17 @@ class Resources:
     probe_draw: ProbeDraw = "data_seed"
     crop_plan: CropPlan = field(default_factory=CropPlan)
     crop_folder: Path | None = None
+    compile: Compile = "off"
     on_crops: Callable[[str, int, int], object] = lambda _what, _done, _total: None
     on_problem: Callable[[str], object] = lambda _problem: None
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
-    _precisions: dict[tuple[str, int], Precision] = field(default_factory=dict)
-    _frozen: dict[tuple[str, bool], FrozenData] = field(default_factory=dict)
+    fast: FastPaths = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fast = FastPaths(self)
 
     @classmethod
     def of(
@@ -166,27 +170,6 @@ class Resources:
         if plan.name not in self._transfers:
             self._transfers[plan.name] = self._load_transfer(plan, self.transfers[plan.name])
         return self._transfers[plan.name]
-
-    def precision(self, recipe: Recipe) -> Precision:
-        """Arithmetic that trains a cell of `recipe` here; what `auto` means is measured once."""
-        key = (recipe.precision, recipe.batch_size)
-        if key not in self._precisions:
-            self._precisions[key] = chosen_precision(
-                recipe.precision,
-                self.backbone.visual,
-                self.device,
-                batch_size=recipe.batch_size,
-                image_size=self.backbone.preprocess.size,
-            )
-        return self._precisions[key]
-
-    def frozen(self, name: str, *, bfloat16: bool) -> FrozenData:
-        """A target data set as the base's tower embeds it, for methods that leave the tower as it is."""
-        key = (name, bfloat16)
-        if key not in self._frozen:
-            data, tower = self.target(name), self.backbone.visual
-            self._frozen[key] = frozen_data(tower, data.train, data.val, data.test, self.normalise, bfloat16=bfloat16)
-        return self._frozen[key]
 
     def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""

@@ -108,6 +108,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance
     crop_folder: str | None = None
     deterministic: bool = False
+    compile: Literal["off", "graph", "compiled", "auto"] = "off"
     checkpoints: bool = True
     keep: tuple[Literal["checkpoint", "weights"], ...] = ()
 
@@ -129,6 +130,7 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
         settings.study, Path(settings.data_folder), torch.device(settings.device), crop_folder=crop_folder
     )
     resources.on_crops = lambda source, done, total: pipe.send(Preparing(source=source, done=done, total=total))
+    resources.compile = settings.compile
     resources.on_problem = lambda problem: pipe.send(Noted(text=problem))
     try:
         while (task := _next(pipe)) is not None:

@@ -1,0 +1,76 @@
+"""What may be faster than the plain way in one process, decided once for all cells that it concerns."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from heatdrift.model.adapt import AdaptedModel
+from heatdrift.records import Cell, Recipe
+from heatdrift.train.frozen import FrozenData, frozen_data
+from heatdrift.train.precision import Precision, chosen_precision
+from heatdrift.train.step import StepKind
+from heatdrift.train.step_choice import chosen_step
+
+if TYPE_CHECKING:
+    from heatdrift.train.resources import Resources
+
+
+@dataclass(slots=True)
+class FastPaths:
+    """Arithmetic, kind of step and kept embeddings for the cells of one process."""
+
+    resources: "Resources"
+    _precisions: dict[tuple[str, int], Precision] = field(default_factory=dict)
+    _steps: dict[tuple[str, str, int, Precision], StepKind] = field(default_factory=dict)
+    _frozen: dict[tuple[str, Precision], FrozenData] = field(default_factory=dict)
+
+    def precision(self, recipe: Recipe) -> Precision:
+        """Arithmetic that trains a cell of `recipe` here; what `auto` means is measured."""
+        key = (recipe.precision, recipe.batch_size)
+        if key not in self._precisions:
+            backbone = self.resources.backbone
+            self._precisions[key] = chosen_precision(
+                recipe.precision,
+                backbone.visual,
+                self.resources.device,
+                batch_size=recipe.batch_size,
+                image_size=backbone.preprocess.size,
+            )
+        return self._precisions[key]
+
+    def step(self, cell: Cell, recipe: Recipe, model: AdaptedModel, precision: Precision) -> StepKind:
+        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked."""
+        resources = self.resources
+        train = resources.target(cell.dataset).train
+        if resources.compile == "off" or len(train) < recipe.batch_size:
+            return "plain"
+        key = (cell.dataset, cell.method, recipe.batch_size, precision)
+        if key not in self._steps:
+            batch = slice(0, recipe.batch_size)
+            self._steps[key] = chosen_step(
+                resources.compile,
+                model,
+                resources.normalise(train.crops[batch]),
+                train.labels[batch].to(resources.device),
+                lr=cell.lr,
+                clip_norm=recipe.clip_norm,
+                bfloat16=precision == "bfloat16",
+                on_problem=resources.on_problem,
+            )
+        return self._steps[key]
+
+    def frozen(self, cell: Cell, model: AdaptedModel, precision: Precision) -> FrozenData | None:
+        """Embeddings of the cell's data set where its method leaves the tower as it is; else None."""
+        if model.family.changes_encoder:
+            return None
+        key = (cell.dataset, precision)
+        if key not in self._frozen:
+            data = self.resources.target(cell.dataset)
+            self._frozen[key] = frozen_data(
+                self.resources.backbone.visual,
+                data.train,
+                data.val,
+                data.test,
+                self.resources.normalise,
+                bfloat16=precision == "bfloat16",
+            )
+        return self._frozen[key]

@@ -1,0 +1,102 @@
+"""Which kind of step trains a cell: measured on copies of its model, and only if it gives the same losses."""
+
+import copy
+import time
+from collections.abc import Callable
+from typing import Final, Literal
+
+import torch
+from torch import Tensor
+
+from heatdrift.model.adapt import AdaptedModel
+from heatdrift.train.step import PlainStep, StepKind, adamw, make_step
+
+Compile = Literal["off", "graph", "compiled", "auto"]
+FASTER: Final = 1.1  # another step must be so many times as fast as the plain one
+SAME: Final = 1e-4  # relative difference of losses; a wrong step is off by far more
+SAME_BFLOAT16: Final = 2e-2
+TRIED: Final = 8  # steps, of which the last ones are timed: after warm-up and capture
+_TIMED: Final = 4
+
+
+def chosen_step(
+    wanted: Compile,
+    model: AdaptedModel,
+    x: Tensor,
+    labels: Tensor,
+    *,
+    lr: float,
+    clip_norm: float,
+    bfloat16: bool,
+    on_problem: Callable[[str], object],
+) -> StepKind:
+    """Return which kind of step trains.
+
+    Parameters
+    ----------
+    wanted : `off` = plain; `auto` = the fastest that passes; else that one, if it passes.
+    x, labels : one full batch, on the device that trains.
+    on_problem : called with a sentence where a step that was asked for cannot be used.
+
+    Returns
+    -------
+    "plain" on anything but CUDA. The model, its gradients and the generators are left as they were.
+    """
+    if wanted == "off":
+        return "plain"
+    if x.device.type != "cuda":
+        if wanted != "auto":
+            on_problem(f"--compile {wanted} needs CUDA; {x.device.type} takes plain steps")
+        return "plain"
+    others: tuple[StepKind, ...] = ("graph", "compiled") if wanted == "auto" else (wanted,)
+    options = {"lr": lr, "clip_norm": clip_norm}
+    plain = tried("plain", model, x, labels, bfloat16=bfloat16, **options)
+    best, best_s = "plain", plain[1] / FASTER
+    for kind in others:
+        try:
+            losses, seconds = tried(kind, model, x, labels, bfloat16=bfloat16, **options)
+        except Exception as error:  # noqa: BLE001  whatever a compiler, driver or allocator raises, plain steps train
+            on_problem(f"--compile {kind} is not used: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+            torch.cuda.empty_cache()
+            continue
+        if not same_losses(plain[0], losses, bfloat16=bfloat16):
+            on_problem(f"--compile {kind} is not used: its losses are not those of plain steps")
+        elif seconds <= best_s or (wanted != "auto"):
+            best, best_s = kind, seconds
+    return "plain" if best == "plain" else "graph" if best == "graph" else "compiled"
+
+
+def tried(
+    kind: StepKind, model: AdaptedModel, x: Tensor, labels: Tensor, *, lr: float, clip_norm: float, bfloat16: bool
+) -> tuple[list[float], float]:
+    """Return the losses of a few steps on a copy of the model, and the seconds of the last ones.
+
+    Dropout is off, so that steps of different kinds can be compared; the generators are left as they were.
+    """
+    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+        trial = copy.deepcopy(model)
+        trial.train_mode(on=False)
+        parameters = trial.trained()
+        optimizer = adamw(parameters, lr=lr, weight_decay=0.0, device=x.device, captured=kind != "plain")
+        plain = PlainStep(trial.logits, parameters, optimizer, clip_norm=clip_norm, bfloat16=bfloat16)
+        step = make_step(kind, plain, len(x))
+        results, started = [], 0.0
+        for i in range(TRIED):
+            if i == TRIED - _TIMED:
+                _wait(x.device)
+                started = time.perf_counter()
+            results.append(step(x, labels).loss)
+        _wait(x.device)
+        seconds = time.perf_counter() - started
+    return torch.stack(results).tolist(), seconds
+
+
+def same_losses(one: list[float], other: list[float], *, bfloat16: bool) -> bool:
+    """Whether two courses of losses agree, to rounding that grows over a few steps."""
+    limit = SAME_BFLOAT16 if bfloat16 else SAME
+    return all(abs(a - b) <= limit * max(abs(a), 1e-3) for a, b in zip(one, other, strict=True))
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

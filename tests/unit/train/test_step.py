@@ -1,0 +1,197 @@
+"""A captured step trains as a plain one does, and is chosen only where it was measured to be faster and equal."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from heatdrift.model.adapt import AdaptedModel
+from heatdrift.records import Preprocess
+from heatdrift.train import step_choice
+from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, train_epoch
+from heatdrift.train.step import WARM_UP, CapturedStep, PlainStep, adamw, load_state, make_step, set_lr
+from heatdrift.train.step_choice import chosen_step, same_losses, tried
+
+CPU = torch.device("cpu")
+NORMALISE = Normaliser.of(Preprocess(size=4, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)), CPU)
+BATCH = 4
+
+
+def network(dropout=0.1):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.GELU(), nn.Dropout(dropout), nn.Linear(16, 3))
+
+
+def pixels(n=22):
+    generator = torch.Generator().manual_seed(1)
+    crops = torch.randint(0, 256, (n, 3, 4, 4), generator=generator, dtype=torch.uint8)
+    return PixelSet(crops=crops, labels=torch.arange(n) % 3)
+
+
+def trained(make, *, captured, epochs=3, dropout=0.1):
+    """Losses, parameters and the optimisation after some epochs; `make` turns a plain step into another."""
+    model = network(dropout)
+    parameters = list(model.parameters())
+    optimizer = adamw(parameters, lr=1e-2, weight_decay=0.01, device=CPU, captured=captured)
+    plain = PlainStep(model, parameters, optimizer, clip_norm=1.0, bfloat16=False)
+    run = Optimisation(
+        optimizer=optimizer, peak_lr=1e-2, total_steps=epochs * 6, warmup_fraction=0.1, clip_norm=1.0, batch_size=BATCH,
+        bfloat16=False, order=torch.Generator().manual_seed(2), flips=torch.Generator().manual_seed(3),
+        step_by=make(plain),
+    )  # fmt: skip
+    torch.manual_seed(4)
+    losses = [train_epoch(model, parameters, pixels(), NORMALISE, run).loss for _ in range(epochs)]
+    return losses, [p.detach().clone() for p in parameters], run
+
+
+class Recorder:
+    """Stands for a CUDA graph: capturing runs nothing, replaying runs what was captured, on the tensors of then."""
+
+    def __init__(self):
+        self.captures = self.replays = 0
+
+    def __call__(self, run):
+        self.captures += 1
+
+        def replay():
+            self.replays += 1
+            run()
+
+        return replay
+
+
+def test_a_captured_step_gives_the_bits_of_plain_ones():
+    recorder = Recorder()
+    plain = trained(lambda _: None, captured=True)
+    captured = trained(lambda step: CapturedStep(step, BATCH, recorder), captured=True)
+    assert captured[0] == plain[0]
+    assert all(torch.equal(a, b) for a, b in zip(plain[1], captured[1], strict=True))
+    as_number = trained(lambda _: None, captured=False)  # a learning rate in a tensor is a float32 number
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(as_number[1], captured[1], strict=True))
+    # 5 full batches and one smaller in each of 3 epochs: the first ones warm up, the smaller ones are never captured
+    assert (recorder.captures, recorder.replays) == (1, 15 - WARM_UP)
+
+
+def test_a_replay_reads_the_learning_rate_of_its_step():
+    _, _, run = trained(lambda step: CapturedStep(step, BATCH, Recorder()), captured=True)
+    (group,) = run.optimizer.param_groups
+    assert isinstance(group["lr"], torch.Tensor)
+    before = group["lr"]
+    set_lr(run.optimizer, 0.25)
+    assert group["lr"] is before
+    assert float(before) == 0.25
+
+
+def test_what_a_step_gave_survives_the_next_replay():
+    model = network()
+    parameters = list(model.parameters())
+    optimizer = adamw(parameters, lr=1e-2, weight_decay=0.0, device=CPU, captured=True)
+    plain = PlainStep(model, parameters, optimizer, clip_norm=1.0, bfloat16=False)
+    static = {}
+
+    def capture(run):
+        step = captured
+
+        def replay():
+            run()
+            if "loss" in static:  # as a graph does: the result lies in the same memory each time
+                static["loss"].copy_(step._result.loss)
+                step._result = step._result._replace(loss=static["loss"])
+            else:
+                static["loss"] = step._result.loss
+
+        return replay
+
+    captured = CapturedStep(plain, BATCH, capture)
+    images = pixels()
+    x, labels = NORMALISE(images.crops[:BATCH]), images.labels[:BATCH]
+    losses = [captured(x, labels).loss for _ in range(WARM_UP + 3)]
+    assert len({float(loss) for loss in losses}) == len(losses)
+
+
+def test_a_checkpoint_does_not_replace_the_tensor_that_a_step_reads():
+    _, _, run = trained(lambda _: None, captured=True)
+    kept = copy.deepcopy(run.optimizer.state_dict())
+    before = run.optimizer.param_groups[0]["lr"]
+    load_state(run.optimizer, kept)
+    assert run.optimizer.param_groups[0]["lr"] is before
+    plain = trained(lambda _: None, captured=False)[2]
+    load_state(plain.optimizer, kept)
+    assert isinstance(plain.optimizer.param_groups[0]["lr"], float)
+
+
+def adapted():
+    torch.manual_seed(0)
+    visual = nn.Sequential(nn.Flatten(), nn.Linear(48, 8))
+    return AdaptedModel(visual=visual, classifier=nn.Linear(8, 3), family=None)
+
+
+OPTIONS = {"lr": 1e-2, "clip_norm": 1.0, "bfloat16": False}
+
+
+def test_a_trial_leaves_model_and_generator_as_they_were():
+    model, images = adapted(), pixels()
+    before, state = model.trained_state(), torch.get_rng_state()
+    losses, seconds = tried("plain", model, NORMALISE(images.crops[:BATCH]), images.labels[:BATCH], **OPTIONS)
+    assert losses[-1] < losses[0]
+    assert seconds > 0
+    assert all(torch.equal(before[name], value) for name, value in model.trained_state().items())
+    assert all(p.grad is None for p in model.trained())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+GPU_BATCH = SimpleNamespace(device=SimpleNamespace(type="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "results", "chosen", "said"),
+    [
+        ("auto", {"graph": ([1.0, 0.5], 1.0), "compiled": ([1.0, 0.5], 0.5)}, "compiled", ""),
+        ("auto", {"graph": ([1.0, 0.5], 1.0), "compiled": RuntimeError("no compiler\nmore")}, "graph", "no compiler"),
+        ("auto", {"graph": ([1.0, 0.9], 0.1), "compiled": ([1.0, 0.5], 1.95)}, "plain", "losses are not those"),
+        ("auto", {"graph": ([1.0, float("nan")], 0.1), "compiled": RuntimeError("x")}, "plain", "losses are not"),
+        ("graph", {"graph": ([1.0, 0.5], 3.0)}, "graph", ""),
+        ("compiled", {"compiled": torch.OutOfMemoryError("out of memory")}, "plain", "OutOfMemoryError"),
+    ],
+)
+def test_the_fastest_step_with_the_same_losses_is_chosen(monkeypatch, wanted, results, chosen, said):
+    def measured(kind, *_, **__):
+        found = {"plain": ([1.0, 0.5], 2.0), **results}[kind]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    problems = []
+    monkeypatch.setattr(step_choice, "tried", measured)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    assert chosen_step(wanted, adapted(), GPU_BATCH, None, **OPTIONS, on_problem=problems.append) == chosen
+    assert said in " ".join(problems)
+    assert bool(problems) == bool(said)
+
+
+def test_without_cuda_steps_are_plain_and_asking_for_more_is_answered():
+    problems = []
+    x = torch.zeros(2, 3, 4, 4)
+    for wanted in ("off", "auto", "graph"):
+        assert chosen_step(wanted, adapted(), x, None, **OPTIONS, on_problem=problems.append) == "plain"
+    assert problems == ["--compile graph needs CUDA; cpu takes plain steps"]
+
+
+def test_losses_agree_to_rounding_only():
+    assert same_losses([1.0, 0.5], [1.00005, 0.50002], bfloat16=False)
+    assert not same_losses([1.0, 0.5], [1.001, 0.5], bfloat16=False)
+    assert same_losses([1.0, 0.5], [1.01, 0.505], bfloat16=True)
+
+
+@pytest.mark.slow
+def test_a_compiled_step_equals_a_plain_one(monkeypatch):
+    """Through torch.compile as it is used on CUDA, with the capture left out."""
+    from heatdrift.train import step as step_module
+
+    monkeypatch.setattr(step_module, "cuda_graph", Recorder())
+    plain = trained(lambda _: None, captured=True, dropout=0.0)  # it draws otherwise where kernels are fused
+    compiled = trained(lambda step: make_step("compiled", step, BATCH), captured=True, dropout=0.0)
+    assert compiled[0] == pytest.approx(plain[0], rel=1e-6)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain[1], compiled[1], strict=True))
