@@ -5,7 +5,7 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 STORE ?= runs/heatdrift.duckdb
 
-.PHONY: install demo test test-slow test-browser test-newest style docs clean
+.PHONY: install demo test test-slow test-browser test-newest bench style docs clean
 
 install: $(VENV)/.heatdrift-run
 
@@ -32,6 +32,14 @@ test-newest: $(VENV)/.heatdrift-dev
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --pre --target build/newest open_clip_torch
 	PYTHONPATH=build/newest $(BIN)/python -c "import open_clip; print(open_clip.__file__, open_clip.__version__)"
 	PYTHONPATH=build/newest $(BIN)/pytest -q tests/unit/model
+
+# Ratios in one run; each prints the table that docs/performance.md shows. On a GPU: tests/benchmarks/bench_gpu.py build/bench
+bench: $(VENV)/.heatdrift-dev
+	for method in full_ft lora_r8; do for precision in float32 auto; do \
+	  OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_cell.py build/bench --method $$method --precision $$precision; \
+	done; done
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_interaction.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_report.py
 
 style: $(VENV)/.heatdrift-dev
 	$(BIN)/ruff check --fix .
