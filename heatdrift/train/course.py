@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import torch
@@ -23,6 +23,8 @@ from heatdrift.train.loop import Optimisation, accuracy_pct, steps_per_epoch, tr
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
+
+BETAS: Final = (0.9, 0.999)  # of AdamW
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,9 +134,7 @@ def _optimisation(
 ) -> Optimisation:
     parameters = model.trained()
     return Optimisation(
-        optimizer=torch.optim.AdamW(
-            parameters, lr=cell.lr, betas=(0.9, 0.999), weight_decay=recipe.weight_decay, fused=True
-        ),
+        optimizer=torch.optim.AdamW(parameters, lr=cell.lr, betas=BETAS, weight_decay=recipe.weight_decay, fused=True),
         peak_lr=cell.lr,
         total_steps=recipe.epochs * steps_per_epoch(len(data.train), recipe.batch_size),
         warmup_fraction=recipe.warmup_fraction,

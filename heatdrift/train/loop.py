@@ -12,6 +12,7 @@ from heatdrift.records import Preprocess
 from heatdrift.train.schedule import lr_factor
 
 EVAL_BATCH = 250
+FLIPPED = 0.5  # share of training images that are mirrored
 
 
 class TrainingImages(Protocol):
@@ -140,7 +141,7 @@ def train_epoch(
     processor, where reading is free, the epoch ends at the first step that is not finite.
     """
     order = torch.randperm(len(images), generator=run.order)
-    flips = torch.rand(len(images), generator=run.flips) < 0.5
+    flips = torch.rand(len(images), generator=run.flips) < FLIPPED
     order_there, flips_there = order.to(images.device), flips.to(images.device)
     shuffled = images.labels[order].to(normalise.mean.device)
     losses: list[Tensor] = []
