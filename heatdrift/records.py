@@ -80,6 +80,15 @@ class Recipe(Strict, frozen=True, kw_only=True):
     probe_draw: Literal["randomstate_42"] | None = None
     loss_mean: Literal["batches"] | None = None
 
+    @property
+    def choices(self) -> dict[str, str]:
+        """What a study chooses besides numbers, in words -> value; None as what it stands for."""
+        return {
+            "classifier at the start": self.classifier_init or "normal",
+            "warm-up": self.warmup or "above_zero",
+            "probe images drawn by": self.probe_draw or "data_seed",
+        }
+
 
 class CropPlan(Strict, frozen=True, kw_only=True):
     """How pictures become crops where a study does not leave that to its backbone; None = as the backbone has it.

@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from heatdrift.cli import compare, doctor, exchange, fetch, plan, report, sql, stats, status, store, train
+from heatdrift.cli import (
+    compare,
+    doctor,
+    exchange,
+    fetch,
+    plan,
+    report,
+    sql,
+    stats,
+    status,
+    store,
+    train,
+    verify_protocol,
+)
 from heatdrift.cli.output import say, show_error
 from heatdrift.errors import HeatdriftError
 
@@ -50,6 +63,7 @@ for register in (
     stats.register,
     report.register,
     compare.register,
+    verify_protocol.register,
 ):
     register(app)
 

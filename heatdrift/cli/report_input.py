@@ -98,6 +98,7 @@ def gather(
         gallery=maps,
         pictures=probe_pictures(plan, work, study, maps, data_dir) if images else {},
         protocol=_protocol(rows.runs),
+        choices=_choices(plan, rows.runs),
         provenance=provenance(rows.runs),
         family=family_of(rows, answers, unavailable),
         conf_level=conf_level,
@@ -129,6 +130,16 @@ def _planned(plan: "KeptPlan | None", work: "Workspace") -> "pl.DataFrame | None
         ],
         infer_schema_length=None,
     )
+
+
+def _choices(plan: "KeptPlan | None", runs: "pl.DataFrame") -> "dict[str, tuple[str, ...]]":
+    """Distinct choices of the recipes behind finished runs; empty if a run's recipe is not in the kept plan."""
+    recipes = {cell.cell_id: cell.recipe for cell in plan.cells} if plan is not None else {}
+    finished = runs.filter(runs["status"] == "done")["cell_id"].to_list()
+    found = [recipe.choices for cell_id in finished if (recipe := recipes.get(cell_id)) is not None]
+    if not found or len(found) < len(finished):
+        return {}
+    return {name: tuple(sorted({each[name] for each in found})) for name in found[0]}
 
 
 def _protocol(runs: "pl.DataFrame") -> str:

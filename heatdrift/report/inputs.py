@@ -96,6 +96,7 @@ class ReportInput:
     gallery : cell id -> arrays of gallery.npz (see ``gallery.py``), for the runs that the gallery may show.
     pictures : hash of a probe image's crop -> PNG of the crop; empty where no photograph may be shown.
     protocol : what the study's protocol does, in words.
+    choices : what recipes choose besides numbers, in words -> the values of these runs; empty when it is not known.
     provenance : section -> (name, value) pairs, already text.
     family : all tests of the page, and what may be claimed of them.
     conf_level : level of the intervals in the figures, in (0, 1).
@@ -115,6 +116,7 @@ class ReportInput:
     gallery: Mapping[str, Maps] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     protocol: str = ""
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     provenance: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     family: Family = field(default_factory=Family)
     conf_level: float = 0.95

@@ -158,6 +158,11 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("epochs", "track_zero_shot_pct"): Words("%", "zero-shot accuracy on the tracking subset", "the study tracks none"),
     ("epochs", "track_retention_pct"): Words("% of base", "the same as % of epoch 0", "not tracked, or base is 0"),
     ("epochs", "selected"): Words("", "whether this is the selected epoch", "never"),
+    ("epochs", "last"): Words(
+        "",
+        "whether this is the last of the planned epochs, at which the preprint measured attention",
+        "epochs not known",
+    ),
     # long views
     ("", "layer"): Words("", "block, 0 = first", "never"),
     ("", "head"): Words("", "attention head, 0 = first", "never"),

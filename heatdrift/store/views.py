@@ -131,7 +131,8 @@ SELECT
   r.study,
   r.cell_id,
   e.* EXCLUDE ({excluded}),
-  e.epoch IS NOT DISTINCT FROM r.selected_epoch AS selected{appended}
+  e.epoch IS NOT DISTINCT FROM r.selected_epoch AS selected{appended},
+  e.epoch = r.epochs AS last
 FROM raw.epoch_drift AS e
 JOIN raw.run AS r ON r.run_id = e.run_id"""
 

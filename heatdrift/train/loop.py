@@ -12,6 +12,7 @@ from heatdrift.train.schedule import lr_factor
 from heatdrift.train.step import PlainStep, Step, StepResult, set_lr
 
 EVAL_BATCH = 250
+FLIPPED = 0.5  # share of training images that are mirrored
 
 
 class TrainingImages(Protocol):
@@ -148,7 +149,7 @@ def train_epoch(
     processor, where reading is free, the epoch ends at the first step that is not finite.
     """
     order = torch.randperm(len(images), generator=run.order)
-    flips = torch.rand(len(images), generator=run.flips) < 0.5
+    flips = torch.rand(len(images), generator=run.flips) < FLIPPED
     order_there, flips_there = order.to(images.device), flips.to(images.device)
     shuffled = images.labels[order].to(normalise.mean.device)
     step = run.step_by or PlainStep(logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16)

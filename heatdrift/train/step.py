@@ -15,6 +15,7 @@ StepKind = Literal["plain", "graph", "compiled"]
 Logits = Callable[[Tensor], Tensor]
 Replay = Callable[[], object]
 
+BETAS: Final = (0.9, 0.999)  # of AdamW
 WARM_UP: Final = 3  # real steps before a capture: kernels are chosen and the optimiser has its state
 
 
@@ -151,7 +152,7 @@ def adamw(
     return torch.optim.AdamW(
         parameters,
         lr=torch.tensor(lr, device=device) if captured else lr,
-        betas=(0.9, 0.999),
+        betas=BETAS,
         weight_decay=weight_decay,
         fused=True,
         capturable=captured and device.type == "cuda",

@@ -20,6 +20,7 @@ NAMES: Final = "class names in prompts"
 DECISIVE: Final = (
     *map(fact_title, ("backbone", "protocol", "select_on", "transfer_set", "epochs", "preprocess", "prompt_template")),
     NAMES,
+    *("classifier at the start", "warm-up", "probe images drawn by"),
 )
 _SHOWN_NAMES: Final = 4  # class names that tell two lists apart
 
@@ -74,6 +75,8 @@ def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
         ),
         fact(fact_title("prompt_template"), [published["prompt"]], distinct("prompt_template")),
         _names(published, runs),
+        *(fact(name, [theirs], inp.choices.get(name, ())) for name, theirs in published["choices"].items()),
+        fact("arithmetic of training", [published["precision"]], distinct("precision")),
         fact("zero-shot accuracy of the base (%)", [published["zero_shot_base_pct"]], base, equal=base_same),
         fact("data sets", cells["dataset"].unique().sort().to_list(), distinct("dataset")),
         fact("methods", cells["method"].unique().sort().to_list(), distinct("method")),

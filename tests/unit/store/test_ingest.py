@@ -130,6 +130,16 @@ def test_long_views_hold_every_layer_and_head_with_its_base(store, make_record):
 
 
 @pytest.mark.usefixtures("loaded")
+def test_the_last_epoch_is_marked_whether_it_was_selected_or_not(store):
+    epochs = view(store, "epochs").join(
+        view(store, "runs").select("study", "cell_id", planned="epochs"), on=["study", "cell_id"]
+    )
+    assert epochs.filter(pl.col("last"))["epoch"].to_list() == epochs.filter(pl.col("last"))["planned"].to_list()
+    assert epochs.filter(pl.col("epoch") < pl.col("planned"))["last"].any() is False
+    assert epochs["last"].sum() > 0
+
+
+@pytest.mark.usefixtures("loaded")
 def test_epoch_zero_has_no_training_columns(store):
     base = view(store, "epochs").filter(pl.col("epoch") == 0)
     for name in ("train_loss", "train_acc_pct", "val_acc_pct", "cka", "weight_drift", "map_js"):

@@ -196,3 +196,29 @@ def test_under_preprint_the_test_split_validates_and_no_test_accuracy_is_left(st
     assert record.n_probe == 7
     assert record.n_val == record.provenance.sources["stripes/test"].n_images == 18
     assert record.n_train == record.provenance.sources["stripes/train"].n_images
+
+
+def test_each_of_the_authors_settings_changes_the_run_and_is_in_its_record(study, tiny_inputs):
+    """One key at a time against the defaults: it reaches the training, and the cell says that it did."""
+    datasets = {
+        name: msgspec.structs.replace(spec, sizes=SplitSizes(probe_images=7)) for name, spec in study.datasets.items()
+    }
+    preprint = msgspec.structs.replace(study, protocol="preprint", datasets=datasets)
+
+    def trained(**keys):
+        train = msgspec.structs.replace(preprint.train, warmup_fraction=0.5, batch_size=5, **keys)
+        changed = msgspec.structs.replace(preprint, train=train)
+        cell = planned_cells(changed, tiny_inputs)[0]
+        return run(cell, Resources.of(changed, tiny_inputs, torch.device("cpu"))).record
+
+    default = trained()
+    assert default.cell.recipe.choices["classifier at the start"] == "normal"
+    for key, value in (("classifier_init", "torch"), ("warmup", "from_zero"), ("loss_mean", "batches")):
+        record = trained(**{key: value})
+        assert getattr(record.cell.recipe, key) == value
+        assert record.cell_id != default.cell_id
+        assert record.epochs[1].train_loss != default.epochs[1].train_loss
+        assert record.provenance.split_sha256 == default.provenance.split_sha256
+    drawn = trained(probe_draw="randomstate_42")
+    assert drawn.provenance.split_sha256 != default.provenance.split_sha256
+    assert drawn.epochs[1].train_loss == default.epochs[1].train_loss  # the probe set is no part of training
