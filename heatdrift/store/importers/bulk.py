@@ -20,11 +20,11 @@ from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.connect import attach, quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
 from heatdrift.store.folder import cell_folder
+from heatdrift.store.importers.bulk_checks import check_runs, refuse
 from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.migrate import migrate
-from heatdrift.store.validate import NAME
 
 _DEFAULTS: Final = {
     "attempt": "1",
@@ -38,15 +38,6 @@ _STATED: Final = {
     "transfer": {"base_pct": "zero_shot_base_pct", "adapted_pct": "zero_shot_pct", "n_images": "n_transfer"}
 }
 _CLASSES: Final = {"n_classes": "transfer_classes"}  # where the runs have it
-_CHECKS: Final = {  # what must hold of runs: words -> condition under which a row is wrong
-    "a study that cannot be a folder name": f"NOT regexp_full_match(study, '{NAME.pattern}')",
-    "a cell_id that cannot be a folder name": f"NOT regexp_full_match(cell_id, '{NAME.pattern}')",
-    "no backbone, dataset, method, lr or seed": "coalesce(backbone, dataset, method) IS NULL OR backbone IS NULL "
-    "OR dataset IS NULL OR method IS NULL OR lr IS NULL OR seed IS NULL",
-    "a negative learning rate": "lr < 0",
-    "a status other than done, diverged or failed": "status NOT IN ('done', 'diverged', 'failed')",
-    "an accuracy outside 0 to 100": "test_acc_pct NOT BETWEEN 0 AND 100",
-}
 
 
 def import_bulk(
@@ -155,8 +146,7 @@ def _write(
     renamed = {"study": quoted(study)} if study else {}
     run_values = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
     _read(connection, run_values, source.relation("runs"))
-    for words, wrong in _CHECKS.items():
-        _refuse(connection, f"SELECT study || '/' || cell_id FROM rows_in WHERE {wrong}", words, source)
+    check_runs(connection, source.path)
     n_same, twice = _one_per_key(connection, "runs", duplicates, source)
     connection.execute("CREATE TEMP TABLE found AS SELECT * FROM rows_out")
     for view, table in LONG_VIEWS.items():
@@ -168,7 +158,7 @@ def _write(
             continue
         _read(connection, _selection(connection, table, columns, stated, key=True), relation)
         lost = "SELECT study || '/' || cell_id FROM rows_in ANTI JOIN found USING (study, cell_id)"
-        _refuse(connection, lost, f"a row of {view} without its run", source)
+        refuse(connection, lost, f"a row of {view} without its run", source.path)
         for run, n in _one_per_key(connection, view, duplicates, source)[1].items():
             twice[run] = max(twice.get(run, 0), n)
         _copy(connection, f"SELECT * FROM rows_out ORDER BY {', '.join(KEYS[view])}", folder / f"{view}.parquet")
@@ -244,14 +234,6 @@ def _selection(
 
 def _joined(values: dict[str, str]) -> str:
     return ", ".join(f"{value} AS {_ident(name)}" for name, value in values.items())
-
-
-def _refuse(connection: duckdb.DuckDBPyConnection, query: str, words: str, source: _Source) -> None:
-    rows = connection.sql(f"SELECT * FROM ({query}) LIMIT 1").fetchall()
-    if rows:
-        raise DataError(
-            f"runs of {source.path}: {words} ({rows[0][0]})", hint="correct the table; nothing was imported"
-        )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:

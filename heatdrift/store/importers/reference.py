@@ -30,6 +30,7 @@ from heatdrift.store.folder import Written, cell_folder, decode_record
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.outcome import ImportReport, Mismatch
 from heatdrift.store.importers.reference_format import Epoch, ReferenceRun, decode_reference, own_values
+from heatdrift.store.importers.values import is_missing
 from heatdrift.store.scan import Problem
 
 BACKBONES: Final = {
@@ -153,6 +154,8 @@ def _cell(run: ReferenceRun) -> Cell:
         raise UnknownNameError("model_name", config.model_name, BACKBONES)
     if config.method not in METHODS:
         raise UnknownNameError("method", config.method, METHODS)
+    if is_missing(config.dataset):
+        raise StudyError(f"config.dataset is {config.dataset!r}, which is no name", hint="correct the file")
     return Cell(
         backbone=BACKBONES[config.model_name],
         backbone_sha256=None,
