@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import msgspec
 import typer
@@ -12,6 +12,7 @@ from heatdrift.cli.output import note, say, show_json
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import DataError
 from heatdrift.records import DuplicateRule
+from heatdrift.store.importers.percent import Percent
 from heatdrift.wording import counted
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from heatdrift.store.importers.outcome import ImportReport
     from heatdrift.store.importers.per_image import Matched
+    from heatdrift.store.importers.reading import Choices
     from heatdrift.store.scan import Problem
 
 
@@ -66,6 +68,19 @@ def import_runs(
         DuplicateRule,
         typer.Option("--duplicates", help="What counts of runs of one cell and seed whose results differ."),
     ] = "refuse",
+    epochs_from: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs-from",
+            min=0,
+            max=1,
+            help="0: the first trained epoch is called 0. 1: epoch 0 is the pretrained model. Default: found out.",
+        ),
+    ] = None,
+    percent: Annotated[
+        Percent,
+        typer.Option("--percent", help="Percentages that are all at most 1: ask, or take them as they are."),
+    ] = "ask",
     images: Annotated[
         Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")
     ] = None,
@@ -81,10 +96,12 @@ def import_runs(
     Example: `heatdrift import records/vitb16 --format reference --study vitb16`
     """
     from heatdrift.store.importers.per_image import write_run_images
+    from heatdrift.store.importers.reading import Choices
     from heatdrift.store.ingest import ingest
 
     folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
-    bring = _importer(kind, path, study, columns or (), constants or (), map_file, duplicates)
+    choices = Choices(epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent)
+    bring = _importer(kind, path, study, columns or (), constants or (), map_file, duplicates, choices)
     matched = _matched(images, bring, folder) if images is not None else {}
     report = bring(folder)
     if images is not None:
@@ -100,6 +117,7 @@ def _importer(
     constants: "Sequence[str]",
     map_file: Path | None,
     duplicates: DuplicateRule,
+    choices: "Choices",
 ) -> "Callable[[Path], ImportReport]":
     """Return what brings the runs into a store folder."""
     from heatdrift.store.importers.columns import column_map
@@ -110,13 +128,19 @@ def _importer(
 
     name = study or "imported"
     if kind is ImportFormat.heatdrift:
-        return lambda folder: import_heatdrift(Path(path), folder, study, duplicates=duplicates)
+        return lambda folder: import_heatdrift(
+            Path(path), folder, study, duplicates=duplicates, percent=choices.percent
+        )
     if kind is ImportFormat.reference:
         return lambda folder: import_reference(Path(path), folder, name, duplicates=duplicates)
     chosen = column_map(columns, constants, map_file)
     if kind is ImportFormat.mlflow:
-        return lambda folder: import_mlflow(path, chosen, store_folder=folder, study=name, duplicates=duplicates)
-    return lambda folder: import_table(Path(path), chosen, store_folder=folder, study=name, duplicates=duplicates)
+        return lambda folder: import_mlflow(
+            path, chosen, store_folder=folder, study=name, duplicates=duplicates, choices=choices
+        )
+    return lambda folder: import_table(
+        Path(path), chosen, store_folder=folder, study=name, duplicates=duplicates, choices=choices
+    )
 
 
 def _matched(images: Path, bring: "Callable[[Path], ImportReport]", folder: Path) -> "Matched":
@@ -145,6 +169,8 @@ def _show_import(
 ) -> None:
     from heatdrift.store.advice import with_store
 
+    for said in (*(report.audit.notes if report.audit else ()), *report.notes):
+        note(said)
     for problem in (*report.problems, *problems):
         note(f"left out: {problem.path}: {problem.reason}")
     if fmt is Format.json:

@@ -20,10 +20,11 @@ from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.connect import attach, quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
 from heatdrift.store.folder import cell_folder
-from heatdrift.store.importers.bulk_checks import check_runs, refuse
+from heatdrift.store.importers.bulk_checks import check_epochs, check_fractions, check_runs, one_lr_level, refuse
 from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.percent import Percent
 from heatdrift.store.migrate import migrate
 
 _DEFAULTS: Final = {
@@ -41,7 +42,12 @@ _CLASSES: Final = {"n_classes": "transfer_classes"}  # where the runs have it
 
 
 def import_bulk(
-    path: Path, store_folder: Path, study: str | None = None, *, duplicates: Rule = "refuse"
+    path: Path,
+    store_folder: Path,
+    study: str | None = None,
+    *,
+    duplicates: Rule = "refuse",
+    percent: Percent = "ask",
 ) -> ImportReport:
     """Check the tables of `path` and keep them as one part of `store_folder`; twice is once.
 
@@ -66,7 +72,7 @@ def import_bulk(
         making = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
         try:
             making.mkdir(parents=True)
-            n_same, twice = _write(connection, source, study, making, duplicates)
+            n_same, twice, notes = _write(connection, source, study, making, duplicates, percent)
             n_runs = _n_runs(making)
             files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
             info = PartInfo(source=str(path), n_runs=n_runs, files=files)
@@ -82,7 +88,9 @@ def import_bulk(
         finally:
             shutil.rmtree(making, ignore_errors=True)
     said = tuple(f"{run} ({n} rows): the {duplicates} was taken" for run, n in sorted(twice.items()))
-    return ImportReport(added=n_runs, unchanged=0, doubled=n_same, duplicates=said, studies=_studies(target))
+    return ImportReport(
+        added=n_runs, unchanged=0, doubled=n_same, duplicates=said, studies=_studies(target), notes=notes
+    )
 
 
 class _Source:
@@ -133,11 +141,17 @@ class _Source:
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, source: _Source, study: str | None, folder: Path, duplicates: Rule
-) -> tuple[int, dict[str, int]]:
+    connection: duckdb.DuckDBPyConnection,
+    source: _Source,
+    study: str | None,
+    folder: Path,
+    duplicates: Rule,
+    percent: Percent,
+) -> tuple[int, dict[str, int], tuple[str, ...]]:
     """Copy what was measured into `folder`, in the types of the tables and sorted by key, checking it on the way.
 
-    Returns the number of runs that were there twice, and study/cell_id -> rows of what had different values.
+    Returns the number of runs that were there twice, study/cell_id -> rows of what had different values, and sentences
+    about what was decided.
     """
     has_runs = source.columns(connection, "runs")
     missing = [name for name in _NEEDED if name not in has_runs and not (name == "study" and study)]
@@ -147,6 +161,7 @@ def _write(
     run_values = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
     _read(connection, run_values, source.relation("runs"))
     check_runs(connection, source.path)
+    notes = (*one_lr_level(connection), *check_fractions(connection, source.path, percent))
     n_same, twice = _one_per_key(connection, "runs", duplicates, source)
     connection.execute("CREATE TEMP TABLE found AS SELECT * FROM rows_out")
     for view, table in LONG_VIEWS.items():
@@ -157,6 +172,10 @@ def _write(
         if not columns:
             continue
         _read(connection, _selection(connection, table, columns, stated, key=True), relation)
+        if view == "epochs":
+            check_epochs(connection, source.path)
+        if columns:
+            notes += check_fractions(connection, source.path, percent)
         lost = "SELECT study || '/' || cell_id FROM rows_in ANTI JOIN found USING (study, cell_id)"
         refuse(connection, lost, f"a row of {view} without its run", source.path)
         for run, n in _one_per_key(connection, view, duplicates, source)[1].items():
@@ -171,7 +190,7 @@ def _write(
         {"rule": duplicates},
     )
     _copy(connection, "SELECT * FROM found ORDER BY study, cell_id", folder / "runs.parquet")
-    return n_same, twice
+    return n_same, twice, tuple(dict.fromkeys(notes))
 
 
 def _read(connection: duckdb.DuckDBPyConnection, values: dict[str, str], relation: str) -> None:

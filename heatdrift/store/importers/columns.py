@@ -69,6 +69,15 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         entry = self.columns.get(name, name if name not in self.constants else "")
         return entry if isinstance(entry, Column) else Column(column=entry)
 
+    def described(self, columns: Sequence[str]) -> dict[str, str]:
+        """Return for each of ours that `columns` or a constant fill where it comes from, in words."""
+        found = {name: f"{value} for all rows" for name, value in self.constants.items()}
+        for name in TARGETS:
+            source = self.source(name)
+            if source.column in columns:
+                found[name] = source.column + (f" * {source.factor:g}" if source.factor != 1.0 else "")
+        return {name: found[name] for name in TARGETS if name in found}
+
     def ignored(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return those of `columns` that none of ours is taken from, in their order."""
         used = {self.source(name).column for name in TARGETS}

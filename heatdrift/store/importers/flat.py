@@ -26,10 +26,11 @@ from heatdrift.records import (
     TransferRecord,
 )
 from heatdrift.store.folder import cell_folder, decode_record
-from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH, ColumnMap
+from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.one_per_epoch import EpochTwiceError, epochs_twice, one_per_epoch
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.reading import Reading
 from heatdrift.store.importers.values import key_numbers, list_of, real_of, text_of, time_of, whole_of
 from heatdrift.store.scan import Problem
 
@@ -38,6 +39,7 @@ STATUS: Final[Mapping[str, Status]] = {
     **dict.fromkeys(("failed", "killed", "crashed", "error"), "failed"),
     "diverged": "diverged",
 }
+_FINAL: Final = ("test_acc_pct", "zero_shot_pct")  # what a run without epochs may have
 T = TypeVar("T", int, float, str)
 
 
@@ -50,7 +52,7 @@ class FlatRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def import_flat(
     runs: Iterable[FlatRun],
-    columns: ColumnMap,
+    reading: Reading,
     *,
     source: Path,
     store_folder: Path,
@@ -74,7 +76,7 @@ def import_flat(
     arrived: dict[Path, list[Arrival]] = {}
     for run in runs:
         try:
-            read = _Reader(run, columns, study=study, origin=origin, rule=duplicates)
+            read = _Reader(run, reading, study=study, origin=origin, rule=duplicates)
             record = read()
             folder = cell_folder(store_folder, study, record.cell_id)
             record = decode_record(msgspec.json.encode(record), folder / "record.json")
@@ -93,17 +95,19 @@ def import_flat(
     if twice:
         raise epochs_twice(twice, source)
     report = write_settled(settle(arrived, duplicates, source=source), store_folder)
-    return msgspec.structs.replace(report, problems=tuple(problems), studies=(study,) if arrived else ())
+    return msgspec.structs.replace(
+        report, problems=tuple(problems), studies=(study,) if arrived else (), audit=reading.audit
+    )
 
 
 class _Reader:
     """Makes the record of one run, as often as it is called: tables are large, records of all rows larger."""
 
-    def __init__(self, run: FlatRun, columns: ColumnMap, *, study: str, origin: str, rule: Rule) -> None:
-        self._run, self._columns, self._study, self._origin, self._rule = run, columns, study, origin, rule
+    def __init__(self, run: FlatRun, reading: Reading, *, study: str, origin: str, rule: Rule) -> None:
+        self._run, self._reading, self._study, self._origin, self._rule = run, reading, study, origin, rule
 
     def __call__(self) -> RunRecord:
-        rows, n_twice = one_per_epoch([self._columns.apply(row) for row in self._run.rows], self._rule)
+        rows, n_twice = one_per_epoch([self._reading(row) for row in self._run.rows], self._rule)
         self._refuse_gaps(rows)
         record = flat_record(rows, study=self._study, origin=self._origin)
         if n_twice < 2 or self._rule == "refuse":
@@ -114,7 +118,7 @@ class _Reader:
         """Name the keys for which the source has a column, but no value."""
         said = []
         for name in IDENTITY:
-            column = self._columns.source(name).column
+            column = self._reading.columns.source(name).column
             if not any(name in row for row in rows) and column in self._run.rows[0]:
                 held = str(self._run.rows[0][column] if self._run.rows[0][column] is not None else "")
                 said.append(f"no value for {name} (column {column!r} holds {held!r})")
@@ -205,7 +209,10 @@ def _epochs(rows: Sequence[Mapping[str, object]], run: Mapping[str, object]) -> 
     if base:
         found[0] = base | found.get(0, {})
     measured = [_epoch(number, row) for number, row in sorted(found.items())]
-    return tuple(e for e in measured if e != EpochRecord(epoch=e.epoch))
+    kept = [e for e in measured if e != EpochRecord(epoch=e.epoch)]
+    if not any(e.epoch > 0 for e in kept) and any(name in run for name in _FINAL):
+        kept.append(EpochRecord(epoch=max(*found, 1)))  # a table of final results: nothing is known of the epoch
+    return tuple(kept)
 
 
 def _epoch(number: int, row: Mapping[str, object]) -> EpochRecord:
@@ -235,7 +242,7 @@ def _selected(run: Mapping[str, object], epochs: Sequence[EpochRecord]) -> int |
     if best is not None:
         return next(e.epoch for e in trained if e.val_acc_pct == best)
     if not trained:
-        raise ValueError("no result of any epoch: map at least one of train_loss, val_acc_pct or a probe")
+        raise ValueError("no result: map at least one of test_acc_pct, val_acc_pct, train_loss or a probe")
     return trained[-1].epoch
 
 

@@ -12,13 +12,19 @@ from heatdrift.store.folder import attempt_files, cell_folder, find_cells, read_
 from heatdrift.store.importers.bulk import import_bulk
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.percent import Percent
 from heatdrift.store.scan import Problem
 
 _ARRAYS_AND_SOURCE = ("hits.npz", "gallery.npz", "source.json")
 
 
 def import_heatdrift(
-    path: Path, store_folder: Path, study: str | None = None, *, duplicates: Rule = "refuse"
+    path: Path,
+    store_folder: Path,
+    study: str | None = None,
+    *,
+    duplicates: Rule = "refuse",
+    percent: Percent = "ask",
 ) -> ImportReport:
     """Bring in a store folder (all attempts, hits and galleries), or an export as one bulk part; twice is once.
 
@@ -28,6 +34,7 @@ def import_heatdrift(
     study : name that the runs get here; None = the one they have.
     duplicates : what counts where folders of one cell, or the store and what comes, have different results. Attempts
         that lie in one folder are none: the newest counts, as it did there.
+    percent : what to do with percentages of an export that are all at most 1.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def import_heatdrift(
         The store folder cannot be written, or `path` is that folder itself.
     """
     if path.is_file() or (path / "runs.parquet").is_file():
-        return import_bulk(path, store_folder, study, duplicates=duplicates)
+        return import_bulk(path, store_folder, study, duplicates=duplicates, percent=percent)
     if path.resolve() == store_folder.resolve():
         raise StoreError(f"{path} is the store folder itself", hint="name another folder, or another --store")
     if study is not None:

@@ -28,6 +28,7 @@ from heatdrift.records import (
 from heatdrift.store.files import write_bytes
 from heatdrift.store.folder import Written, cell_folder, decode_record
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
+from heatdrift.store.importers.lr_levels import lr_levels
 from heatdrift.store.importers.outcome import ImportReport, Mismatch
 from heatdrift.store.importers.reference_format import Epoch, ReferenceRun, decode_reference, own_values
 from heatdrift.store.importers.values import is_missing
@@ -164,7 +165,7 @@ def _cell(run: ReferenceRun) -> Cell:
         protocol="leakfree",
         method=config.method,
         method_spec=METHODS[config.method],
-        lr=config.lr,
+        lr=lr_levels([config.lr]).get(config.lr, config.lr),
         seed=config.seed,
         recipe=Recipe(
             epochs=config.epochs,

@@ -11,12 +11,20 @@ from heatdrift.store.importers.columns import IDENTITY, ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.reading import Choices, Reading, understand
+from heatdrift.store.importers.values import key_numbers
 
 MAX_ROWS = 200_000  # a record.json per run; more belongs into a bulk part
 
 
 def import_table(
-    path: Path, columns: ColumnMap, *, store_folder: Path, study: str, duplicates: Rule = "refuse"
+    path: Path,
+    columns: ColumnMap,
+    *,
+    store_folder: Path,
+    study: str,
+    duplicates: Rule = "refuse",
+    choices: Choices = Choices(),  # noqa: B008  frozen
 ) -> ImportReport:
     """Write the runs of a table as records of `study`; twice is once.
 
@@ -44,9 +52,18 @@ def import_table(
             f"{path} has {frame.height} rows, more than the {MAX_ROWS} that become records one by one",
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
-    runs = _runs(frame.rows(named=True), columns)
+    rows = frame.rows(named=True)
+    reading = understand(
+        ((f"row {number}", row) for number, row in enumerate(rows, start=1)), columns, choices, source=str(path)
+    )
     report = import_flat(
-        runs, columns, source=path, store_folder=store_folder, study=study, origin="table", duplicates=duplicates
+        _runs(rows, reading),
+        reading,
+        source=path,
+        store_folder=store_folder,
+        study=study,
+        origin="table",
+        duplicates=duplicates,
     )
     return msgspec.structs.replace(report, ignored=columns.ignored(frame.columns))
 
@@ -66,18 +83,28 @@ def _read(path: Path) -> pl.DataFrame:
         raise DataError(f"cannot read {path}: {reason}", hint="name a CSV, Parquet or JSON-lines table") from cause
 
 
-def _runs(rows: list[dict[str, object]], columns: ColumnMap) -> Iterator[FlatRun]:
+def _runs(rows: list[dict[str, object]], reading: Reading) -> Iterator[FlatRun]:
     """Group the rows of one run where the table has epochs."""
     groups: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
     first: dict[tuple[object, ...], int] = {}
     for number, row in enumerate(rows, start=1):
-        try:
-            ours = columns.apply(row)
-        except (ValueError, HeatdriftError):
-            ours = {}  # reported with its row
-        alone = "epoch" not in ours or any(name not in ours for name in IDENTITY)
-        key: tuple[object, ...] = (number,) if alone else tuple(str(ours.get(name)) for name in (*IDENTITY, "protocol"))
+        key = _key(row, reading) or (number,)
         groups.setdefault(key, []).append(row)
         first.setdefault(key, number)
     for key, members in groups.items():
         yield FlatRun(label=f"row {first[key]}", rows=tuple(members))
+
+
+def _key(row: Mapping[str, object], reading: Reading) -> tuple[object, ...] | None:
+    """Return what a row has in common with the other epochs of its run; None for a row that is a run by itself.
+
+    Numbers count, not how they are written: 1e-5 and 0.00001 are one learning rate.
+    """
+    try:
+        ours = reading(row)
+        if "epoch" not in ours or any(name not in ours for name in IDENTITY):
+            return None
+        numbers = key_numbers(ours)
+    except (ValueError, HeatdriftError):
+        return None  # reported with its row
+    return (*(str(ours.get(name)) for name in ("backbone", "dataset", "method", "protocol")), *numbers)
