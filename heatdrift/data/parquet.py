@@ -1,6 +1,7 @@
 """``parquet:PATH``: one file, or the shards that a pattern names, with a column of pictures and one of labels.
 
-Pictures are bytes, the hub's struct of bytes and path, or paths of files next to it (``picture_paths.py``). names come from a column label_name, or from the ClassLabel that the hub's `datasets` library writes into the schema.
+Pictures are bytes, the hub's struct of bytes and path, or paths of files next to it (``picture_paths.py``). Class names
+come from a column label_name, or from the ClassLabel that the hub's `datasets` library writes into the schema.
 """
 
 import glob

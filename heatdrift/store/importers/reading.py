@@ -72,6 +72,7 @@ def understand(
     choices: Choices,
     *,
     source: str,
+    read_as: str = "",
     sure_percent: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Reading:
@@ -79,6 +80,7 @@ def understand(
 
     Parameters
     ----------
+    read_as : how the source was read, in words.
     sure_percent : columns of the source whose values had a percent sign.
     notes : what was said about the source before.
 
@@ -117,6 +119,7 @@ def understand(
     shown["lr"] = tuple(f"{lr:g}" for lr in sorted({levels.get(lr, lr) for lr in rates}))
     audit = Audit(
         rows=n_rows,
+        read_as=read_as,
         columns=columns.described(tuple(names)),
         keys={name: shown[name] for name in _KEYS if shown.get(name)},
         measured=tuple(

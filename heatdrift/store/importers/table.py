@@ -1,10 +1,9 @@
-"""Import of a CSV, Parquet or JSON-lines table of runs, with a map of its columns (``columns.py``)."""
+"""Import of a table of runs (``table_file.py``), with a map of its columns (``columns.py``)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
-import polars as pl
 
 from heatdrift.errors import DataError, HeatdriftError
 from heatdrift.store.importers.columns import IDENTITY, ColumnMap
@@ -12,6 +11,7 @@ from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.importers.reading import Choices, Reading, understand
+from heatdrift.store.importers.table_file import read_table_file
 from heatdrift.store.importers.values import key_numbers
 
 MAX_ROWS = 200_000  # a record.json per run; more belongs into a bulk part
@@ -40,21 +40,26 @@ def import_table(
     StoreError
         `study` cannot be a folder name, or the store folder cannot be written.
     """
-    frame = _read(path)
-    missing = columns.missing(frame.columns)
+    table = read_table_file(path)
+    rows = table.rows
+    missing = columns.missing(table.names)
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r} (it has: {', '.join(frame.columns)})",
+            f"{path} has no column {missing[0]!r} (it has: {', '.join(table.names)})",
             hint="correct --map OURS=THEIRS",
         )
-    if frame.height > MAX_ROWS:
+    if len(rows) > MAX_ROWS:
         raise DataError(
-            f"{path} has {frame.height} rows, more than the {MAX_ROWS} that become records one by one",
+            f"{path} has {len(rows)} rows, more than the {MAX_ROWS} that become records one by one",
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
-    rows = frame.rows(named=True)
     reading = understand(
-        ((f"row {number}", row) for number, row in enumerate(rows, start=1)), columns, choices, source=str(path)
+        ((f"row {number}", row) for number, row in enumerate(rows, start=1)),
+        columns,
+        choices,
+        source=str(path),
+        read_as=table.read_as,
+        sure_percent=table.percent,
     )
     report = import_flat(
         _runs(rows, reading),
@@ -65,22 +70,7 @@ def import_table(
         origin="table",
         duplicates=duplicates,
     )
-    return msgspec.structs.replace(report, ignored=columns.ignored(frame.columns))
-
-
-def _read(path: Path) -> pl.DataFrame:
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".parquet": pl.read_parquet,
-        ".csv": lambda file: pl.read_csv(file, infer_schema=False),  # a seed or a hash must not become a float
-        ".jsonl": pl.read_ndjson,
-    }
-    if path.suffix not in readers:
-        raise DataError(f"{path} is no .csv, .parquet or .jsonl file", hint="heatdrift import FILE.csv --format table")
-    try:
-        return readers[path.suffix](path)
-    except (OSError, pl.exceptions.PolarsError, ValueError) as cause:
-        reason = str(cause).splitlines()[0]
-        raise DataError(f"cannot read {path}: {reason}", hint="name a CSV, Parquet or JSON-lines table") from cause
+    return msgspec.structs.replace(report, ignored=columns.ignored(table.names))
 
 
 def _runs(rows: list[dict[str, object]], reading: Reading) -> Iterator[FlatRun]:
