@@ -7,6 +7,7 @@ retentions and standard errors are derived again. Without epochs or transfer, th
 
 import hashlib
 import shutil
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,7 @@ def import_bulk(
     *,
     duplicates: Rule = "refuse",
     percent: Percent = "ask",
+    dry_run: bool = False,
 ) -> ImportReport:
     """Check the tables of `path` and keep them as one part of `store_folder`; twice is once.
 
@@ -68,17 +70,26 @@ def import_bulk(
     with source.open() as connection:
         _count(connection, f"SELECT count(*) FROM {source.relation('runs')}", path)
         if target.exists():
-            return ImportReport(added=0, unchanged=_n_runs(target), studies=_studies(target))
-        making = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
+            return ImportReport(added=0, unchanged=_n_runs(target), studies=_studies(target), written=not dry_run)
+        making = Path(tempfile.mkdtemp()) if dry_run else target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
         try:
-            making.mkdir(parents=True)
+            making.mkdir(parents=True, exist_ok=True)
             n_same, twice, notes = _write(connection, source, study, making, duplicates, percent)
-            n_runs = _n_runs(making)
-            files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
-            info = PartInfo(source=str(path), n_runs=n_runs, files=files)
-            write_bytes(making / "part.json", msgspec.json.encode(info))
-            making.rename(target)
-            sync_folder(target.parent)
+            report = ImportReport(
+                added=_n_runs(making),
+                unchanged=0,
+                doubled=n_same,
+                duplicates=tuple(f"{run} ({n} rows): the {duplicates} was taken" for run, n in sorted(twice.items())),
+                studies=_studies(making),
+                notes=notes,
+                written=not dry_run,
+            )
+            if not dry_run:
+                files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
+                info = PartInfo(source=str(path), n_runs=report.added, files=files)
+                write_bytes(making / "part.json", msgspec.json.encode(info))
+                making.rename(target)
+                sync_folder(target.parent)
         except duckdb.IOException as cause:
             raise DataError(f"cannot copy {path}: {_first_line(cause)}", hint="free some space, then again") from cause
         except duckdb.Error as cause:
@@ -87,10 +98,7 @@ def import_bulk(
             raise cannot_write(target, cause) from cause
         finally:
             shutil.rmtree(making, ignore_errors=True)
-    said = tuple(f"{run} ({n} rows): the {duplicates} was taken" for run, n in sorted(twice.items()))
-    return ImportReport(
-        added=n_runs, unchanged=0, doubled=n_same, duplicates=said, studies=_studies(target), notes=notes
-    )
+    return report
 
 
 class _Source:

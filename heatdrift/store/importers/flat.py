@@ -29,7 +29,7 @@ from heatdrift.store.folder import cell_folder, decode_record
 from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.one_per_epoch import EpochTwiceError, epochs_twice, one_per_epoch
-from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Reading
 from heatdrift.store.importers.values import key_numbers, list_of, real_of, text_of, time_of, whole_of
 from heatdrift.store.scan import Problem
@@ -59,10 +59,12 @@ def import_flat(
     study: str,
     origin: str,
     duplicates: Rule = "refuse",
+    dry_run: bool = False,
+    before: Before = nothing,
 ) -> ImportReport:
     """Write runs as records of `study`; twice is once. A run that cannot be one is reported and stops nothing.
 
-    Everything is read and checked before the first record is written.
+    Everything is read and checked before the first record is written; `before` gets the report of that.
 
     Raises
     ------
@@ -94,10 +96,16 @@ def import_flat(
         arrived.setdefault(folder, []).append(arrival(run.label, record, read))
     if twice:
         raise epochs_twice(twice, source)
-    report = write_settled(settle(arrived, duplicates, source=source), store_folder)
-    return msgspec.structs.replace(
-        report, problems=tuple(problems), studies=(study,) if arrived else (), audit=reading.audit
-    )
+    settled = settle(arrived, duplicates, source=source)
+    facts = {
+        "problems": tuple(problems),
+        "studies": (study,) if arrived else (),
+        "audit": reading.audit,
+        "ignored": reading.audit.ignored,
+    }
+    planned = msgspec.structs.replace(write_settled(settled, store_folder, dry_run=True), **facts)
+    before(planned)
+    return planned if dry_run else msgspec.structs.replace(write_settled(settled, store_folder), **facts)
 
 
 class _Reader:

@@ -17,7 +17,8 @@ from heatdrift.errors import DataError
 from heatdrift.store.importers.columns import ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
-from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.guess import with_guesses
+from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Choices, understand
 from heatdrift.wording import counted, listed
 
@@ -73,6 +74,8 @@ def import_mlflow(
     experiments: tuple[str, ...] = (),
     duplicates: Rule = "refuse",
     choices: Choices = Choices(),  # noqa: B008  frozen
+    dry_run: bool = False,
+    before: Before = nothing,
 ) -> ImportReport:
     """Write the finished runs of an MLflow tracking store as records of `study`; twice is once.
 
@@ -92,11 +95,26 @@ def import_mlflow(
     """
     seen = _Seen()
     runs = list(_read(uri, experiments, seen))
+    names = dict.fromkeys(name for run in runs for row in run.rows for name in row)
+    columns, guessed, unclear = with_guesses(columns, names)
     reading = understand(
-        ((run.label, row) for run in runs for row in run.rows), columns, choices, source=uri, notes=seen.notes()
+        ((run.label, row) for run in runs for row in run.rows),
+        columns,
+        choices,
+        source=uri,
+        guessed=guessed,
+        notes=(*unclear, *seen.notes()),
     )
     return import_flat(
-        runs, reading, source=Path(uri), store_folder=store_folder, study=study, origin="mlflow", duplicates=duplicates
+        runs,
+        reading,
+        source=Path(uri),
+        store_folder=store_folder,
+        study=study,
+        origin="mlflow",
+        duplicates=duplicates,
+        dry_run=dry_run,
+        before=before,
     )
 
 

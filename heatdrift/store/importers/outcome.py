@@ -1,6 +1,6 @@
 """What an import did; the same for every format."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -38,6 +38,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     guessed : those of `columns` that nobody named: the source's name for it was taken for ours.
     keys : what tells runs apart -> its levels.
     measured : the metrics that were found.
+    ignored : columns that nothing is taken from.
     notes : sentences about what was decided or is doubtful.
     """
 
@@ -47,6 +48,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     guessed: tuple[str, ...] = ()
     keys: Mapping[str, tuple[str, ...]] = {}
     measured: tuple[Measured, ...] = ()
+    ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -84,3 +86,10 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit | None = None
     notes: tuple[str, ...] = ()
     written: bool = True
+
+
+Before = Callable[[ImportReport], object]  # called with what would be done, before it is
+
+
+def nothing(_report: ImportReport) -> None:
+    """Do nothing before an import writes."""

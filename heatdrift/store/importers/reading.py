@@ -74,6 +74,7 @@ def understand(
     source: str,
     read_as: str = "",
     sure_percent: tuple[str, ...] = (),
+    guessed: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Reading:
     """Look at all rows, each with a label for messages, and return how they are read.
@@ -82,6 +83,7 @@ def understand(
     ----------
     read_as : how the source was read, in words.
     sure_percent : columns of the source whose values had a percent sign.
+    guessed : those of our names whose column in `columns` was guessed.
     notes : what was said about the source before.
 
     Raises
@@ -120,12 +122,14 @@ def understand(
     audit = Audit(
         rows=n_rows,
         read_as=read_as,
+        guessed=guessed,
         columns=columns.described(tuple(names)),
         keys={name: shown[name] for name in _KEYS if shown.get(name)},
         measured=tuple(
             Measured(name=name, n=seen.n, low=seen.low, high=seen.high, unit=_unit(name))
             for name, seen in ranges.items()
         ),
+        ignored=columns.ignored(tuple(names)),
         notes=notes,
     )
     return Reading(columns=columns, shift=shift, levels=levels, audit=audit)

@@ -42,7 +42,9 @@ TRACK_IMAGES: Final = 1000  # protocol leakfree: the tracking subset, of the fir
 TOLERANCE: Final = 1e-9  # relative, above 1 in magnitude; absolute below
 
 
-def import_reference(path: Path, store_folder: Path, study: str, *, duplicates: Rule = "refuse") -> ImportReport:
+def import_reference(
+    path: Path, store_folder: Path, study: str, *, duplicates: Rule = "refuse", dry_run: bool = False
+) -> ImportReport:
     """Write the runs of `path` (a file, or a folder searched for ``*.json``) as records of `study`; twice is once.
 
     Raises
@@ -83,7 +85,7 @@ def import_reference(path: Path, store_folder: Path, study: str, *, duplicates: 
     def keep_source(arrived: Arrival, written: Written) -> None:
         write_bytes(written.path.with_name("source.json"), sources[arrived.label].read_bytes())
 
-    report = write_settled(settle(arrived, duplicates, source=path), store_folder, after=keep_source)
+    report = write_settled(settle(arrived, duplicates, source=path), store_folder, after=keep_source, dry_run=dry_run)
     return msgspec.structs.replace(
         report, problems=tuple(problems), mismatches=tuple(mismatches), studies=(study,) if arrived else ()
     )

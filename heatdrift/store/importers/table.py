@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import msgspec
-
 from heatdrift.errors import DataError, HeatdriftError
 from heatdrift.store.importers.columns import IDENTITY, ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
-from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.guess import with_guesses
+from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Choices, Reading, understand
 from heatdrift.store.importers.table_file import read_table_file
 from heatdrift.store.importers.values import key_numbers
@@ -25,11 +24,18 @@ def import_table(
     study: str,
     duplicates: Rule = "refuse",
     choices: Choices = Choices(),  # noqa: B008  frozen
+    dry_run: bool = False,
+    before: Before = nothing,
 ) -> ImportReport:
     """Write the runs of a table as records of `study`; twice is once.
 
     One row is one run, or, with a column for ``epoch``, one epoch: rows that agree in backbone, data set, method, lr,
     seed and protocol are one run then.
+
+    Parameters
+    ----------
+    dry_run : read and report, write nothing.
+    before : gets the report of what would be done, before anything is written.
 
     Raises
     ------
@@ -53,6 +59,16 @@ def import_table(
             f"{path} has {len(rows)} rows, more than the {MAX_ROWS} that become records one by one",
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
+    columns, guessed, unclear = with_guesses(columns, table.names)
+    lacking = [
+        name for name in IDENTITY if columns.source(name).column not in table.names and name not in columns.constants
+    ]
+    if lacking:
+        raise DataError(
+            f"{path}: no value for {', '.join(lacking)}, and no column that is it by its name (there are: "
+            f"{', '.join(table.names)})",
+            hint=" ".join(f"--map {name}=COLUMN (or --set {name}=VALUE for all runs)" for name in lacking),
+        )
     reading = understand(
         ((f"row {number}", row) for number, row in enumerate(rows, start=1)),
         columns,
@@ -60,8 +76,10 @@ def import_table(
         source=str(path),
         read_as=table.read_as,
         sure_percent=table.percent,
+        guessed=guessed,
+        notes=unclear,
     )
-    report = import_flat(
+    return import_flat(
         _runs(rows, reading),
         reading,
         source=path,
@@ -69,8 +87,9 @@ def import_table(
         study=study,
         origin="table",
         duplicates=duplicates,
+        dry_run=dry_run,
+        before=before,
     )
-    return msgspec.structs.replace(report, ignored=columns.ignored(table.names))
 
 
 def _runs(rows: list[dict[str, object]], reading: Reading) -> Iterator[FlatRun]:
