@@ -2,16 +2,19 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import msgspec
 import typer
 
+from heatdrift.cli.import_formats import ImportFormat, Source, format_of, importer
+from heatdrift.cli.import_report import show_audit, show_counts, show_problems
 from heatdrift.cli.options import Format, StoredStudyOption, StoreOption
 from heatdrift.cli.output import note, say, show_json
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import DataError
 from heatdrift.records import DuplicateRule
+from heatdrift.store.importers.percent import Percent
 from heatdrift.wording import counted
 
 if TYPE_CHECKING:
@@ -20,18 +23,6 @@ if TYPE_CHECKING:
     from heatdrift.store.importers.outcome import ImportReport
     from heatdrift.store.importers.per_image import Matched
     from heatdrift.store.scan import Problem
-
-
-_SHOWN: Final = 10  # sentences about single runs on a terminal
-
-
-class ImportFormat(StrEnum):
-    """What lies at the path to import."""
-
-    heatdrift = "heatdrift"
-    reference = "reference"
-    mlflow = "mlflow"
-    table = "table"
 
 
 class FolderFormat(StrEnum):
@@ -49,7 +40,9 @@ def register(app: typer.Typer) -> None:
 
 def import_runs(
     path: Annotated[str, typer.Argument(help="Folder, file, or MLflow tracking URI.")],
-    kind: Annotated[ImportFormat, typer.Option("--format", help="What lies there.")],
+    kind: Annotated[
+        ImportFormat | None, typer.Option("--format", help="What lies there. Default: what it looks like.")
+    ] = None,
     study: Annotated[
         str | None, typer.Option("--study", help="Study that the runs become part of. Default: theirs, or 'imported'.")
     ] = None,
@@ -66,9 +59,25 @@ def import_runs(
         DuplicateRule,
         typer.Option("--duplicates", help="What counts of runs of one cell and seed whose results differ."),
     ] = "refuse",
+    epochs_from: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs-from",
+            min=0,
+            max=1,
+            help="0: the first trained epoch is called 0. 1: epoch 0 is the pretrained model. Default: found out.",
+        ),
+    ] = None,
+    percent: Annotated[
+        Percent,
+        typer.Option("--percent", help="Percentages that are all at most 1: ask, or take them as they are."),
+    ] = "ask",
     images: Annotated[
         Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read everything, say what would be imported, write nothing.")
+    ] = False,
     store: StoreOption = None,
     fmt: Annotated[Format, typer.Option("--output", help="How to print what was done.")] = Format.table,
 ) -> None:
@@ -78,45 +87,38 @@ def import_runs(
     that the store has, nothing is imported until --duplicates says what counts; every result that uses such a run then
     says what was done.
 
-    Example: `heatdrift import records/vitb16 --format reference --study vitb16`
+    Of a table or of MLflow it is said first what was found in it: columns that were guessed by their names, levels of
+    the keys, ranges of the metrics, what is left out and why. With --dry-run that is all.
+
+    Example: `heatdrift import runs.csv --dry-run`
     """
     from heatdrift.store.importers.per_image import write_run_images
+    from heatdrift.store.importers.reading import Choices
     from heatdrift.store.ingest import ingest
 
     folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
-    bring = _importer(kind, path, study, columns or (), constants or (), map_file, duplicates)
-    matched = _matched(images, bring, folder) if images is not None else {}
-    report = bring(folder)
+    choices = Choices(epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent)
+    source = Source(
+        kind=kind or format_of(path), path=path, study=study, columns=columns or (), constants=constants or (),
+        map_file=map_file, duplicates=duplicates,
+    )  # fmt: skip
+    shown: list[ImportReport] = []
+
+    def show(found: "ImportReport") -> None:
+        shown.append(found)
+        if fmt is not Format.json:
+            show_audit(found)
+
+    matched = _matched(images, importer(source, choices), folder) if images is not None else {}
+    report = importer(source, choices, dry_run=dry_run, before=show)(folder)
+    if not shown:
+        show(report)
+    if dry_run:
+        _finish(report, source, (), store, fmt)
+        return
     if images is not None:
         report = msgspec.structs.replace(report, images=write_run_images(matched, folder))
-    _show_import(report, kind, path, ingest(store).problems, store, fmt)
-
-
-def _importer(
-    kind: ImportFormat,
-    path: str,
-    study: str | None,
-    columns: "Sequence[str]",
-    constants: "Sequence[str]",
-    map_file: Path | None,
-    duplicates: DuplicateRule,
-) -> "Callable[[Path], ImportReport]":
-    """Return what brings the runs into a store folder."""
-    from heatdrift.store.importers.columns import column_map
-    from heatdrift.store.importers.mlflow import import_mlflow
-    from heatdrift.store.importers.records import import_heatdrift
-    from heatdrift.store.importers.reference import import_reference
-    from heatdrift.store.importers.table import import_table
-
-    name = study or "imported"
-    if kind is ImportFormat.heatdrift:
-        return lambda folder: import_heatdrift(Path(path), folder, study, duplicates=duplicates)
-    if kind is ImportFormat.reference:
-        return lambda folder: import_reference(Path(path), folder, name, duplicates=duplicates)
-    chosen = column_map(columns, constants, map_file)
-    if kind is ImportFormat.mlflow:
-        return lambda folder: import_mlflow(path, chosen, store_folder=folder, study=name, duplicates=duplicates)
-    return lambda folder: import_table(Path(path), chosen, store_folder=folder, study=name, duplicates=duplicates)
+    _finish(report, source, ingest(store).problems, store, fmt)
 
 
 def _matched(images: Path, bring: "Callable[[Path], ImportReport]", folder: Path) -> "Matched":
@@ -140,37 +142,20 @@ def _matched(images: Path, bring: "Callable[[Path], ImportReport]", folder: Path
         return match_run_images(found, runs, transfer, (trial.parent, folder))
 
 
-def _show_import(
-    report: "ImportReport", kind: ImportFormat, path: str, problems: "Sequence[Problem]", store: Path, fmt: Format
-) -> None:
+def _finish(report: "ImportReport", source: Source, problems: "Sequence[Problem]", store: Path, fmt: Format) -> None:
+    """Print what was done, and fail where nothing was a run."""
     from heatdrift.store.advice import with_store
 
-    for problem in (*report.problems, *problems):
-        note(f"left out: {problem.path}: {problem.reason}")
+    show_problems(problems)
     if fmt is Format.json:
         show_json(report)
     else:
-        counts = [f"{report.added} imported", f"{report.unchanged} there already"]
-        counts += [f"{report.doubled} repeated in the file"] if report.doubled else []
-        counts += [f"{report.kept} kept as the store has them"] if report.kept else []
-        counts.append(f"{len(report.problems)} left out")
-        studies = f"study {', '.join(report.studies)}: " if report.studies else ""
-        say(f"{studies}{', '.join(counts)}")
-        if report.images:
-            say(f"per-image results of {counted(report.images, 'run')}: heatdrift stats images")
-    if report.duplicates:
-        note(f"{counted(len(report.duplicates), 'run')} with different results in the source:")
-        for said in report.duplicates[:_SHOWN]:
-            note(f"  {said}")
-        if len(report.duplicates) > _SHOWN:
-            note(f"  and {len(report.duplicates) - _SHOWN} more; --output json lists all")
-    if report.ignored:
-        note(f"ignored columns: {', '.join(report.ignored)} (--map OURS=THEIRS takes one in)")
+        show_counts(report)
     if report.repeated:
         note(f"{counted(report.repeated, 'cell')} had other results already; the new ones count, all are kept:")
         note(with_store("heatdrift sql --name repeated_runs", store))
     if report.problems and not report.added + report.unchanged:
-        raise DataError(f"nothing at {path} is a {kind.value} run", hint="see the reasons above")
+        raise DataError(f"nothing at {source.path} is a {source.kind.value} run", hint="see the reasons above")
 
 
 def export(

@@ -1,6 +1,5 @@
 """``folder:PATH``: one folder per class, named after it; the pictures lie in it, in sub-folders too."""
 
-import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from heatdrift.config import WHERE_DATA_LIES
+from heatdrift.data.class_folder import class_files, identities_above, passed_over
 from heatdrift.data.files import content_sha256, entries, relative_name
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
 from heatdrift.errors import DataError
@@ -33,13 +33,14 @@ def check_folder(place: str, folder: Path) -> None:
 def open_folder(place: str, folder: Path) -> LabelledImages:
     """List the pictures of a folder of class folders, sorted by class and name; they are decoded on demand.
 
-    Class names are the folders' names. Links to files and links to class folders are followed. Hidden files and what
-    Windows leaves in folders are passed over; any other file that is no picture is refused rather than passed over.
+    Class names are the folders' names. Links to files and to folders are followed, at any depth. Hidden files and
+    folders, and those that systems make (``class_folder.py``), are passed over; any other file that is no picture is
+    refused rather than passed over.
 
     Raises
     ------
     DataError : no such folder, fewer than two class folders, one without a picture, a file that is no picture, a link
-        that leads nowhere.
+        that leads nowhere, or into two classes; a folder that cannot be read.
     """
     root = folder / place
     listed = list(_pictures(root))
@@ -72,7 +73,7 @@ def _class_folders(root: Path) -> list[Path]:
     """Class folders in the order of their composed names, which is the same on every system."""
     if not root.is_dir():
         raise DataError(f"there is no folder {root}", hint=WHERE_DATA_LIES)
-    found = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = [path for path in root.iterdir() if path.is_dir() and not passed_over(path.name)]
     by_name: dict[str, Path] = {}
     for path in sorted(found):
         name = unicodedata.normalize("NFC", path.name)
@@ -86,18 +87,24 @@ def _class_folders(root: Path) -> list[Path]:
 
 def _pictures(root: Path) -> Iterator[tuple[int, Path]]:
     """Label and path of every picture, in order."""
-    loose = [path for path in root.glob("*") if path.is_file() and path.suffix.lower() in PICTURES]
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}", hint=WHERE_DATA_LIES)
+    loose = [
+        path
+        for path in root.iterdir()
+        if path.is_file() and path.suffix.lower() in PICTURES and not path.name.startswith(".")
+    ]
     if loose:
         problem = f"{min(loose)} lies next to the class folders, so it has no class"
         raise DataError(problem, hint="move it into a class folder")
+    visited = identities_above(root)
     for label, class_folder in enumerate(_class_folders(root)):
-        below = [Path(place) / name for place, _, names in os.walk(class_folder) for name in names]
-        for path in sorted(below, key=lambda path: relative_name(path, root)):
+        for path in sorted(class_files(class_folder, visited), key=lambda path: relative_name(path, root)):
             if path.name.startswith(".") or path.name.lower() in _LEFT_BY_SYSTEMS:
                 continue
+            if not path.exists():
+                raise DataError(f"{path} is a link that leads nowhere", hint="restore its target or remove the link")
             if path.suffix.lower() not in PICTURES:
                 problem = f"{path} is no picture (known: {', '.join(PICTURES)})"
                 raise DataError(problem, hint="move it out of the class folders")
-            if not path.exists():
-                raise DataError(f"{path} is a link that leads nowhere", hint="restore its target or remove the link")
             yield label, path

@@ -1,7 +1,7 @@
 """``parquet:PATH``: one file, or the shards that a pattern names, with a column of pictures and one of labels.
 
-Pictures are bytes, or the hub's struct of bytes and path. Class names come from a column label_name, or from the
-ClassLabel that the hub's `datasets` library writes into the schema.
+Pictures are bytes, the hub's struct of bytes and path, or paths of files next to it (``picture_paths.py``). Class names
+come from a column label_name, or from the ClassLabel that the hub's `datasets` library writes into the schema.
 """
 
 import glob
@@ -21,6 +21,7 @@ from PIL import Image
 from heatdrift.config import WHERE_DATA_LIES
 from heatdrift.data.files import content_sha256, entries, relative_name
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
+from heatdrift.data.picture_paths import named_pictures
 from heatdrift.errors import DataError
 
 IMAGE_COLUMNS: Final = ("image", "img")  # in order of preference
@@ -43,6 +44,7 @@ class _Shard:
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     row_names: Sequence[str] | None
+    named: Mapping[int, Path]
 
 
 def shard_paths(place: str, folder: Path) -> tuple[Path, ...]:
@@ -64,7 +66,19 @@ def shard_paths(place: str, folder: Path) -> tuple[Path, ...]:
 def parquet_sha256(place: str, folder: Path) -> str:
     """Content hash of a ``parquet:`` source: of the bytes of one file, or over all shards."""
     paths = shard_paths(place, folder)
-    return content_sha256(entries(paths, _common_folder(paths)))
+    named = [picture for path in paths for picture in _named(path, None).values()]
+    return content_sha256(entries((*paths, *dict.fromkeys(named)), _common_folder(paths)))
+
+
+def _named(path: Path, card: Features | None) -> Mapping[int, Path]:
+    """Files of the pictures that a shard names instead of holding; none for what is no table of pictures at all."""
+    try:
+        schema = pq.read_schema(path)
+        features = _schema_features(schema) or card or Features()
+        column = _find(features.images, IMAGE_COLUMNS, schema)
+        return named_pictures(path, column) if column is not None else {}
+    except (pa.ArrowException, OSError):
+        return {}  # opening it says what is wrong
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:
@@ -92,8 +106,8 @@ def read_shards(
     ------
     DataError : as :func:`open_parquet`; shards whose class names differ.
     """
-    files = entries(paths, root)
     shards = [_read_shard(path, card) for path in paths]
+    files = entries((*paths, *dict.fromkeys(p for shard in shards for p in shard.named.values())), root)
     labels = np.concatenate([shard.labels for shard in shards])
     where = str(paths[0]) if len(paths) == 1 else source
     names = _class_names(shards, labels, where)
@@ -111,6 +125,8 @@ def read_shards(
 
     def read(position: int) -> Image.Image:
         shard, row = locate(position)
+        if row in shard.named:
+            return decode_image(shard.named[row].read_bytes(), str(shard.named[row]))
         value = shard.images[row].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
         return decode_image(data or b"", f"{shard.path} row {row}")
@@ -144,7 +160,9 @@ def _read_shard(path: Path, card: Features | None) -> _Shard:
         problem = f"{path}: column {label} must hold whole numbers and no NULL"
         raise DataError(problem, hint="correct the labels of the source")
     kind = table[image].type
-    if not (pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+    named = _named(path, card)
+    holds = pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if not (holds or len(named) == table.num_rows):
         problem = f"{path}: column {image} holds {kind}, not encoded pictures"
         raise DataError(problem, hint="it must hold the bytes of JPEG or PNG files, or the hub's struct of them")
     return _Shard(
@@ -153,6 +171,7 @@ def _read_shard(path: Path, card: Features | None) -> _Shard:
         labels=numbers.to_numpy().astype(np.int64),
         names=features.labels.get(label, ()),
         row_names=table[NAME_COLUMN].to_pylist() if NAME_COLUMN in table.column_names else None,
+        named=named,
     )
 
 
@@ -177,15 +196,21 @@ def _schema_features(schema: pa.Schema) -> Features | None:
 
 
 def _column(declared: Sequence[str], usual: Sequence[str], schema: pa.Schema, path: Path) -> str:
+    """The column that `_find` finds; DataError where there is none."""
+    chosen = _find(declared, usual, schema)
+    if chosen is None:
+        problem = f"{path} has no column {usual[0]!r} (it has {', '.join(schema.names)})"
+        raise DataError(problem, hint="columns needed: image, label; label_name for zero-shot prompts")
+    return chosen
+
+
+def _find(declared: Sequence[str], usual: Sequence[str], schema: pa.Schema) -> str | None:
     """The column with a usual name, else the only declared one."""
     among = [name for name in declared if name in schema.names] or schema.names
     chosen = next((name for name in usual if name in among), None)
     if chosen is None and declared and len(among) == 1:
         chosen = among[0]
-    if chosen is None:
-        problem = f"{path} has no column {usual[0]!r} (it has {', '.join(schema.names)})"
-        raise DataError(problem, hint="columns needed: image, label; label_name for zero-shot prompts")
-    return str(chosen)
+    return None if chosen is None else str(chosen)
 
 
 def _class_names(shards: Sequence[_Shard], labels: NDArray[np.int64], where: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ retentions and standard errors are derived again. Without epochs or transfer, th
 
 import hashlib
 import shutil
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Final
@@ -20,11 +21,12 @@ from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.connect import attach, quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
 from heatdrift.store.folder import cell_folder
+from heatdrift.store.importers.bulk_checks import check_epochs, check_fractions, check_runs, one_lr_level, refuse
 from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.percent import Percent
 from heatdrift.store.migrate import migrate
-from heatdrift.store.validate import NAME
 
 _DEFAULTS: Final = {
     "attempt": "1",
@@ -38,19 +40,16 @@ _STATED: Final = {
     "transfer": {"base_pct": "zero_shot_base_pct", "adapted_pct": "zero_shot_pct", "n_images": "n_transfer"}
 }
 _CLASSES: Final = {"n_classes": "transfer_classes"}  # where the runs have it
-_CHECKS: Final = {  # what must hold of runs: words -> condition under which a row is wrong
-    "a study that cannot be a folder name": f"NOT regexp_full_match(study, '{NAME.pattern}')",
-    "a cell_id that cannot be a folder name": f"NOT regexp_full_match(cell_id, '{NAME.pattern}')",
-    "no backbone, dataset, method, lr or seed": "coalesce(backbone, dataset, method) IS NULL OR backbone IS NULL "
-    "OR dataset IS NULL OR method IS NULL OR lr IS NULL OR seed IS NULL",
-    "a negative learning rate": "lr < 0",
-    "a status other than done, diverged or failed": "status NOT IN ('done', 'diverged', 'failed')",
-    "an accuracy outside 0 to 100": "test_acc_pct NOT BETWEEN 0 AND 100",
-}
 
 
 def import_bulk(
-    path: Path, store_folder: Path, study: str | None = None, *, duplicates: Rule = "refuse"
+    path: Path,
+    store_folder: Path,
+    study: str | None = None,
+    *,
+    duplicates: Rule = "refuse",
+    percent: Percent = "ask",
+    dry_run: bool = False,
 ) -> ImportReport:
     """Check the tables of `path` and keep them as one part of `store_folder`; twice is once.
 
@@ -71,17 +70,26 @@ def import_bulk(
     with source.open() as connection:
         _count(connection, f"SELECT count(*) FROM {source.relation('runs')}", path)
         if target.exists():
-            return ImportReport(added=0, unchanged=_n_runs(target), studies=_studies(target))
-        making = target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
+            return ImportReport(added=0, unchanged=_n_runs(target), studies=_studies(target), written=not dry_run)
+        making = Path(tempfile.mkdtemp()) if dry_run else target.with_name(f".{name}.{uuid.uuid4().hex[:12]}.tmp")
         try:
-            making.mkdir(parents=True)
-            n_same, twice = _write(connection, source, study, making, duplicates)
-            n_runs = _n_runs(making)
-            files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
-            info = PartInfo(source=str(path), n_runs=n_runs, files=files)
-            write_bytes(making / "part.json", msgspec.json.encode(info))
-            making.rename(target)
-            sync_folder(target.parent)
+            making.mkdir(parents=True, exist_ok=True)
+            n_same, twice, notes = _write(connection, source, study, making, duplicates, percent)
+            report = ImportReport(
+                added=_n_runs(making),
+                unchanged=0,
+                doubled=n_same,
+                duplicates=tuple(f"{run} ({n} rows): the {duplicates} was taken" for run, n in sorted(twice.items())),
+                studies=_studies(making),
+                notes=notes,
+                written=not dry_run,
+            )
+            if not dry_run:
+                files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
+                info = PartInfo(source=str(path), n_runs=report.added, files=files)
+                write_bytes(making / "part.json", msgspec.json.encode(info))
+                making.rename(target)
+                sync_folder(target.parent)
         except duckdb.IOException as cause:
             raise DataError(f"cannot copy {path}: {_first_line(cause)}", hint="free some space, then again") from cause
         except duckdb.Error as cause:
@@ -90,8 +98,7 @@ def import_bulk(
             raise cannot_write(target, cause) from cause
         finally:
             shutil.rmtree(making, ignore_errors=True)
-    said = tuple(f"{run} ({n} rows): the {duplicates} was taken" for run, n in sorted(twice.items()))
-    return ImportReport(added=n_runs, unchanged=0, doubled=n_same, duplicates=said, studies=_studies(target))
+    return report
 
 
 class _Source:
@@ -142,11 +149,17 @@ class _Source:
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, source: _Source, study: str | None, folder: Path, duplicates: Rule
-) -> tuple[int, dict[str, int]]:
+    connection: duckdb.DuckDBPyConnection,
+    source: _Source,
+    study: str | None,
+    folder: Path,
+    duplicates: Rule,
+    percent: Percent,
+) -> tuple[int, dict[str, int], tuple[str, ...]]:
     """Copy what was measured into `folder`, in the types of the tables and sorted by key, checking it on the way.
 
-    Returns the number of runs that were there twice, and study/cell_id -> rows of what had different values.
+    Returns the number of runs that were there twice, study/cell_id -> rows of what had different values, and sentences
+    about what was decided.
     """
     has_runs = source.columns(connection, "runs")
     missing = [name for name in _NEEDED if name not in has_runs and not (name == "study" and study)]
@@ -155,8 +168,8 @@ def _write(
     renamed = {"study": quoted(study)} if study else {}
     run_values = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
     _read(connection, run_values, source.relation("runs"))
-    for words, wrong in _CHECKS.items():
-        _refuse(connection, f"SELECT study || '/' || cell_id FROM rows_in WHERE {wrong}", words, source)
+    check_runs(connection, source.path)
+    notes = (*one_lr_level(connection), *check_fractions(connection, source.path, percent))
     n_same, twice = _one_per_key(connection, "runs", duplicates, source)
     connection.execute("CREATE TEMP TABLE found AS SELECT * FROM rows_out")
     for view, table in LONG_VIEWS.items():
@@ -167,8 +180,12 @@ def _write(
         if not columns:
             continue
         _read(connection, _selection(connection, table, columns, stated, key=True), relation)
+        if view == "epochs":
+            check_epochs(connection, source.path)
+        if columns:
+            notes += check_fractions(connection, source.path, percent)
         lost = "SELECT study || '/' || cell_id FROM rows_in ANTI JOIN found USING (study, cell_id)"
-        _refuse(connection, lost, f"a row of {view} without its run", source)
+        refuse(connection, lost, f"a row of {view} without its run", source.path)
         for run, n in _one_per_key(connection, view, duplicates, source)[1].items():
             twice[run] = max(twice.get(run, 0), n)
         _copy(connection, f"SELECT * FROM rows_out ORDER BY {', '.join(KEYS[view])}", folder / f"{view}.parquet")
@@ -181,7 +198,7 @@ def _write(
         {"rule": duplicates},
     )
     _copy(connection, "SELECT * FROM found ORDER BY study, cell_id", folder / "runs.parquet")
-    return n_same, twice
+    return n_same, twice, tuple(dict.fromkeys(notes))
 
 
 def _read(connection: duckdb.DuckDBPyConnection, values: dict[str, str], relation: str) -> None:
@@ -244,14 +261,6 @@ def _selection(
 
 def _joined(values: dict[str, str]) -> str:
     return ", ".join(f"{value} AS {_ident(name)}" for name, value in values.items())
-
-
-def _refuse(connection: duckdb.DuckDBPyConnection, query: str, words: str, source: _Source) -> None:
-    rows = connection.sql(f"SELECT * FROM ({query}) LIMIT 1").fetchall()
-    if rows:
-        raise DataError(
-            f"runs of {source.path}: {words} ({rows[0][0]})", hint="correct the table; nothing was imported"
-        )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:

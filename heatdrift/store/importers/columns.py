@@ -18,6 +18,7 @@ import msgspec
 
 from heatdrift.errors import DataError, UnknownNameError
 from heatdrift.metrics import PROBE, PROBES
+from heatdrift.store.importers.values import is_missing, trimmed
 
 IDENTITY: Final = ("backbone", "dataset", "method", "lr", "seed")
 RUN: Final = (
@@ -52,23 +53,34 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 raise UnknownNameError("column", name, TARGETS, where="the column map")
 
     def apply(self, row: Mapping[str, object]) -> dict[str, object]:
-        """Return our columns of one row of theirs; what is absent, empty or not a number is left out."""
+        """Return our columns of one row of theirs; what is absent or missing (``values.py``) is left out."""
         ours: dict[str, object] = dict(self.constants)
         for name in TARGETS:
-            column = self._source(name)
+            column = self.source(name)
             value = row.get(column.column)
-            if value is None or value == "" or value != value:
+            if is_missing(value):
                 continue
+            value = trimmed(value) if isinstance(value, str) else value
             ours[name] = _number(value, name) * column.factor if column.factor != 1.0 else value
         return ours
 
-    def _source(self, name: str) -> Column:
+    def source(self, name: str) -> Column:
+        """Return the column that one of ours is taken from, whether or not a source has it."""
         entry = self.columns.get(name, name if name not in self.constants else "")
         return entry if isinstance(entry, Column) else Column(column=entry)
 
+    def described(self, columns: Sequence[str]) -> dict[str, str]:
+        """Return for each of ours that `columns` or a constant fill where it comes from, in words."""
+        found = {name: f"{value} for all rows" for name, value in self.constants.items()}
+        for name in TARGETS:
+            source = self.source(name)
+            if source.column in columns:
+                found[name] = source.column + (f" * {source.factor:g}" if source.factor != 1.0 else "")
+        return {name: found[name] for name in TARGETS if name in found}
+
     def ignored(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return those of `columns` that none of ours is taken from, in their order."""
-        used = {self._source(name).column for name in TARGETS}
+        used = {self.source(name).column for name in TARGETS}
         return tuple(column for column in columns if column not in used)
 
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
@@ -97,6 +109,9 @@ def column_map(pairs: Sequence[str] = (), constants: Sequence[str] = (), file: P
     found = _read(file) if file is not None else ColumnMap()
     columns = dict(found.columns) | {ours: _column(theirs) for ours, theirs in map(_pair, pairs)}
     values = dict(found.constants) | dict(map(_pair, constants))
+    for ours, value in values.items():
+        if is_missing(value):
+            raise DataError(f"the map sets {ours} to {str(value)!r}, which is no value", hint=f"--set {ours}=VALUE")
     return ColumnMap(columns=columns, constants=values)
 
 

@@ -13,9 +13,10 @@ import msgspec
 
 from heatdrift.errors import DuplicateRunsError, RecordError
 from heatdrift.records import FINISHED, DuplicateRule, Duplicates, EpochRecord, RunRecord
-from heatdrift.store.folder import Written, attempt_files, current_record, read_record, write_record
+from heatdrift.store.folder import Written, current_record
 from heatdrift.store.importers.mean_record import described, mean_record
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.writing import RecordWriter, results_of
 from heatdrift.store.rows import result_sha256
 from heatdrift.wording import counted, listed
 
@@ -115,34 +116,45 @@ def write_settled(
     settled: Mapping[Path, Settled],
     store_folder: Path,
     after: Callable[[Arrival, Written], object] = lambda _arrival, _written: None,
+    *,
+    dry_run: bool = False,
 ) -> ImportReport:
-    """Write what was settled and count it; `after` is called with every record that is new.
+    """Write what was settled, all or nothing, and count it; `after` is called with every record that is new.
+
+    With `dry_run` nothing is written, and the counts are of what would be.
 
     Raises
     ------
     StoreError
         The store folder cannot be written.
     """
-    added = unchanged = doubled = repeated = kept = 0
+    added = unchanged = doubled = repeats = kept = 0
     said = []
-    for found in settled.values():
-        doubled += found.n_same
-        kept += found.kept
-        words = found.said
-        for one in _records(found):
-            record = _record_of(found, one)
-            written = write_record(record, store_folder)
-            added += written.new
-            unchanged += not written.new
-            if written.new:
-                repeated += record.status in FINISHED and len(_results(written.path.parent)) > 1
-                after(one, written)
-            if record.duplicates and not words:
-                words = f"{one.label} ({described(record.cell)}; epochs given several times): "
-                words += f"the {record.duplicates.rule} was taken"
-        said += [words] if words and not found.kept else []
+    with RecordWriter(store_folder, dry_run=dry_run) as writer:
+        for found in settled.values():
+            doubled += found.n_same
+            kept += found.kept
+            words = found.said
+            for one in _records(found):
+                record = _record_of(found, one)
+                written, repeated = writer.write(record)
+                added += written.new
+                unchanged += not written.new
+                repeats += repeated
+                if written.new and not dry_run:
+                    after(one, written)
+                if record.duplicates and not words:
+                    words = f"{one.label} ({described(record.cell)}; epochs given several times): "
+                    words += f"the {record.duplicates.rule} was taken"
+            said += [words] if words and not found.kept else []
     return ImportReport(
-        added=added, unchanged=unchanged, doubled=doubled, repeated=repeated, kept=kept, duplicates=tuple(said)
+        added=added,
+        unchanged=unchanged,
+        doubled=doubled,
+        repeated=repeats,
+        kept=kept,
+        duplicates=tuple(said),
+        written=not dry_run,
     )
 
 
@@ -205,22 +217,9 @@ def _other_result(folder: Path, arrivals: Sequence[Arrival], found: Settled) -> 
         return None
     new = _record_of(found, finished[0])
     here = result_sha256(current)
-    if result_sha256(new) in {here, *_results(folder)} or any(here in a.continues for a in arrivals):
+    if result_sha256(new) in {here, *results_of(folder)} or any(here in a.continues for a in arrivals):
         return None
     return f"{finished[0].label} ({described(new.cell)}; there {_difference([current, new])})"
-
-
-def _results(folder: Path) -> set[str]:
-    """Hashes of the finished attempts that a cell folder keeps."""
-    found = set()
-    for path in attempt_files(folder):
-        try:
-            record = read_record(path)
-        except RecordError:
-            continue
-        if record.status in FINISHED:
-            found.add(result_sha256(record))
-    return found
 
 
 def _in_words(arrivals: Sequence[Arrival]) -> str:

@@ -5,8 +5,6 @@ from the value and its base (`base_<probe>`, epoch 0). What a source did not kee
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from math import isfinite
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -28,10 +26,12 @@ from heatdrift.records import (
     TransferRecord,
 )
 from heatdrift.store.folder import cell_folder, decode_record
-from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH, ColumnMap
+from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.one_per_epoch import EpochTwiceError, epochs_twice, one_per_epoch
-from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.outcome import Before, ImportReport, nothing
+from heatdrift.store.importers.reading import Reading
+from heatdrift.store.importers.values import key_numbers, list_of, real_of, text_of, time_of, whole_of
 from heatdrift.store.scan import Problem
 
 STATUS: Final[Mapping[str, Status]] = {
@@ -39,6 +39,7 @@ STATUS: Final[Mapping[str, Status]] = {
     **dict.fromkeys(("failed", "killed", "crashed", "error"), "failed"),
     "diverged": "diverged",
 }
+_FINAL: Final = ("test_acc_pct", "zero_shot_pct")  # what a run without epochs may have
 T = TypeVar("T", int, float, str)
 
 
@@ -51,17 +52,19 @@ class FlatRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def import_flat(
     runs: Iterable[FlatRun],
-    columns: ColumnMap,
+    reading: Reading,
     *,
     source: Path,
     store_folder: Path,
     study: str,
     origin: str,
     duplicates: Rule = "refuse",
+    dry_run: bool = False,
+    before: Before = nothing,
 ) -> ImportReport:
     """Write runs as records of `study`; twice is once. A run that cannot be one is reported and stops nothing.
 
-    Everything is read and checked before the first record is written.
+    Everything is read and checked before the first record is written; `before` gets the report of that.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def import_flat(
     arrived: dict[Path, list[Arrival]] = {}
     for run in runs:
         try:
-            read = _Reader(run, columns, study=study, origin=origin, rule=duplicates)
+            read = _Reader(run, reading, study=study, origin=origin, rule=duplicates)
             record = read()
             folder = cell_folder(store_folder, study, record.cell_id)
             record = decode_record(msgspec.json.encode(record), folder / "record.json")
@@ -93,22 +96,42 @@ def import_flat(
         arrived.setdefault(folder, []).append(arrival(run.label, record, read))
     if twice:
         raise epochs_twice(twice, source)
-    report = write_settled(settle(arrived, duplicates, source=source), store_folder)
-    return msgspec.structs.replace(report, problems=tuple(problems), studies=(study,) if arrived else ())
+    settled = settle(arrived, duplicates, source=source)
+    facts = {
+        "problems": tuple(problems),
+        "studies": (study,) if arrived else (),
+        "audit": reading.audit,
+        "ignored": reading.audit.ignored,
+    }
+    planned = msgspec.structs.replace(write_settled(settled, store_folder, dry_run=True), **facts)
+    before(planned)
+    return planned if dry_run else msgspec.structs.replace(write_settled(settled, store_folder), **facts)
 
 
 class _Reader:
     """Makes the record of one run, as often as it is called: tables are large, records of all rows larger."""
 
-    def __init__(self, run: FlatRun, columns: ColumnMap, *, study: str, origin: str, rule: Rule) -> None:
-        self._run, self._columns, self._study, self._origin, self._rule = run, columns, study, origin, rule
+    def __init__(self, run: FlatRun, reading: Reading, *, study: str, origin: str, rule: Rule) -> None:
+        self._run, self._reading, self._study, self._origin, self._rule = run, reading, study, origin, rule
 
     def __call__(self) -> RunRecord:
-        rows, n_twice = one_per_epoch([self._columns.apply(row) for row in self._run.rows], self._rule)
+        rows, n_twice = one_per_epoch([self._reading(row) for row in self._run.rows], self._rule)
+        self._refuse_gaps(rows)
         record = flat_record(rows, study=self._study, origin=self._origin)
         if n_twice < 2 or self._rule == "refuse":
             return record
         return msgspec.structs.replace(record, duplicates=Duplicates(rows=n_twice, rule=self._rule))
+
+    def _refuse_gaps(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Name the keys for which the source has a column, but no value."""
+        said = []
+        for name in IDENTITY:
+            column = self._reading.columns.source(name).column
+            if not any(name in row for row in rows) and column in self._run.rows[0]:
+                held = str(self._run.rows[0][column] if self._run.rows[0][column] is not None else "")
+                said.append(f"no value for {name} (column {column!r} holds {held!r})")
+        if said:
+            raise ValueError("; ".join(said))
 
 
 def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str) -> RunRecord:
@@ -129,53 +152,56 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
     epochs = _epochs(rows, run)
     selected = _selected(run, epochs)
     # a column that every epoch has, such as a test accuracy, counts at the selected epoch, not at the last one
-    run |= next((row for row in rows if selected is not None and _whole(row, "epoch") == selected), {})
+    run |= next((row for row in rows if selected is not None and whole_of(row, "epoch") == selected), {})
     return RunRecord(
         study=study,
         cell_id=cell.cell_id,
         origin=origin,
         status=_status(run),
-        error=_text(run, "error"),
+        error=text_of(run, "error"),
         cell=cell,
-        trainable_params=_whole(run, "trainable_params"),
-        total_params=_whole(run, "total_params"),
+        trainable_params=whole_of(run, "trainable_params"),
+        total_params=whole_of(run, "total_params"),
         selected_epoch=selected,
-        test_acc_pct=_real(run, "test_acc_pct"),
-        n_train=_whole(run, "n_train"),
-        n_val=_whole(run, "n_val"),
-        n_test=_whole(run, "n_test"),
-        n_probe=_whole(run, "n_probe"),
+        test_acc_pct=real_of(run, "test_acc_pct"),
+        n_train=whole_of(run, "n_train"),
+        n_val=whole_of(run, "n_val"),
+        n_test=whole_of(run, "n_test"),
+        n_probe=whole_of(run, "n_probe"),
         epochs=epochs,
         transfer=_transfer(run),
-        provenance=Provenance(commit=_text(run, "commit"), device=_text(run, "device"), source=_text(run, "source")),
-        started_at=_time(run, "started_at"),
-        finished_at=_time(run, "finished_at"),
-        wall_s=_real(run, "wall_s"),
+        provenance=Provenance(
+            commit=text_of(run, "commit"), device=text_of(run, "device"), source=text_of(run, "source")
+        ),
+        started_at=time_of(run, "started_at"),
+        finished_at=time_of(run, "finished_at"),
+        wall_s=real_of(run, "wall_s"),
     )
 
 
 def _cell(run: Mapping[str, object]) -> Cell:
-    method, epochs, batch_size = str(run["method"]), _whole(run, "epochs"), _whole(run, "batch_size")
+    method, epochs, batch_size = str(run["method"]), whole_of(run, "epochs"), whole_of(run, "batch_size")
+    lr, seed = key_numbers(run)
     recipe = None
     if epochs is not None and batch_size is not None:
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
             sizes=SplitSizes(),
-            data_seed=_whole(run, "data_seed"),
-            weight_decay=_given(_real(run, "weight_decay"), 0.01),
+            data_seed=whole_of(run, "data_seed"),
+            weight_decay=_given(real_of(run, "weight_decay"), 0.01),
         )
-    transfer_set = _text(run, "transfer_set")
+    transfer_set = text_of(run, "transfer_set")
     return Cell(
         backbone=str(run["backbone"]),
         backbone_sha256=None,
         dataset=str(run["dataset"]),
         data_sha256=None,
-        protocol=_text(run, "protocol") or "imported",
+        protocol=text_of(run, "protocol") or "imported",
         method=method,
         method_spec=METHODS.get(method),
-        lr=_given(_real(run, "lr"), 0.0),
-        seed=_given(_whole(run, "seed"), 0),
+        lr=lr,
+        seed=seed,
         recipe=recipe,
         transfer=(TransferPlan(name=transfer_set, data_sha256=None),) if transfer_set else (),
     )
@@ -185,18 +211,21 @@ def _epochs(rows: Sequence[Mapping[str, object]], run: Mapping[str, object]) -> 
     """Return the epochs in order; without an epoch column the one row is the selected or last epoch."""
     found: dict[int, dict[str, object]] = {}
     for row in rows:
-        number = _given(_whole(row, "epoch"), _given(_whole(run, "selected_epoch"), _whole(run, "epochs") or 1))
+        number = _given(whole_of(row, "epoch"), _given(whole_of(run, "selected_epoch"), whole_of(run, "epochs") or 1))
         found.setdefault(number, {}).update(row)
     base = {name.removeprefix("base_"): run[name] for name in (*BASE, *BASE_LAYERS) if name in run}
     if base:
         found[0] = base | found.get(0, {})
     measured = [_epoch(number, row) for number, row in sorted(found.items())]
-    return tuple(e for e in measured if e != EpochRecord(epoch=e.epoch))
+    kept = [e for e in measured if e != EpochRecord(epoch=e.epoch)]
+    if not any(e.epoch > 0 for e in kept) and any(name in run for name in _FINAL):
+        kept.append(EpochRecord(epoch=max(*found, 1)))  # a table of final results: nothing is known of the epoch
+    return tuple(kept)
 
 
 def _epoch(number: int, row: Mapping[str, object]) -> EpochRecord:
-    own = {name: _real(row, name) for name in PER_EPOCH if name in row}
-    layers = {n.removeprefix("layers_"): _list(row[n], n) for n in LAYERS if n in row}
+    own = {name: real_of(row, name) for name in PER_EPOCH if name in row}
+    layers = {n.removeprefix("layers_"): list_of(row[n], n) for n in LAYERS if n in row}
     means = {name: value for name, value in own.items() if name in PROBE}
     for name, values in layers.items():
         if name not in means and values and None not in values:
@@ -213,7 +242,7 @@ def _epoch(number: int, row: Mapping[str, object]) -> EpochRecord:
 
 
 def _selected(run: Mapping[str, object], epochs: Sequence[EpochRecord]) -> int | None:
-    given = _whole(run, "selected_epoch")
+    given = whole_of(run, "selected_epoch")
     if given is not None or _status(run) != "done":
         return given
     trained = [e for e in epochs if e.epoch > 0]
@@ -221,7 +250,7 @@ def _selected(run: Mapping[str, object], epochs: Sequence[EpochRecord]) -> int |
     if best is not None:
         return next(e.epoch for e in trained if e.val_acc_pct == best)
     if not trained:
-        raise ValueError("no result of any epoch: map at least one of train_loss, val_acc_pct or a probe")
+        raise ValueError("no result: map at least one of test_acc_pct, val_acc_pct, train_loss or a probe")
     return trained[-1].epoch
 
 
@@ -233,13 +262,13 @@ def _status(run: Mapping[str, object]) -> Status:
 
 
 def _transfer(run: Mapping[str, object]) -> tuple[TransferRecord, ...]:
-    base, adapted = (_real(run, name) for name in ("zero_shot_base_pct", "zero_shot_pct"))
+    base, adapted = (real_of(run, name) for name in ("zero_shot_base_pct", "zero_shot_pct"))
     if base is None or adapted is None:
         return ()
-    name, n_images = _text(run, "transfer_set"), _whole(run, "n_transfer")
+    name, n_images = text_of(run, "transfer_set"), whole_of(run, "n_transfer")
     if name is None or n_images is None:
         raise ValueError("zero-shot accuracies need transfer_set and n_transfer, the images behind them (set them)")
-    n_classes = _whole(run, "transfer_classes")
+    n_classes = whole_of(run, "transfer_classes")
     if n_classes is not None and n_classes < 2:
         raise ValueError(f"transfer_classes is {n_classes}: there is nothing to choose among")
     return (
@@ -249,48 +278,3 @@ def _transfer(run: Mapping[str, object]) -> tuple[TransferRecord, ...]:
 
 def _given(value: T | None, default: T) -> T:
     return default if value is None else value
-
-
-def _text(row: Mapping[str, object], name: str) -> str | None:
-    value = row.get(name)
-    return None if value is None else str(value)
-
-
-def _real(row: Mapping[str, object], name: str) -> float | None:
-    """Return a number; None when absent, NaN or infinite."""
-    value = row.get(name)
-    try:
-        number = float("nan") if value is None else float(str(value))
-    except ValueError:
-        raise ValueError(f"{name} is {str(value)[:40]!r}, not a number") from None
-    return number if isfinite(number) else None
-
-
-def _whole(row: Mapping[str, object], name: str) -> int | None:
-    """Return a whole number, also one written as 3.0; None when absent, NaN or infinite."""
-    text = _text(row, name)
-    if text is not None and text.lstrip("+-").isdecimal():
-        return int(text)
-    number = _real(row, name)
-    if number is not None and number != int(number):
-        raise ValueError(f"{name} is {text!r}, not a whole number")
-    return None if number is None else int(number)
-
-
-def _list(value: object, name: str) -> tuple[float | None, ...]:
-    try:
-        found = msgspec.json.decode(value) if isinstance(value, str) else value
-        values = msgspec.convert(found, tuple[object, ...])
-    except msgspec.MsgspecError:
-        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers") from None
-    return tuple(_real({name: v}, name) for v in values)
-
-
-def _time(run: Mapping[str, object], name: str) -> str | None:
-    """Return ISO 8601; a number counts milliseconds since 1970, as MLflow keeps times."""
-    value = run.get(name)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
-    return None if value is None else str(value)

@@ -1,5 +1,6 @@
 """What an import did; the same for every format."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,41 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
     field: str
     stated: float
     derived: float
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """Values of one metric in a source, in the unit of the store: how many rows have one, and their range."""
+
+    name: str
+    n: int
+    low: float
+    high: float
+    unit: str
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a source of flat rows (a table, MLflow) before anything was written.
+
+    Attributes
+    ----------
+    rows : rows of the table, or rows that steps of MLflow runs gave.
+    read_as : file type, separator, encoding; empty where there was nothing to find out.
+    columns : our column -> where it is taken from, in words.
+    guessed : those of `columns` that nobody named: the source's name for it was taken for ours.
+    keys : what tells runs apart -> its levels.
+    measured : the metrics that were found.
+    ignored : columns that nothing is taken from.
+    notes : sentences about what was decided or is doubtful.
+    """
+
+    rows: int
+    read_as: str = ""
+    columns: Mapping[str, str] = {}
+    guessed: tuple[str, ...] = ()
+    keys: Mapping[str, tuple[str, ...]] = {}
+    measured: tuple[Measured, ...] = ()
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +67,9 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     studies : names that the runs have in the store, in alphabetical order.
     ignored : columns of the source that no column of ours takes.
     images : runs that got results of single images.
+    audit : what was found in a table or in MLflow; None for the other formats.
+    notes : sentences about what was decided for the other formats.
+    written : whether the runs were written; False for a dry run, whose counts are what would be done.
     """
 
     added: int
@@ -44,3 +83,13 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     studies: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     images: int = 0
+    audit: Audit | None = None
+    notes: tuple[str, ...] = ()
+    written: bool = True
+
+
+Before = Callable[[ImportReport], object]  # called with what would be done, before it is
+
+
+def nothing(_report: ImportReport) -> None:
+    """Do nothing before an import writes."""

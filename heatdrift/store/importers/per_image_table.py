@@ -23,6 +23,7 @@ import polars as pl
 
 from heatdrift.errors import DataError
 from heatdrift.image_results import ImageResults, images_sha256
+from heatdrift.store.importers.values import is_missing
 from heatdrift.wording import learning_rate
 
 KEY: Final = ("dataset", "method", "lr", "seed")
@@ -95,6 +96,7 @@ def _frame(path: Path) -> pl.DataFrame:
         raise DataError(f"{path} has no rows", hint=_HINT)
     used = [c for c in ("backbone", *KEY, "transfer_set", "image", *CLASSES, *HITS) if c in frame.columns]
     frame = frame.select(_typed(path, frame, name) for name in used)
+    frame = frame.with_columns(_or_null(frame[name]) for name in used)
     for name in used:
         if frame[name].null_count():
             gap = frame.filter(pl.col(name).is_null())
@@ -124,6 +126,16 @@ def _typed(path: Path, frame: pl.DataFrame, name: str) -> pl.Expr:
         if of_label != text:
             raise DataError(f"{path}: {name} is {kind}, label {frame.schema['label']}", hint=_HINT)
     return cast
+
+
+def _or_null(values: pl.Series) -> pl.Series:
+    """Words for no value, and NaN, as NULL: a missing prediction is no class of its own."""
+    if values.dtype == pl.Float64:
+        return values.fill_nan(None)
+    if values.dtype != pl.String:
+        return values
+    words = [word for word in values.unique() if is_missing(word)]
+    return values.to_frame().select(pl.when(~pl.col(values.name).is_in(words)).then(pl.col(values.name))).to_series()
 
 
 def _run(rows: pl.DataFrame, keys: Sequence[str]) -> str:

@@ -8,17 +8,25 @@ import msgspec
 from heatdrift.errors import DataError, RecordError, StoreError
 from heatdrift.records import RunRecord
 from heatdrift.store.files import replacing
-from heatdrift.store.folder import attempt_files, cell_folder, find_cells, read_record, write_record
+from heatdrift.store.folder import attempt_files, cell_folder, find_cells, read_record
 from heatdrift.store.importers.bulk import import_bulk
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
 from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.percent import Percent
+from heatdrift.store.importers.writing import RecordWriter
 from heatdrift.store.scan import Problem
 
 _ARRAYS_AND_SOURCE = ("hits.npz", "gallery.npz", "source.json")
 
 
 def import_heatdrift(
-    path: Path, store_folder: Path, study: str | None = None, *, duplicates: Rule = "refuse"
+    path: Path,
+    store_folder: Path,
+    study: str | None = None,
+    *,
+    duplicates: Rule = "refuse",
+    percent: Percent = "ask",
+    dry_run: bool = False,
 ) -> ImportReport:
     """Bring in a store folder (all attempts, hits and galleries), or an export as one bulk part; twice is once.
 
@@ -28,6 +36,7 @@ def import_heatdrift(
     study : name that the runs get here; None = the one they have.
     duplicates : what counts where folders of one cell, or the store and what comes, have different results. Attempts
         that lie in one folder are none: the newest counts, as it did there.
+    percent : what to do with percentages of an export that are all at most 1.
 
     Raises
     ------
@@ -39,7 +48,7 @@ def import_heatdrift(
         The store folder cannot be written, or `path` is that folder itself.
     """
     if path.is_file() or (path / "runs.parquet").is_file():
-        return import_bulk(path, store_folder, study, duplicates=duplicates)
+        return import_bulk(path, store_folder, study, duplicates=duplicates, percent=percent, dry_run=dry_run)
     if path.resolve() == store_folder.resolve():
         raise StoreError(f"{path} is the store folder itself", hint="name another folder, or another --store")
     if study is not None:
@@ -64,26 +73,28 @@ def import_heatdrift(
     added = unchanged = repeated = kept = 0
     said: list[str] = []
     settled = settle(arrived, duplicates, source=path)
-    for target, found in settled.items():
-        if found.kept:
-            kept += 1
-            continue
-        if found.duplicates is not None:
-            one = write_settled({target: found}, store_folder)
-            added, unchanged, repeated = added + one.added, unchanged + one.unchanged, repeated + one.repeated
-            said += one.duplicates
-            continue
-        new, earlier = False, 0
-        for folder in (folders[one.label] for one in found.write):
-            for record in _attempts(folder, []):
-                written = write_record(_renamed(record, study), store_folder)
-                earlier += not written.new
-                if written.new:
-                    repeated += not new and written.attempt > 1 and not earlier
-                    new = True
-                    _copy_arrays(folder, written.path.parent)
-        added += new
-        unchanged += bool(earlier) and not new
+    with RecordWriter(store_folder, dry_run=dry_run) as writer:
+        for target, found in settled.items():
+            if found.kept:
+                kept += 1
+                continue
+            if found.duplicates is not None:
+                one = write_settled({target: found}, store_folder, dry_run=dry_run)
+                added, unchanged, repeated = added + one.added, unchanged + one.unchanged, repeated + one.repeated
+                said += one.duplicates
+                continue
+            new, earlier = False, 0
+            for folder in (folders[one.label] for one in found.write):
+                for record in _attempts(folder, []):
+                    written, _ = writer.write(_renamed(record, study))
+                    earlier += not written.new
+                    if written.new:
+                        repeated += not new and written.attempt > 1 and not earlier
+                        new = True
+                        if not dry_run:
+                            _copy_arrays(folder, written.path.parent)
+            added += new
+            unchanged += bool(earlier) and not new
     return ImportReport(
         added=added,
         unchanged=unchanged,
@@ -93,6 +104,7 @@ def import_heatdrift(
         duplicates=tuple(said),
         problems=tuple(problems),
         studies=tuple(sorted({folder.parent.name for folder in arrived})),
+        written=not dry_run,
     )
 
 

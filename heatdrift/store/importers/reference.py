@@ -28,8 +28,10 @@ from heatdrift.records import (
 from heatdrift.store.files import write_bytes
 from heatdrift.store.folder import Written, cell_folder, decode_record
 from heatdrift.store.importers.duplicates import Arrival, Rule, arrival, settle, write_settled
+from heatdrift.store.importers.lr_levels import lr_levels
 from heatdrift.store.importers.outcome import ImportReport, Mismatch
 from heatdrift.store.importers.reference_format import Epoch, ReferenceRun, decode_reference, own_values
+from heatdrift.store.importers.values import is_missing
 from heatdrift.store.scan import Problem
 
 BACKBONES: Final = {
@@ -42,7 +44,9 @@ TRACK_IMAGES: Final = 1000  # protocol leakfree: the tracking subset, of the fir
 TOLERANCE: Final = 1e-9  # relative, above 1 in magnitude; absolute below
 
 
-def import_reference(path: Path, store_folder: Path, study: str, *, duplicates: Rule = "refuse") -> ImportReport:
+def import_reference(
+    path: Path, store_folder: Path, study: str, *, duplicates: Rule = "refuse", dry_run: bool = False
+) -> ImportReport:
     """Write the runs of `path` (a file, or a folder searched for ``*.json``) as records of `study`; twice is once.
 
     Raises
@@ -83,7 +87,7 @@ def import_reference(path: Path, store_folder: Path, study: str, *, duplicates: 
     def keep_source(arrived: Arrival, written: Written) -> None:
         write_bytes(written.path.with_name("source.json"), sources[arrived.label].read_bytes())
 
-    report = write_settled(settle(arrived, duplicates, source=path), store_folder, after=keep_source)
+    report = write_settled(settle(arrived, duplicates, source=path), store_folder, after=keep_source, dry_run=dry_run)
     return msgspec.structs.replace(
         report, problems=tuple(problems), mismatches=tuple(mismatches), studies=(study,) if arrived else ()
     )
@@ -156,6 +160,8 @@ def _cell(run: ReferenceRun) -> Cell:
     method = RENAMED.get(config.method, config.method)
     if method not in METHODS:
         raise UnknownNameError("method", config.method, METHODS)
+    if is_missing(config.dataset):
+        raise StudyError(f"config.dataset is {config.dataset!r}, which is no name", hint="correct the file")
     return Cell(
         backbone=BACKBONES[config.model_name],
         backbone_sha256=None,
@@ -164,7 +170,7 @@ def _cell(run: ReferenceRun) -> Cell:
         protocol="leakfree",
         method=method,
         method_spec=METHODS[method],
-        lr=config.lr,
+        lr=lr_levels([config.lr]).get(config.lr, config.lr),
         seed=config.seed,
         recipe=Recipe(
             epochs=config.epochs,

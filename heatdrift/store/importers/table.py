@@ -1,27 +1,41 @@
-"""Import of a CSV, Parquet or JSON-lines table of runs, with a map of its columns (``columns.py``)."""
+"""Import of a table of runs (``table_file.py``), with a map of its columns (``columns.py``)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-import msgspec
-import polars as pl
 
 from heatdrift.errors import DataError, HeatdriftError
 from heatdrift.store.importers.columns import IDENTITY, ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
-from heatdrift.store.importers.outcome import ImportReport
+from heatdrift.store.importers.guess import with_guesses
+from heatdrift.store.importers.outcome import Before, ImportReport, nothing
+from heatdrift.store.importers.reading import Choices, Reading, understand
+from heatdrift.store.importers.table_file import read_table_file
+from heatdrift.store.importers.values import key_numbers
 
 MAX_ROWS = 200_000  # a record.json per run; more belongs into a bulk part
 
 
 def import_table(
-    path: Path, columns: ColumnMap, *, store_folder: Path, study: str, duplicates: Rule = "refuse"
+    path: Path,
+    columns: ColumnMap,
+    *,
+    store_folder: Path,
+    study: str,
+    duplicates: Rule = "refuse",
+    choices: Choices = Choices(),  # noqa: B008  frozen
+    dry_run: bool = False,
+    before: Before = nothing,
 ) -> ImportReport:
     """Write the runs of a table as records of `study`; twice is once.
 
     One row is one run, or, with a column for ``epoch``, one epoch: rows that agree in backbone, data set, method, lr,
     seed and protocol are one run then.
+
+    Parameters
+    ----------
+    dry_run : read and report, write nothing.
+    before : gets the report of what would be done, before anything is written.
 
     Raises
     ------
@@ -32,52 +46,74 @@ def import_table(
     StoreError
         `study` cannot be a folder name, or the store folder cannot be written.
     """
-    frame = _read(path)
-    missing = columns.missing(frame.columns)
+    table = read_table_file(path)
+    rows = table.rows
+    missing = columns.missing(table.names)
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r} (it has: {', '.join(frame.columns)})",
+            f"{path} has no column {missing[0]!r} (it has: {', '.join(table.names)})",
             hint="correct --map OURS=THEIRS",
         )
-    if frame.height > MAX_ROWS:
+    if len(rows) > MAX_ROWS:
         raise DataError(
-            f"{path} has {frame.height} rows, more than the {MAX_ROWS} that become records one by one",
+            f"{path} has {len(rows)} rows, more than the {MAX_ROWS} that become records one by one",
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
-    runs = _runs(frame.rows(named=True), columns)
-    report = import_flat(
-        runs, columns, source=path, store_folder=store_folder, study=study, origin="table", duplicates=duplicates
+    columns, guessed, unclear = with_guesses(columns, table.names)
+    lacking = [
+        name for name in IDENTITY if columns.source(name).column not in table.names and name not in columns.constants
+    ]
+    if lacking:
+        raise DataError(
+            f"{path}: no value for {', '.join(lacking)}, and no column that is it by its name (there are: "
+            f"{', '.join(table.names)})",
+            hint=" ".join(f"--map {name}=COLUMN (or --set {name}=VALUE for all runs)" for name in lacking),
+        )
+    reading = understand(
+        ((f"row {number}", row) for number, row in enumerate(rows, start=1)),
+        columns,
+        choices,
+        source=str(path),
+        read_as=table.read_as,
+        sure_percent=table.percent,
+        guessed=guessed,
+        notes=unclear,
     )
-    return msgspec.structs.replace(report, ignored=columns.ignored(frame.columns))
+    return import_flat(
+        _runs(rows, reading),
+        reading,
+        source=path,
+        store_folder=store_folder,
+        study=study,
+        origin="table",
+        duplicates=duplicates,
+        dry_run=dry_run,
+        before=before,
+    )
 
 
-def _read(path: Path) -> pl.DataFrame:
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".parquet": pl.read_parquet,
-        ".csv": lambda file: pl.read_csv(file, infer_schema=False),  # a seed or a hash must not become a float
-        ".jsonl": pl.read_ndjson,
-    }
-    if path.suffix not in readers:
-        raise DataError(f"{path} is no .csv, .parquet or .jsonl file", hint="heatdrift import FILE.csv --format table")
-    try:
-        return readers[path.suffix](path)
-    except (OSError, pl.exceptions.PolarsError, ValueError) as cause:
-        reason = str(cause).splitlines()[0]
-        raise DataError(f"cannot read {path}: {reason}", hint="name a CSV, Parquet or JSON-lines table") from cause
-
-
-def _runs(rows: list[dict[str, object]], columns: ColumnMap) -> Iterator[FlatRun]:
+def _runs(rows: list[dict[str, object]], reading: Reading) -> Iterator[FlatRun]:
     """Group the rows of one run where the table has epochs."""
     groups: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
     first: dict[tuple[object, ...], int] = {}
     for number, row in enumerate(rows, start=1):
-        try:
-            ours = columns.apply(row)
-        except (ValueError, HeatdriftError):
-            ours = {}  # reported with its row
-        alone = "epoch" not in ours or any(name not in ours for name in IDENTITY)
-        key: tuple[object, ...] = (number,) if alone else tuple(str(ours.get(name)) for name in (*IDENTITY, "protocol"))
+        key = _key(row, reading) or (number,)
         groups.setdefault(key, []).append(row)
         first.setdefault(key, number)
     for key, members in groups.items():
         yield FlatRun(label=f"row {first[key]}", rows=tuple(members))
+
+
+def _key(row: Mapping[str, object], reading: Reading) -> tuple[object, ...] | None:
+    """Return what a row has in common with the other epochs of its run; None for a row that is a run by itself.
+
+    Numbers count, not how they are written: 1e-5 and 0.00001 are one learning rate.
+    """
+    try:
+        ours = reading(row)
+        if "epoch" not in ours or any(name not in ours for name in IDENTITY):
+            return None
+        numbers = key_numbers(ours)
+    except (ValueError, HeatdriftError):
+        return None  # reported with its row
+    return (*(str(ours.get(name)) for name in ("backbone", "dataset", "method", "protocol")), *numbers)

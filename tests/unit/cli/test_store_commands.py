@@ -73,7 +73,8 @@ def test_a_table_needs_a_map(tmp_path):
     store = tmp_path / "runs" / "heatdrift.duckdb"
     result = call("import", tmp_path / "t.csv", "--format", "table", "--map", "backbone=model", "--store", store)
     assert isinstance(result.exception, DataError)
-    assert "no value for dataset, method, lr" in result.stderr
+    assert "no value for dataset, method, lr" in result.exception.message
+    assert "--set method=VALUE" in result.exception.hint
 
 
 def test_a_second_store_in_the_folder_is_refused_before_anything_is_done(store, tmp_path):

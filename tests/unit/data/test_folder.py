@@ -113,3 +113,48 @@ def test_one_class_no_class_and_no_folder(tmp_path):
     with pytest.raises(DataError, match="one class only"):
         open_source(SPEC, tmp_path)
     assert missing_source(SPEC, tmp_path) is None  # cheap: the folder is there
+
+
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", "@eaDir", "__MACOSX", ".thumbs", "#recycle", "$RECYCLE.BIN"])
+def test_copies_that_systems_and_editors_keep_are_no_pictures_of_the_set(pets, name):
+    before = source_sha256(SPEC, pets.parent)
+    for folder in (pets / name / "b.png", pets / "cats" / name, pets / "cats" / "old" / name / "a.JPG"):
+        folder.mkdir(parents=True)
+        (folder / "copy.png").write_bytes(picture((7, 0, 0)))
+        (folder / "index.db").write_bytes(b"x")
+    (pets / "._stray.png").write_bytes(b"x")
+    images = open_source(SPEC, pets.parent)
+    assert len(images) == 3
+    assert images.class_names == ("big dogs", "cats")
+    assert images.sha256 == source_sha256(SPEC, pets.parent) == before
+
+
+def test_linked_folders_are_followed_at_any_depth_and_loops_end(pets, tmp_path):
+    for place in ("more/c.png", "more/deep/d.png"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(picture((5, 0, 0)))
+    (pets / "cats" / "extra").symlink_to(tmp_path / "more")
+    (pets / "cats" / "old" / "again").symlink_to(pets / "cats")  # a loop: nothing in it is new
+    (pets / "cats" / "zz").symlink_to(pets / "cats" / "old")  # there already, under its own name
+    images = open_source(SPEC, pets.parent)
+    assert [images.name(i) for i in range(len(images))] == [
+        "big_dogs/z.png",
+        "cats/b.png",
+        "cats/extra/c.png",
+        "cats/extra/deep/d.png",
+        "cats/old/a.JPG",
+    ]
+
+
+@pytest.mark.parametrize("target", ["big_dogs", "", ".."])
+def test_a_link_that_gives_pictures_a_second_class_is_refused(pets, target):
+    (pets / "cats" / "link").symlink_to(pets / target)
+    with pytest.raises(DataError, match="two classes") as caught:
+        open_source(SPEC, pets.parent)
+    assert "link" in caught.value.hint
+
+
+def test_a_link_to_a_folder_that_is_gone_is_named(pets):
+    (pets / "cats" / "gone").symlink_to(pets / "nowhere")
+    with pytest.raises(DataError, match="gone is a link that leads nowhere"):
+        open_source(SPEC, pets.parent)

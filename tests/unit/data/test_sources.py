@@ -146,3 +146,51 @@ def test_the_lab_is_a_source_like_any_other(tmp_path):
     assert images.read(0).size == (28, 28)
     with pytest.raises(UnknownNameError):
         source_sha256(SourceSpec(source="lab:terrane/test"), tmp_path)
+
+
+def write_paths(path, names, *, bytes_of=None):
+    column = [{"bytes": (bytes_of or {}).get(name), "path": name} for name in names]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    labels = [i % 2 for i in range(len(names))]
+    pq.write_table(pa.table({"image": pa.array(column, kind), "label": labels}), path)
+
+
+def test_pictures_that_a_parquet_file_names_are_read_next_to_it(tmp_path):
+    names = [f"train/cat/{i}.png" for i in range(4)]
+    for i, name in enumerate(names):
+        (tmp_path / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / name).write_bytes(encoded("RGB", (i + 3, 5)))
+    write_paths(tmp_path / "d" / "a.parquet", names)
+    spec = SourceSpec(source="parquet:d/a.parquet")
+    images = open_source(spec, tmp_path)
+    assert [images.read(i).size for i in range(4)] == [(3, 5), (4, 5), (5, 5), (6, 5)]
+    assert images.sha256 == source_sha256(spec, tmp_path)
+    assert {file.path for file in images.files} == {"a.parquet", *names}
+    (tmp_path / "d" / names[1]).write_bytes(encoded("RGB", (9, 9)))
+    assert source_sha256(spec, tmp_path) != images.sha256  # the pictures are what is trained on, not their names
+
+
+def test_a_column_of_paths_and_rows_with_bytes_among_paths_are_read(tmp_path):
+    for i in range(2):
+        (tmp_path / f"{i}.png").write_bytes(encoded("RGB", (i + 3, 5)))
+    pq.write_table(pa.table({"image": ["0.png", str(tmp_path / "1.png")], "label": [0, 1]}), tmp_path / "s.parquet")
+    images = open_source(SourceSpec(source="parquet:s.parquet"), tmp_path)
+    assert [images.read(i).size for i in range(2)] == [(3, 5), (4, 5)]
+    write_paths(tmp_path / "m.parquet", ["0.png", "elsewhere.png"], bytes_of={"elsewhere.png": encoded("RGB", (8, 8))})
+    images = open_source(SourceSpec(source="parquet:m.parquet"), tmp_path)
+    assert [images.read(i).size for i in range(2)] == [(3, 5), (8, 8)]
+
+
+def test_pictures_that_are_not_there_are_one_error(tmp_path):
+    write_paths(tmp_path / "a.parquet", [f"ok/{i}.png" for i in range(36)])
+    spec = SourceSpec(source="parquet:a.parquet")
+    for ask in (source_sha256, open_source, lambda s, f: open_source(s, f, skip_unreadable=True)):
+        with pytest.raises(
+            DataError, match="names 36 of its pictures by path instead of holding them, and 36"
+        ) as caught:
+            ask(spec, tmp_path)
+        assert str(tmp_path / "ok" / "0.png") in caught.value.message
+        assert "skip" not in caught.value.hint
+    write_paths(tmp_path / "a.parquet", ["../x.png", "/etc/hostname"])
+    with pytest.raises(DataError, match="outside"):
+        open_source(spec, tmp_path)

@@ -208,7 +208,7 @@ def test_a_table_with_a_column_map_is_imported_once(mine, tmp_path, kind):
         report = import_table(path, columns, store_folder=mine.parent, study="tab")
         assert (report.added, report.unchanged) == (added, unchanged)
         reasons = [p.reason for p in report.problems]
-        assert reasons[0] == "row 4: no value for seed: map a column to it or set it for all runs"
+        assert reasons[0] == "row 4: no value for seed (column 'seed' holds '')"
         assert "row 5: " in reasons[1]
         assert "'high'" in reasons[1]
     ingest(mine)
