@@ -187,6 +187,15 @@ def _correction(message: str, kind: type) -> str:
     return f"{meant}known keys here: {', '.join(known)}"
 
 
+def user_cache(chosen: str | None) -> Path | None:
+    """Folder of what heatdrift may make again: `chosen`, else the user's cache; None where `chosen` is "off"."""
+    if chosen == "off":
+        return None
+    if chosen is not None:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "heatdrift"
+
+
 def load_settings(folder: Path) -> Settings:
     """Read ``heatdrift.toml`` of `folder` if there is one; what it leaves open comes from HEATDRIFT_* variables."""
     path = folder / SETTINGS_FILE

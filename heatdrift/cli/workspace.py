@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings
+from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings, user_cache
 from heatdrift.errors import StoreError, StudyError, UnknownNameError
 from heatdrift.plan.cells import as_source, plan_cells
 from heatdrift.plan.study import builtin_studies, load_study
@@ -57,13 +57,8 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def crop_folder(self) -> Path | None:
         """Folder of decoded pictures: cache_dir of heatdrift.toml, HEATDRIFT_CACHE, or the user's cache; None = off."""
-        chosen = self.settings.cache_dir
-        if chosen == "off":
-            return None
-        if chosen is not None:
-            return Path(chosen) / "crops"
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return Path(cache).expanduser() / "heatdrift" / "crops"
+        folder = user_cache(self.settings.cache_dir)
+        return folder / "crops" if folder else None
 
     @property
     def store_folder(self) -> Path:

@@ -6,6 +6,7 @@ Vega therefore evaluates its expressions in an interpreter; vega-embed brings it
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,16 +15,17 @@ from typing import Final
 
 import jinja2
 import polars as pl
-import vl_convert
 from markupsafe import Markup
 
 from heatdrift import __version__
+from heatdrift.config import user_cache
 from heatdrift.errors import ReportError
 from heatdrift.report.blocks import Figure, Section
 from heatdrift.report.drawing import script_json
 from heatdrift.report.index import PageFacts, facts_text
 from heatdrift.report.sentences import evidence_parts
 from heatdrift.report.theme import COLOUR, chart_config, palette_css, themed
+from heatdrift.report.vega_bundle import vega_bundle
 
 ASSETS: Final = Path(__file__).parent / "assets"
 ENVIRONMENT: Final = jinja2.Environment(
@@ -89,7 +91,8 @@ def page_css() -> Markup:
 @cache
 def page_scripts() -> tuple[str, str]:
     """Return Vega, Vega-Lite, vega-embed and its interpreter as one script, and the script that draws the charts."""
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    folder = user_cache(os.environ.get("HEATDRIFT_CACHE"))
+    bundle = vega_bundle(folder / "scripts" if folder else None)
     scripts = (bundle, (ASSETS / "report.js").read_text(encoding="utf-8"))
     for script in scripts:
         if "</script" in script.lower() or "<!--" in script:
