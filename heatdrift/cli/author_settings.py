@@ -316,14 +316,14 @@ PREPRINT80: Final[tuple[Setting, ...]] = (
     ),
     Setting(
         name="head diversity from maps", author="each averaged over a batch of 32",
-        where="src/metrics.py (head_diversity_cosine), batches as above", ours=_defined("head_diversity"),
+        where="src/metrics.py:65 (head_diversity_cosine), batches as above", ours=_defined("head_diversity"),
     ),
     Setting(
         name="transfer set", author="hf:uoft-cs/cifar100/test, 10000 images",
         where="src/dataset.py:98, 101-102 (load_cifar100)", ours=_transfer_source,
     ),
     Setting(
-        name="prompt", author="a photo of a {}", where="run_all_experiments.py (run_zero_shot_evaluation)",
+        name="prompt", author="a photo of a {}", where=_run(741, "run_zero_shot_evaluation"),
         ours=lambda p: p.transfer.template,
     ),
     Setting(

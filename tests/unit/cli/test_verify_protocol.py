@@ -114,7 +114,7 @@ def test_crops_of_a_study_are_those_of_the_authors_transform(tmp_path):
 def test_every_place_is_in_a_file_whose_commit_is_named():
     for setting in PREPRINT80:
         files = re.findall(r"[\w/]+\.py", setting.where)
-        assert files, setting
+        assert re.search(r"\.py:\d+", setting.where), setting
         assert set(files) <= set(COMMITS), setting
     assert all(re.fullmatch("[0-9a-f]{40}", commit) for commit in COMMITS.values())
     assert len({setting.name for setting in PREPRINT80}) == len(PREPRINT80)

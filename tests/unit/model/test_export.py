@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import json
 
 import open_clip
@@ -17,6 +18,7 @@ from heatdrift.model.adapt import adapt
 from heatdrift.model.backbone import load_backbone
 from heatdrift.model.export import export_weights, head_tensors, merged_state_dict
 from heatdrift.model.weight_files import read_safetensors, write_safetensors
+from heatdrift.records import CropPlan
 
 LORA = ("lora_r8", "lora_r8_frozen_proj", "lora_r8_all", "dora_r8")
 
@@ -149,3 +151,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     assert caught.value.hint
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
     assert read_safetensors(path)[0]["a"].tolist() == [1, 1, 1]
+
+
+def test_an_export_keeps_the_crops_of_the_study(backbone, tmp_path):
+    """What was trained on other crops must be used with them; open_clip reads the filter, heatdrift all of it."""
+    plan = CropPlan(interpolation="bilinear", antialias=False, resize=40)
+    other = dataclasses.replace(backbone, preprocess=backbone.preprocess.changed(plan))
+    export(other, trained(backbone, "linear_probe"), tmp_path)
+    spec = BackboneSpec(name="mine", config="open_clip_config.json", weights="open_clip_model.safetensors")
+    assert load_backbone(spec, tmp_path, torch.device("cpu")).preprocess == other.preprocess
+    config = json.loads((tmp_path / "open_clip_config.json").read_text())["preprocess_cfg"]
+    assert config["interpolation"] == "bilinear"
+    export(backbone, trained(backbone, "linear_probe"), tmp_path)
+    assert "resize" not in json.loads((tmp_path / "open_clip_config.json").read_text())["preprocess_cfg"]
