@@ -8,7 +8,9 @@ import polars as pl
 
 from heatdrift.errors import StoreError, UnknownNameError
 
-View = Literal["runs", "epochs", "layers", "heads", "transfer", "robustness", "attempts", "cells"]
+View = Literal[
+    "runs", "epochs", "layers", "heads", "transfer", "robustness", "attempts", "cells", "further", "reference_points"
+]
 VIEWS: Final[tuple[View, ...]] = get_args(View)
 ORDER: Final[dict[View, str]] = {
     "runs": "study, backbone, dataset, method, lr, seed, cell_id",
@@ -19,6 +21,8 @@ ORDER: Final[dict[View, str]] = {
     "robustness": "study, cell_id, corruption",
     "attempts": "study, cell_id, attempt",
     "cells": "study, backbone, dataset, method, lr",
+    "further": "study, cell_id, metric",
+    "reference_points": "study, backbone, dataset, metric, source",
 }
 
 
@@ -44,6 +48,8 @@ def read_view(
     """
     if view not in VIEWS:
         raise UnknownNameError("view", view, VIEWS)
+    if view == "reference_points" and (backbone or dataset or method or lr or seed):
+        raise ValueError("reference points are of no cell: select them by study")
     if view == "cells" and seed:
         raise ValueError("the view cells is averaged over seeds: select seeds on runs")
     conditions, values = ["study = $study"] if study is not None else [], {"study": study} if study is not None else {}

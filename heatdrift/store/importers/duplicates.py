@@ -216,6 +216,8 @@ def _other_result(folder: Path, arrivals: Sequence[Arrival], found: Settled) -> 
     if current is None or current.status not in FINISHED:
         return None
     new = _record_of(found, finished[0])
+    if not current.further:  # kept before further columns were, or a source with fewer of them: no other result
+        new = msgspec.structs.replace(new, further=msgspec.UNSET)
     here = result_sha256(current)
     if result_sha256(new) in {here, *results_of(folder)} or any(here in a.continues for a in arrivals):
         return None
@@ -252,6 +254,8 @@ def _values(records: Sequence[RunRecord]) -> Iterable[tuple[str, list[object]]]:
     names = dict.fromkeys(name for r in records if (e := _selected(r)) for name in e.means)
     for name in names:
         yield name, [e.means.get(name) if (e := _selected(r)) else None for r in records]
+    for name in dict.fromkeys(name for r in records for name in (r.further or {})):
+        yield name, [(r.further or {}).get(name) for r in records]
     for name in ("trainable_params", "total_params", "n_train", "n_val", "n_test", "n_probe"):
         yield name, [getattr(r, name) for r in records]
 

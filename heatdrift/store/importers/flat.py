@@ -12,7 +12,7 @@ import msgspec
 
 from heatdrift.errors import HeatdriftError, RecordError, StoreError
 from heatdrift.methods import METHODS
-from heatdrift.metrics import PROBE
+from heatdrift.metrics import FURTHER_PREFIX, PROBE
 from heatdrift.records import (
     Cell,
     Duplicates,
@@ -149,6 +149,7 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
     if absent:
         raise ValueError(f"no value for {', '.join(absent)}: map a column to it or set it for all runs")
     cell = _cell(run)
+    transfer = _transfer(run)
     epochs = _epochs(rows, run)
     selected = _selected(run, epochs)
     # a column that every epoch has, such as a test accuracy, counts at the selected epoch, not at the last one
@@ -169,7 +170,8 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         n_test=whole_of(run, "n_test"),
         n_probe=whole_of(run, "n_probe"),
         epochs=epochs,
-        transfer=_transfer(run),
+        transfer=transfer,
+        further=_further(run, with_transfer=bool(transfer)),
         provenance=Provenance(
             commit=text_of(run, "commit"), device=text_of(run, "device"), source=text_of(run, "source")
         ),
@@ -218,7 +220,7 @@ def _epochs(rows: Sequence[Mapping[str, object]], run: Mapping[str, object]) -> 
         found[0] = base | found.get(0, {})
     measured = [_epoch(number, row) for number, row in sorted(found.items())]
     kept = [e for e in measured if e != EpochRecord(epoch=e.epoch)]
-    if not any(e.epoch > 0 for e in kept) and any(name in run for name in _FINAL):
+    if not any(e.epoch > 0 for e in kept) and any(name in _FINAL or name.startswith(FURTHER_PREFIX) for name in run):
         kept.append(EpochRecord(epoch=max(*found, 1)))  # a table of final results: nothing is known of the epoch
     return tuple(kept)
 
@@ -274,6 +276,14 @@ def _transfer(run: Mapping[str, object]) -> tuple[TransferRecord, ...]:
     return (
         TransferRecord(transfer_set=name, n_images=n_images, base_pct=base, adapted_pct=adapted, n_classes=n_classes),
     )
+
+
+def _further(run: Mapping[str, object], *, with_transfer: bool) -> Mapping[str, float] | msgspec.UnsetType:
+    """Return what has no place of its own: further columns, and a zero-shot accuracy without its base."""
+    names = [name for name in run if name.startswith(FURTHER_PREFIX)]
+    names += [] if with_transfer else [name for name in ("zero_shot_base_pct", "zero_shot_pct") if name in run]
+    found = {name.removeprefix(FURTHER_PREFIX): real_of(run, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None} or msgspec.UNSET
 
 
 def _given(value: T | None, default: T) -> T:
