@@ -44,12 +44,12 @@ def read_view(
     connection : from ``ingest.open_current`` or ``connect.open_store``.
     study : one study; None = all.
     backbone, dataset, method, lr, seed : keep runs with one of these values; empty = all. `cells` averages over seeds,
-        so it takes no `seed`.
+        so it takes no `seed`; `reference_points` have a backbone and a data set only.
     """
     if view not in VIEWS:
         raise UnknownNameError("view", view, VIEWS)
-    if view == "reference_points" and (backbone or dataset or method or lr or seed):
-        raise ValueError("reference points are of no cell: select them by study")
+    if view == "reference_points" and (method or lr or seed):
+        raise ValueError("reference points are of pretrained models: they have no method, learning rate or seed")
     if view == "cells" and seed:
         raise ValueError("the view cells is averaged over seeds: select seeds on runs")
     conditions, values = ["study = $study"] if study is not None else [], {"study": study} if study is not None else {}
@@ -58,7 +58,7 @@ def read_view(
         if wanted:
             chosen[column] = list(wanted)
     selection = " AND ".join(f"list_contains(${column}, {column})" for column in chosen)
-    if selection and view in ("runs", "cells"):
+    if selection and view in ("runs", "cells", "reference_points"):
         conditions.append(selection)
     elif selection:
         conditions.append(f"(study, cell_id) IN (SELECT (study, cell_id) FROM runs WHERE {selection})")

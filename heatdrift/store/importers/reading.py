@@ -5,7 +5,7 @@ rates are one level. `understand` looks at every row once and returns a `Reading
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -84,6 +84,7 @@ def understand(
     sure_percent: tuple[str, ...] = (),
     guessed: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
+    aside: Collection[str] = (),
 ) -> Reading:
     """Look at all rows, each with a label for messages, and return how they are read.
 
@@ -93,6 +94,7 @@ def understand(
     sure_percent : columns of the source whose values had a percent sign.
     guessed : those of our names whose column in `columns` was guessed.
     notes : what was said about the source before.
+    aside : columns that are neither kept nor missed where nothing is taken from them.
 
     Raises
     ------
@@ -118,7 +120,8 @@ def understand(
             if name in ours and name != "lr":
                 keys[name][str(ours[name])] += 1
         epochs.see(label, ours, _whole(ours, "epoch"), _whole(ours, "selected_epoch"))
-    further = further_columns([row for _, row in seen], columns.ignored(tuple(names)), choices.ignore)
+    free = [name for name in columns.ignored(tuple(names)) if name not in aside]
+    further = further_columns([row for _, row in seen], free, choices.ignore)
     taken = {name: columns.source(name) for name in ranges}
     sure = [name for name, column in taken.items() if column.factor != 1.0 or column.column in sure_percent]
     doubts = check_percent(ranges, {name: c.column for name, c in taken.items()}, sure, choices.percent, source)
@@ -139,7 +142,7 @@ def understand(
             for name, found in ranges.items()
         ),
         further=further,
-        ignored=tuple(name for name in columns.ignored(tuple(names)) if name not in further),
+        ignored=tuple(name for name in free if name not in further),
         notes=notes,
     )
     return Reading(columns=columns, shift=shift, levels=levels, further=further, audit=audit)
