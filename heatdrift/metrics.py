@@ -232,6 +232,7 @@ TRANSFER_METRICS: Final = (
     "retention_pct",
     *(column.name for column in ABOVE_CHANCE),
 )
+FURTHER_PREFIX: Final = "further."  # `further.val/f1` is a column val/f1 that an imported table had besides ours
 ROBUSTNESS: Final = "robustness."  # `robustness.blur` is the test accuracy under the corruption blur
 
 
@@ -239,12 +240,12 @@ def run_column(name: str) -> Column:
     """Return the result column `name`; UnknownNameError (naming the nearest) when there is none.
 
     A zero-shot result may name its transfer set, `retention_pct@cifar10`, and `robustness.blur` is an accuracy of the
-    view `robustness`; which sets and corruptions there are, only the runs know.
+    view `robustness`, `further.f1` a metric of the view `further`; which of them there are, only the runs know.
     """
     if name in RUN_COLUMN:
         return RUN_COLUMN[name]
     plain, at, place = name.partition("@")
-    if at and place:
+    if at and place and not name.startswith(FURTHER_PREFIX):
         if plain not in TRANSFER_METRICS:
             raise UnknownNameError("metric of a transfer set", plain, TRANSFER_METRICS)
         column = RUN_COLUMN[plain]
@@ -252,6 +253,8 @@ def run_column(name: str) -> Column:
     if name.startswith(ROBUSTNESS) and name != ROBUSTNESS:
         corruption = name.removeprefix(ROBUSTNESS).replace("_", " ")
         return Column(name=name, title=f"test accuracy under {corruption}", unit="%")
+    if name.startswith(FURTHER_PREFIX) and name != FURTHER_PREFIX:
+        return Column(name=name, title=name.removeprefix(FURTHER_PREFIX), unit="1")
     raise UnknownNameError("metric", name, RUN_COLUMN)
 
 

@@ -355,6 +355,7 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     selected_epoch : the earliest epoch of highest validation accuracy; result columns are taken there.
     started_at, finished_at : ISO 8601, UTC; None where an imported record has none.
     duplicates : set where the source held this run several times with different results.
+    further : results under names of their own, of an imported table, at the selected epoch; not written where unused.
     """
 
     format: int = RECORD_FORMAT
@@ -382,3 +383,4 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     finished_at: str | None = None
     wall_s: float | None = None
     duplicates: Duplicates | None = None
+    further: Mapping[str, float] | msgspec.UnsetType = msgspec.UNSET

@@ -72,6 +72,10 @@ def import_runs(
         Percent,
         typer.Option("--percent", help="Percentages that are all at most 1: ask, or take them as they are."),
     ] = "ask",
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", help="Column that is not kept as a further metric (repeatable; table, mlflow)."),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")
     ] = None,
@@ -97,7 +101,9 @@ def import_runs(
     from heatdrift.store.ingest import ingest
 
     folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
-    choices = Choices(epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent)
+    choices = Choices(
+        epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent, ignore=tuple(ignore or ())
+    )
     source = Source(
         kind=kind or format_of(path), path=path, study=study, columns=columns or (), constants=constants or (),
         map_file=map_file, duplicates=duplicates,

@@ -39,6 +39,7 @@ def show_counts(report: "ImportReport") -> None:
     counts += [f"{report.doubled} repeated in the file"] if report.doubled else []
     counts += [f"{report.kept} kept as the store has them"] if report.kept else []
     counts.append(f"{len(report.problems)} left out")
+    counts[0] = counts[0] if report.what == "run" else counts[0].replace(" ", f" {report.what}s ", 1)
     studies = f"study {', '.join(report.studies)}: " if report.studies else ""
     say(f"{studies}{', '.join(counts)}{'' if report.written else ' (dry run: nothing was written)'}")
     if report.images:
@@ -75,6 +76,9 @@ def _audit(audit: "Audit") -> Iterable[str]:
     for found in audit.measured:
         unit = f" {found.unit}" if found.unit else ""
         yield f"{found.name}: {found.low:g} to {found.high:g}{unit}, in {found.n} of {counted(audit.rows, 'row')}"
+    if audit.further:
+        names = ", ".join(audit.further)
+        yield f"further metrics: {names} (--metric further.{audit.further[0]}; --ignore COLUMN leaves one out)"
 
 
 def _ranges(rows: Sequence[str]) -> str:

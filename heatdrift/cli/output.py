@@ -71,8 +71,14 @@ def show_list(rows: Iterable[Sequence[str]]) -> None:
 
 def show_json(value: object) -> None:
     """Print any result as JSON; NaN becomes null."""
-    encoded = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    encoded = msgspec.json.format(msgspec.json.encode(value, enc_hook=_path_as_text), indent=2)
     sys.stdout.write(encoded.decode() + "\n")
+
+
+def _path_as_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"no JSON for {type(value)}")
 
 
 def show_answer(answer: "Shown", fmt: ResultFormat | Format) -> None:

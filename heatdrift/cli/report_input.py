@@ -67,7 +67,8 @@ def gather(
     further = [name for name in (*metrics, *asked.metrics) if is_further(name)]
     runs = view("runs")
     if further:
-        runs = with_metrics(runs, transfer, view("robustness"), further, unknown_as_null=True)
+        own = view("further")
+        runs = with_metrics(runs, transfer, view("robustness"), further, further=own, unknown_as_null=True)
     rows = StudyRuns(
         runs=runs,
         epochs=view("epochs"),
@@ -92,6 +93,7 @@ def gather(
         heads=rows.heads,
         transfer=transfer,
         cells=view("cells"),
+        reference_points=view("reference_points"),
         planned=_planned(plan, work),
         answers=answers,
         unavailable=unavailable,

@@ -111,14 +111,16 @@ def selected_views(
         study = work.stored_study(connection, chosen.study)
         runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
         name_methods((runs, work.kept_plan(study)))
-        transfer, robustness = (
+        transfer, robustness, further = (
             read_view(connection, view, study=study) if chosen.transfer or any(map(is_further, metrics)) else None
-            for view in ("transfer", "robustness")
+            for view in ("transfer", "robustness", "further")
         )
         others = [read_view(connection, cast("View", view), study=study) for view in views]
     if transfer is not None and robustness is not None:
         where = f"study {study}"
-        runs = with_metrics(runs, transfer, robustness, metrics, where=where, unknown_as_null=unknown_as_null)
+        runs = with_metrics(
+            runs, transfer, robustness, metrics, further=further, where=where, unknown_as_null=unknown_as_null
+        )
         runs = on_transfer_set(runs, transfer, chosen.transfer, where=where) if chosen.transfer else runs
     return [runs, *(other.join(runs.select("cell_id"), on="cell_id", how="semi") for other in others)]
 

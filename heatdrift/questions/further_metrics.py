@@ -1,6 +1,7 @@
 """Metrics that are no column of `runs`: a zero-shot result on a transfer set by name, an accuracy under a corruption.
 
-`retention_pct@cifar10` is retention_pct of the transfer set cifar10, `robustness.blur` the test accuracy under blur.
+`retention_pct@cifar10` is retention_pct of the transfer set cifar10, `robustness.blur` the test accuracy under blur,
+`further.f1` a column f1 that an imported table had besides ours.
 Without a name a zero-shot column is that of the cell's first transfer set, or of the set that `--transfer` chose.
 """
 
@@ -10,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift.errors import UnknownNameError
-from heatdrift.metrics import ROBUSTNESS, run_column
+from heatdrift.metrics import FURTHER_PREFIX, ROBUSTNESS, run_column
 
 CHOSEN: Final = "transfer_chosen"  # column of runs whose zero-shot columns are of a set that was asked for by name
 _COLUMNS: Final = {  # of the view `transfer` -> of `runs`
@@ -51,56 +52,71 @@ def with_metrics(
     robustness: pl.DataFrame,
     metrics: Iterable[str],
     *,
+    further: pl.DataFrame | None = None,
     where: str = "",
     unknown_as_null: bool = False,
 ) -> pl.DataFrame:
     """Return the runs with the columns of those of `metrics` that are none of `runs`; other names are passed over.
 
-    `unknown_as_null`: a transfer set or corruption that no run has gives a column of NULL, for a page, which says of
-    each question why it has no answer.
+    Parameters
+    ----------
+    further : rows of the view of that name; None where the store has none.
+    unknown_as_null : a transfer set, corruption or further metric that no run has gives a column of NULL, for a page,
+        which says of each question why it has no answer.
 
     Raises
     ------
     UnknownNameError
-        A transfer set, a corruption, or a metric of a transfer set that does not exist; the nearest is offered.
+        A transfer set, a corruption, a metric of a transfer set, or a further metric that does not exist; the nearest
+        is offered.
     """
     wanted = list(dict.fromkeys(name for name in metrics if is_further(name)))
     for name in wanted:
         run_column(name)
-    known_sets = set(transfer["transfer_set"].to_list())
-    known = sorted(robustness["corruption"].unique().to_list())
+    long = {ROBUSTNESS: robustness.select("cell_id", name="corruption", value="acc_pct")}
+    if further is not None:
+        long[FURTHER_PREFIX] = further.select("cell_id", name="metric", value="value")
     if unknown_as_null:
-        absent = [
-            n for n in wanted
-            if ("@" in n and n.partition("@")[2] not in known_sets)
-            or (n.startswith(ROBUSTNESS) and n.removeprefix(ROBUSTNESS) not in known)
-        ]  # fmt: skip
+        known = {prefix + name for prefix, rows in long.items() for name in rows["name"].unique()}
+        sets = set(transfer["transfer_set"].to_list())
+        absent = [n for n in wanted if n not in known and not (_set_of(n) and _set_of(n) in sets)]
         runs = runs.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in absent)
         wanted = [name for name in wanted if name not in absent]
-    for place in dict.fromkeys(name.partition("@")[2] for name in wanted if "@" in name):
+    for place in dict.fromkeys(_set_of(name) for name in wanted if _set_of(name)):
         rows = _of_set(transfer, place, where)
         runs = runs.join(
             rows.rename({c: f"{c}@{place}" for c in rows.columns if c != "cell_id"}), on="cell_id", how="left"
         )
     for name in wanted:
-        if name.startswith(ROBUSTNESS):
-            corruption = name.removeprefix(ROBUSTNESS)
-            if corruption not in known:
-                raise UnknownNameError("corruption", corruption, known, where=where or None)
-            rows = robustness.filter(pl.col("corruption") == corruption).select(
-                "cell_id", pl.col("acc_pct").alias(name)
-            )
-            runs = runs.join(rows, on="cell_id", how="left")
+        for prefix, frame in long.items():
+            if name.startswith(prefix):
+                runs = runs.join(_named(frame, prefix, name, where), on="cell_id", how="left")
     return runs
+
+
+def _set_of(name: str) -> str:
+    """Return the transfer set that a metric names; empty where it names none."""
+    return "" if name.startswith((ROBUSTNESS, FURTHER_PREFIX)) else name.partition("@")[2]
+
+
+def _named(rows: pl.DataFrame, prefix: str, name: str, where: str) -> pl.DataFrame:
+    """Return cell_id and the values of one metric of a long view, under its whole name."""
+    plain, known = name.removeprefix(prefix), sorted(rows["name"].unique().to_list())
+    if plain not in known:
+        kind = "corruption" if prefix == ROBUSTNESS else "further metric"
+        raise UnknownNameError(kind, plain, known, where=where or None)
+    return rows.filter(pl.col("name") == plain).select("cell_id", pl.col("value").alias(name))
 
 
 def is_further(name: str) -> bool:
     """Whether a metric's name is one of those that this module adds."""
-    return "@" in name or name.startswith(ROBUSTNESS)
+    return name.startswith((ROBUSTNESS, FURTHER_PREFIX)) or "@" in name
 
 
 def of_metric(runs: pl.DataFrame, metric: str) -> tuple[pl.DataFrame, str]:
     """Return the runs as they are for `metric`, and its plain name: of `retention_pct@cifar10` those of that set."""
+    if metric.startswith(FURTHER_PREFIX):
+        return runs, metric
     plain, at, place = metric.partition("@")
     own = [c for c in runs.columns if c.endswith(f"@{place}")]
     if not at or not own:

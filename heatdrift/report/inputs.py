@@ -66,6 +66,14 @@ TRANSFER: Final[dict[str, type[pl.DataType]]] = {
     "retention_pct": pl.Float64,
 }
 CELLS: Final[dict[str, type[pl.DataType]]] = {"study": pl.String, **_GRID, "n_seeds": pl.Int64}
+POINTS: Final[dict[str, type[pl.DataType]]] = {
+    "study": pl.String,
+    "backbone": pl.String,
+    "dataset": pl.String,
+    "metric": pl.String,
+    "value_pct": pl.Float64,
+    "source": pl.String,
+}
 PLANNED: Final[dict[str, type[pl.DataType]]] = {
     "cell_id": pl.String,
     **_GRID,
@@ -89,6 +97,7 @@ class ReportInput:
     study, description : name and one or two sentences; any text, it is escaped when the page is made.
     runs, epochs, layers, heads, transfer, cells : the public views of this study only; any metric may be NULL
         throughout and `heads` may be empty. Extra columns are ignored.
+    reference_points : the view of that name: results of pretrained models that are no runs.
     planned : the study's grid, one row per planned cell: cell_id, backbone, dataset, method, lr, seed, status and, for
         a failed one, error. None when the plan is not known (imported records): then the runs are taken as the plan.
     answers : question -> its answers, in the order in which they are shown (``heatdrift.questions.QUESTIONS``).
@@ -110,6 +119,7 @@ class ReportInput:
     heads: pl.DataFrame = field(default_factory=lambda: empty_view(HEADS))
     transfer: pl.DataFrame = field(default_factory=lambda: empty_view(TRANSFER))
     cells: pl.DataFrame = field(default_factory=lambda: empty_view(CELLS))
+    reference_points: pl.DataFrame = field(default_factory=lambda: empty_view(POINTS))
     planned: pl.DataFrame | None = None
     answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
     unavailable: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -125,7 +135,7 @@ class ReportInput:
         if not 0 < self.conf_level < 1:
             raise ReportError(f"conf_level must lie between 0 and 1, got {self.conf_level!r}", hint="use 0.95")
         views = (("runs", RUNS), ("epochs", EPOCHS), ("layers", LAYERS), ("heads", HEADS), ("transfer", TRANSFER))
-        for name, columns in (*views, ("cells", CELLS)):
+        for name, columns in (*views, ("cells", CELLS), ("reference_points", POINTS)):
             object.__setattr__(self, name, _completed(getattr(self, name), columns, name))
         if self.planned is not None:
             object.__setattr__(self, "planned", _completed(self.planned, PLANNED, "planned"))

@@ -24,6 +24,7 @@ LONG_VIEWS: Final[Mapping[View, str]] = {  # view -> table, next to the runs
     "heads": "raw.head",
     "transfer": "raw.transfer",
     "robustness": "raw.robustness",
+    "further": "raw.further",
 }
 
 

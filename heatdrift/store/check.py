@@ -33,7 +33,7 @@ from heatdrift.store.folder import (
 from heatdrift.store.hits import hits_problems, stated_transfers
 from heatdrift.store.rows import result_sha256
 
-_COUNTED: Final = ("epoch", "layer", "head", "transfer", "robustness")
+_COUNTED: Final = ("epoch", "layer", "head", "transfer", "robustness", "further")
 _REBUILD: Final = "heatdrift store rebuild"
 _REPAIR: Final = "heatdrift store check --repair"
 
@@ -195,7 +195,7 @@ def _cell(folder: Path, cells: _Cells) -> Iterator[Finding]:
 def _expected(record: RunRecord) -> tuple[int, ...]:
     layers = sum(len(values) for epoch in record.epochs for values in epoch.layers.values())
     heads = sum(len(row) for epoch in record.epochs for rows in epoch.heads.values() for row in rows)
-    return len(record.epochs), layers, heads, len(record.transfer), len(record.robustness)
+    return len(record.epochs), layers, heads, len(record.transfer), len(record.robustness), len(record.further or {})
 
 
 def _missing_layers(record: RunRecord, path: Path) -> Iterator[Finding]:

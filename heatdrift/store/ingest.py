@@ -24,12 +24,13 @@ from heatdrift.store.expire import expire_claims
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
 from heatdrift.store.migrate import is_outdated, migrate
+from heatdrift.store.reference_points import find_points, held_points, load_points
 from heatdrift.store.rows import Rows
 from heatdrift.store.scan import CellKey, Found, Problem, Scan
 
 _LOG: Final = logging.getLogger(__name__)  # without a handler, warnings go to stderr as they are
 _BATCH: Final = 2_000_000  # values held in memory between two inserts
-RUN_TABLES: Final = ("raw.run", "raw.epoch", "raw.layer", "raw.head", "raw.transfer", "raw.robustness")
+RUN_TABLES: Final = ("raw.run", "raw.epoch", "raw.layer", "raw.head", "raw.transfer", "raw.robustness", "raw.further")
 
 
 class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +111,9 @@ def open_current(store: Path) -> duckdb.DuckDBPyConnection:
 
 def has_runs(store_folder: Path) -> bool:
     """Whether a store folder holds anything that a database could be made from."""
-    return next(find_cells(store_folder), None) is not None or bool(find_parts(store_folder))
+    return next(find_cells(store_folder), None) is not None or bool(
+        find_parts(store_folder) or find_points(store_folder)
+    )
 
 
 def _ingest_lock(store: Path) -> contextlib.AbstractContextManager[None]:
@@ -125,6 +128,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True):
     records : (study, cell id) -> (hash of the record, run id); runs of parts are not among them.
     attempts : (study, cell id) -> numbers.
     parts : hash -> number of runs.
+    points : hashes of the sets of reference points.
     n_runs, last_id : runs, of parts too; highest run id.
     outdated : whether its file must be written even if nothing is new.
     """
@@ -132,6 +136,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True):
     records: Mapping[CellKey, tuple[str, int]] = {}
     attempts: Mapping[CellKey, frozenset[int]] = {}
     parts: Mapping[str, int] = {}
+    points: frozenset[str] = frozenset()
     n_runs: int = 0
     last_id: int = 0
     outdated: bool = True
@@ -156,6 +161,7 @@ def _held(store: Path) -> _Held:
             records={(study, cell_id): (sha256, run_id) for study, cell_id, sha256, run_id in records.fetchall()},
             attempts={(study, cell_id): frozenset(numbers) for study, cell_id, numbers in attempts.fetchall()},
             parts=dict(connection.sql("SELECT sha256, n_runs FROM raw.part").fetchall()),
+            points=held_points(connection),
             n_runs=n_runs,
             last_id=last_id,
             outdated=False,
@@ -172,13 +178,15 @@ def _load_changes(
     parts = [part for part in there if part.sha256 not in held.parts]
     added = updated = 0
     problems: list[Problem] = []
-    if first is not None or parts or write_anyway:
+    points = find_points(store.parent)
+    if first is not None or parts or write_anyway or held.points != set(points):
         with rewriting(store, fresh=fresh, keep_old=keep_old) as connection:
             added, updated = _load(connection, chain([first] if first else [], changed), held)
             for part in parts:
                 n_new, problem = load_part(connection, part)
                 added += n_new
                 problems += [problem] if problem else []
+            problems += load_points(connection, points)
     gone = set(held.parts) - {part.sha256 for part in there}
     return IngestReport(
         added=added,

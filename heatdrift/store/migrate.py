@@ -83,5 +83,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[Migration, ...]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+    if pending:  # made again after a step: DuckDB writes the views of a store that it rewrites in other words
+        connection.execute("DELETE FROM raw.layout")
     apply_layout(connection)
     return pending

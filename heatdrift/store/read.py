@@ -8,7 +8,9 @@ import polars as pl
 
 from heatdrift.errors import StoreError, UnknownNameError
 
-View = Literal["runs", "epochs", "layers", "heads", "transfer", "robustness", "attempts", "cells"]
+View = Literal[
+    "runs", "epochs", "layers", "heads", "transfer", "robustness", "attempts", "cells", "further", "reference_points"
+]
 VIEWS: Final[tuple[View, ...]] = get_args(View)
 ORDER: Final[dict[View, str]] = {
     "runs": "study, backbone, dataset, method, lr, seed, cell_id",
@@ -19,6 +21,8 @@ ORDER: Final[dict[View, str]] = {
     "robustness": "study, cell_id, corruption",
     "attempts": "study, cell_id, attempt",
     "cells": "study, backbone, dataset, method, lr",
+    "further": "study, cell_id, metric",
+    "reference_points": "study, backbone, dataset, metric, source",
 }
 
 
@@ -40,10 +44,12 @@ def read_view(
     connection : from ``ingest.open_current`` or ``connect.open_store``.
     study : one study; None = all.
     backbone, dataset, method, lr, seed : keep runs with one of these values; empty = all. `cells` averages over seeds,
-        so it takes no `seed`.
+        so it takes no `seed`; `reference_points` have a backbone and a data set only.
     """
     if view not in VIEWS:
         raise UnknownNameError("view", view, VIEWS)
+    if view == "reference_points" and (method or lr or seed):
+        raise ValueError("reference points are of pretrained models: they have no method, learning rate or seed")
     if view == "cells" and seed:
         raise ValueError("the view cells is averaged over seeds: select seeds on runs")
     conditions, values = ["study = $study"] if study is not None else [], {"study": study} if study is not None else {}
@@ -52,7 +58,7 @@ def read_view(
         if wanted:
             chosen[column] = list(wanted)
     selection = " AND ".join(f"list_contains(${column}, {column})" for column in chosen)
-    if selection and view in ("runs", "cells"):
+    if selection and view in ("runs", "cells", "reference_points"):
         conditions.append(selection)
     elif selection:
         conditions.append(f"(study, cell_id) IN (SELECT (study, cell_id) FROM runs WHERE {selection})")

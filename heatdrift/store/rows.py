@@ -57,6 +57,7 @@ ATTEMPT_SCHEMA: Final[dict[str, Any]] = {
     **dict.fromkeys(("test_acc_pct", "wall_s"), _REAL),
     **dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us")),
 }
+FURTHER_SCHEMA: Final[dict[str, Any]] = {"run_id": _LONG, "metric": _TEXT, "value": _REAL}
 ROBUSTNESS_SCHEMA: Final[dict[str, Any]] = {"run_id": _LONG, "corruption": _TEXT, "acc_pct": _REAL}
 
 
@@ -101,6 +102,7 @@ class Rows:
         self._epochs: list[dict[str, Any]] = []
         self._transfer: list[dict[str, Any]] = []
         self._robustness: list[dict[str, Any]] = []
+        self._further: list[dict[str, Any]] = []
         self._attempts: list[dict[str, Any]] = []
         self._layers = _Values()
         self._heads = _Values()
@@ -135,6 +137,7 @@ class Rows:
             for t in record.transfer
         )
         self._robustness.extend({"run_id": run_id, **msgspec.structs.asdict(r)} for r in record.robustness)
+        self._further.extend({"run_id": run_id, "metric": n, "value": v} for n, v in (record.further or {}).items())
 
     def add_attempt(self, record: RunRecord) -> None:
         """Add the row of one execution of a cell."""
@@ -165,6 +168,7 @@ class Rows:
             "raw.head": self._heads.frame(),
             "raw.transfer": pl.DataFrame(self._transfer, schema=TRANSFER_SCHEMA),
             "raw.robustness": pl.DataFrame(self._robustness, schema=ROBUSTNESS_SCHEMA),
+            "raw.further": pl.DataFrame(self._further, schema=FURTHER_SCHEMA),
             "raw.attempt": pl.DataFrame(self._attempts, schema=ATTEMPT_SCHEMA),
         }
 

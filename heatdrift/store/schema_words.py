@@ -28,6 +28,8 @@ VIEW_TEXT: Final[dict[View, str]] = {
     "robustness": "One row per run and image corruption: test accuracy at the selected epoch.",
     "attempts": "One row per execution of a cell; `current` marks the one that `runs` shows.",
     "cells": "One row per study, backbone, data set, method and learning rate: averages of the done runs over seeds.",
+    "further": "One row per run and further metric: results under names of their own, from an imported table.",
+    "reference_points": "One row per pretrained model, data set and metric of an imported result table; no runs.",
 }
 
 COLUMNS: Final[dict[tuple[str, str], Words]] = {
@@ -181,6 +183,14 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "corruption"): Words("", "kind of corruption", "never"),
     ("", "acc_pct"): Words("%", "test accuracy under it", "never"),
     ("", "acc_se_pct"): Words("% points", "binomial standard error of acc_pct", "n_test is unknown"),
+    ("further", "metric"): Words("", "the source's name for it; `--metric further.NAME`", "never"),
+    ("further", "value"): Words("the source's", f"value as the source has it{AT_SELECTED}", "never"),
+    ("reference_points", "study"): Words("", "name of the study that it was imported into", "never"),
+    ("reference_points", "backbone"): Words("", "pretrained model, MODEL/TAG", "never"),
+    ("reference_points", "dataset"): Words("", "data set that it was evaluated on", "never"),
+    ("reference_points", "metric"): Words("", "zero_shot_pct, or the table's name for another measure", "never"),
+    ("reference_points", "value_pct"): Words("%", "value of the metric", "never"),
+    ("reference_points", "source"): Words("", "the file and row that it is from", "never"),
     ("", "current"): Words("", "whether the view runs shows this attempt", "never"),
     ("attempts", "attempt"): Words("count", "which execution of the cell this is, from 1", "never"),
     ("", "result_sha256"): Words(

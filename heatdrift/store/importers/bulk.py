@@ -5,7 +5,6 @@ Accepted are a folder with ``runs.parquet`` and, next to it, any of ``epochs``, 
 retentions and standard errors are derived again. Without epochs or transfer, those of the runs are used in.
 """
 
-import hashlib
 import shutil
 import tempfile
 import uuid
@@ -18,15 +17,15 @@ import polars as pl
 
 from heatdrift.errors import DataError
 from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
-from heatdrift.store.connect import attach, quoted
+from heatdrift.store.connect import quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
 from heatdrift.store.folder import cell_folder
 from heatdrift.store.importers.bulk_checks import check_epochs, check_fractions, check_runs, one_lr_level, refuse
 from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
+from heatdrift.store.importers.bulk_source import BulkSource, first_line
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.importers.percent import Percent
-from heatdrift.store.migrate import migrate
 
 _DEFAULTS: Final = {
     "attempt": "1",
@@ -64,7 +63,7 @@ def import_bulk(
     """
     if study is not None:
         cell_folder(store_folder, study, "check")
-    source = _Source(path)
+    source = BulkSource(path)
     name = source.sha256(study, duplicates)
     target = store_folder / PARTS / name
     with source.open() as connection:
@@ -91,9 +90,9 @@ def import_bulk(
                 making.rename(target)
                 sync_folder(target.parent)
         except duckdb.IOException as cause:
-            raise DataError(f"cannot copy {path}: {_first_line(cause)}", hint="free some space, then again") from cause
+            raise DataError(f"cannot copy {path}: {first_line(cause)}", hint="free some space, then again") from cause
         except duckdb.Error as cause:
-            raise DataError(f"{path}: {_first_line(cause)}", hint="docs/schema.md has the columns and types") from cause
+            raise DataError(f"{path}: {first_line(cause)}", hint="docs/schema.md has the columns and types") from cause
         except OSError as cause:
             raise cannot_write(target, cause) from cause
         finally:
@@ -101,56 +100,9 @@ def import_bulk(
     return report
 
 
-class _Source:
-    """Where the tables come from, and how SQL names them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.is_database = path.is_file()
-
-    def files(self) -> list[Path]:
-        found = [self.path] if self.is_database else [self.path / f"{view}.parquet" for view in ("runs", *LONG_VIEWS)]
-        return [file for file in found if file.is_file()]
-
-    def sha256(self, study: str | None, duplicates: Rule) -> str:
-        """Return the hash of the tables' bytes, of the name that their runs get and of the rule for duplicates."""
-        parts = [f"{file.name} {file_sha256(file)}" for file in self.files()]
-        parts += [f"duplicates {duplicates}"] if duplicates != "refuse" else []
-        return hashlib.sha256("\n".join([*parts, study or ""]).encode()).hexdigest()
-
-    def open(self) -> duckdb.DuckDBPyConnection:
-        connection = attach(self.path, read_only=True) if self.is_database else duckdb.connect(":memory:")
-        try:
-            connection.execute("ATTACH ':memory:' AS mine")
-            connection.execute("USE mine")
-            migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def relation(self, view: str) -> str:
-        if self.is_database:
-            return f"store.main.{view}"
-        return f"read_parquet({quoted(self.path / f'{view}.parquet')})"
-
-    def columns(self, connection: duckdb.DuckDBPyConnection, view: str) -> set[str]:
-        """Return the columns of a table; none when it is not there."""
-        if not self.is_database and not (self.path / f"{view}.parquet").is_file():
-            return set()
-        try:
-            return {row[0] for row in connection.sql(f"DESCRIBE FROM {self.relation(view)}").fetchall()}
-        except duckdb.CatalogException:
-            return set()
-        except duckdb.Error as cause:
-            raise DataError(
-                f"cannot read {view} of {self.path}: {_first_line(cause)}", hint="export it again"
-            ) from cause
-
-
 def _write(
     connection: duckdb.DuckDBPyConnection,
-    source: _Source,
+    source: BulkSource,
     study: str | None,
     folder: Path,
     duplicates: Rule,
@@ -210,7 +162,7 @@ def _read(connection: duckdb.DuckDBPyConnection, values: dict[str, str], relatio
 
 
 def _one_per_key(
-    connection: duckdb.DuckDBPyConnection, view: str, duplicates: Rule, source: _Source
+    connection: duckdb.DuckDBPyConnection, view: str, duplicates: Rule, source: BulkSource
 ) -> tuple[int, dict[str, int]]:
     described = connection.sql("DESCRIBE rows_in").fetchall()
     columns = {row[0]: row[1] for row in described if row[0] != "place"}
@@ -223,7 +175,7 @@ def _n_runs(folder: Path) -> int:
 
 
 def _stand_in(
-    view: str, has_runs: set[str], source: _Source, renamed: dict[str, str]
+    view: str, has_runs: set[str], source: BulkSource, renamed: dict[str, str]
 ) -> tuple[set[str], str, dict[str, str]]:
     """Take epochs or evaluations from the result columns of the runs."""
     if view == "epochs":
@@ -272,7 +224,7 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int
         return int(connection.sql(query).fetchall()[0][0])
     except duckdb.Error as cause:
         raise DataError(
-            f"{path} holds no runs: {_first_line(cause)}", hint="name what heatdrift export wrote"
+            f"{path} holds no runs: {first_line(cause)}", hint="name what heatdrift export wrote"
         ) from cause
 
 
@@ -283,7 +235,3 @@ def _ident(name: str) -> str:
 def _studies(part: Path) -> tuple[str, ...]:
     found = pl.scan_parquet(part / "runs.parquet").select(pl.col("study").unique().sort()).collect()
     return tuple(found["study"].to_list())
-
-
-def _first_line(cause: BaseException) -> str:
-    return str(cause).splitlines()[0]

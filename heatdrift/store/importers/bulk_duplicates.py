@@ -20,6 +20,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "heads": ("study", "cell_id", "epoch", "metric", "layer", "head"),
     "transfer": ("study", "cell_id", "transfer_set"),
     "robustness": ("study", "cell_id", "corruption"),
+    "further": ("study", "cell_id", "metric"),
 }
 _SETTINGS: Final = (
     "lr",

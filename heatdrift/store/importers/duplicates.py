@@ -5,15 +5,16 @@ they differ, nothing is chosen unless the user names a rule, and what was chosen
 result that uses it can say so. A failed run is no result: it stays an attempt beside the finished one, as in training.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from heatdrift.errors import DuplicateRunsError, RecordError
-from heatdrift.records import FINISHED, DuplicateRule, Duplicates, EpochRecord, RunRecord
+from heatdrift.records import FINISHED, DuplicateRule, Duplicates, RunRecord
 from heatdrift.store.folder import Written, current_record
+from heatdrift.store.importers.difference import difference
 from heatdrift.store.importers.mean_record import described, mean_record
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.importers.writing import RecordWriter, results_of
@@ -216,48 +217,19 @@ def _other_result(folder: Path, arrivals: Sequence[Arrival], found: Settled) -> 
     if current is None or current.status not in FINISHED:
         return None
     new = _record_of(found, finished[0])
+    if not current.further:  # kept before further columns were, or a source with fewer of them: no other result
+        new = msgspec.structs.replace(new, further=msgspec.UNSET)
     here = result_sha256(current)
     if result_sha256(new) in {here, *results_of(folder)} or any(here in a.continues for a in arrivals):
         return None
-    return f"{finished[0].label} ({described(new.cell)}; there {_difference([current, new])})"
+    return f"{finished[0].label} ({described(new.cell)}; there {difference([current, new])})"
 
 
 def _in_words(arrivals: Sequence[Arrival]) -> str:
     finished = [a for a in arrivals if a.result is not None]
     records = [a.record() for a in finished[:_SHOWN]]
     labels = [a.label for a in finished[:_SHOWN]] + [f"{len(finished) - _SHOWN} more"] * (len(finished) > _SHOWN)
-    return f"{listed(labels)} ({described(records[0].cell)}; {_difference(records)})"
-
-
-def _difference(records: Sequence[RunRecord]) -> str:
-    """Say the first value in which records differ."""
-    for name, values in _values(records):
-        if len(set(values)) > 1:
-            return f"{name} {listed(['none' if v is None else _shown(v) for v in values])}"
-    return "they differ in their epochs"
-
-
-def _shown(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _values(records: Sequence[RunRecord]) -> Iterable[tuple[str, list[object]]]:
-    yield "status", [r.status for r in records]
-    yield "test_acc_pct", [r.test_acc_pct for r in records]
-    yield "selected epoch", [r.selected_epoch for r in records]
-    for name in ("val_acc_pct", "train_loss"):
-        yield name, [getattr(_selected(r), name, None) for r in records]
-    yield "zero_shot_pct", [r.transfer[0].adapted_pct if r.transfer else None for r in records]
-    yield "zero_shot_base_pct", [r.transfer[0].base_pct if r.transfer else None for r in records]
-    names = dict.fromkeys(name for r in records if (e := _selected(r)) for name in e.means)
-    for name in names:
-        yield name, [e.means.get(name) if (e := _selected(r)) else None for r in records]
-    for name in ("trainable_params", "total_params", "n_train", "n_val", "n_test", "n_probe"):
-        yield name, [getattr(r, name) for r in records]
-
-
-def _selected(record: RunRecord) -> EpochRecord | None:
-    return next((e for e in record.epochs if e.epoch == record.selected_epoch), None)
+    return f"{listed(labels)} ({described(records[0].cell)}; {difference(records)})"
 
 
 def _first(cells: Sequence[str]) -> str:

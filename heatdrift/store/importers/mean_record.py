@@ -51,6 +51,7 @@ def mean_record(records: Sequence[RunRecord]) -> RunRecord:
             for same in zip(*(r.robustness for r in records), strict=True)
         ),
         checks=None,
+        further=_mean_further(records),
     )
 
 
@@ -83,6 +84,12 @@ def _mean_transfer(same: Sequence[TransferRecord]) -> TransferRecord:
         base_pct=sum(t.base_pct for t in same) / len(same),
         adapted_pct=sum(t.adapted_pct for t in same) / len(same),
     )
+
+
+def _mean_further(records: Sequence[RunRecord]) -> Mapping[str, float] | msgspec.UnsetType:
+    names = dict.fromkeys(name for r in records for name in (r.further or {}))
+    means = {name: _mean([(r.further or {}).get(name) for r in records]) for name in names}
+    return {name: value for name, value in means.items() if value is not None} or msgspec.UNSET
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -104,6 +104,7 @@ def import_mlflow(
         source=uri,
         guessed=guessed,
         notes=(*unclear, *seen.notes()),
+        aside={*ALIASES.values(), "run_name", *(name for name in names if name.startswith("tags.mlflow."))},
     )
     return import_flat(
         runs,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from heatdrift.errors import DuplicateRunsError
+from heatdrift.metrics import FURTHER_PREFIX
 from heatdrift.store.importers.columns import PER_EPOCH, RUN
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.wording import counted, listed
@@ -77,7 +78,7 @@ def _epoch(row: Mapping[str, object]) -> object:
 
 def _chosen(name: str, values: Sequence[object], rule: Rule) -> object:
     numbers = [_number(value) for value in values]
-    if rule == "mean" and name in _AVERAGED:
+    if rule == "mean" and (name in _AVERAGED or name.startswith(FURTHER_PREFIX)):
         known = [n for n in numbers if n is not None]
         return sum(known) / len(known) if known else values[0]
     return values[-1] if rule == "last" else values[0]

@@ -38,6 +38,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     guessed : those of `columns` that nobody named: the source's name for it was taken for ours.
     keys : what tells runs apart -> its levels.
     measured : the metrics that were found.
+    further : columns of numbers that are none of ours, kept as metrics `further.NAME`.
     ignored : columns that nothing is taken from.
     notes : sentences about what was decided or is doubtful.
     """
@@ -48,6 +49,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     guessed: tuple[str, ...] = ()
     keys: Mapping[str, tuple[str, ...]] = {}
     measured: tuple[Measured, ...] = ()
+    further: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -69,6 +71,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     images : runs that got results of single images.
     audit : what was found in a table or in MLflow; None for the other formats.
     notes : sentences about what was decided for the other formats.
+    what : what was imported, if no runs.
     written : whether the runs were written; False for a dry run, whose counts are what would be done.
     """
 
@@ -85,6 +88,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     audit: Audit | None = None
     notes: tuple[str, ...] = ()
+    what: str = "run"
     written: bool = True
 
 

@@ -5,19 +5,20 @@ rates are one level. `understand` looks at every row once and returns a `Reading
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
 
 from heatdrift.errors import HeatdriftError, UnknownNameError
-from heatdrift.metrics import PROBE, run_column
+from heatdrift.metrics import FURTHER_PREFIX, PROBE, run_column
 from heatdrift.store.importers.columns import IDENTITY, PER_EPOCH, RUN, ColumnMap
 from heatdrift.store.importers.epoch_base import EpochsSeen
+from heatdrift.store.importers.further_columns import further_columns, transfer_notes
 from heatdrift.store.importers.lr_levels import lr_levels, said_levels
 from heatdrift.store.importers.outcome import Audit, Measured
 from heatdrift.store.importers.percent import Percent, Range, check_percent
-from heatdrift.store.importers.values import real_of, whole_of
+from heatdrift.store.importers.values import is_missing, real_of, whole_of
 
 Row = Mapping[str, object]
 _METRICS: Final = (*PER_EPOCH, *(name for name in RUN if name.endswith("_pct") or name == "wall_s"))
@@ -31,10 +32,12 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     epochs_from : 0 = the first trained epoch is called 0, 1 = epoch 0 is the pretrained model; None = see the rows.
     percent : what to do with a percentage of which all values are at most 1.
+    ignore : columns that are not kept as further metrics.
     """
 
     epochs_from: Literal[0, 1] | None = None
     percent: Percent = "ask"
+    ignore: tuple[str, ...] = ()
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,12 +48,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     columns : which column is which.
     shift : added to epochs.
     levels : learning rate as it stands there -> the level that it is.
+    further : columns of numbers that are none of ours, kept as they are under their own names.
     audit : what was found on the way.
     """
 
     columns: ColumnMap
     shift: int = 0
     levels: Mapping[float, float] = {}
+    further: tuple[str, ...] = ()
     audit: Audit
 
     def __call__(self, row: Row) -> dict[str, object]:
@@ -63,6 +68,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         lr = real_of(ours, "lr")
         if lr is not None:
             ours["lr"] = self.levels.get(lr, lr)
+        for name in self.further:
+            if not is_missing(row.get(name)):
+                ours[FURTHER_PREFIX + name] = row[name]
         return ours
 
 
@@ -76,6 +84,7 @@ def understand(
     sure_percent: tuple[str, ...] = (),
     guessed: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
+    aside: Collection[str] = (),
 ) -> Reading:
     """Look at all rows, each with a label for messages, and return how they are read.
 
@@ -85,6 +94,7 @@ def understand(
     sure_percent : columns of the source whose values had a percent sign.
     guessed : those of our names whose column in `columns` was guessed.
     notes : what was said about the source before.
+    aside : columns that are neither kept nor missed where nothing is taken from them.
 
     Raises
     ------
@@ -94,9 +104,8 @@ def understand(
     ranges, rates, epochs = dict[str, Range](), Counter[float](), EpochsSeen()
     keys: dict[str, Counter[str]] = {name: Counter() for name in _KEYS}
     names: dict[str, None] = {}
-    n_rows = 0
-    for label, row in rows:
-        n_rows += 1
+    seen = list(rows)
+    for label, row in seen:
         names.update(dict.fromkeys(row))
         try:
             ours = columns.apply(row)
@@ -111,28 +120,32 @@ def understand(
             if name in ours and name != "lr":
                 keys[name][str(ours[name])] += 1
         epochs.see(label, ours, _whole(ours, "epoch"), _whole(ours, "selected_epoch"))
+    free = [name for name in columns.ignored(tuple(names)) if name not in aside]
+    further = further_columns([row for _, row in seen], free, choices.ignore)
     taken = {name: columns.source(name) for name in ranges}
     sure = [name for name, column in taken.items() if column.factor != 1.0 or column.column in sure_percent]
     doubts = check_percent(ranges, {name: c.column for name, c in taken.items()}, sure, choices.percent, source)
     shift, said = epochs.shift(choices.epochs_from, source)
     levels = lr_levels(rates)
+    notes += transfer_notes(ranges)
     notes = (*notes, *([said] if said else []), *([said_levels(levels, rates)] if levels else []), *doubts)
     shown = {name: tuple(sorted(found)) for name, found in keys.items() if found}
     shown["lr"] = tuple(f"{lr:g}" for lr in sorted({levels.get(lr, lr) for lr in rates}))
     audit = Audit(
-        rows=n_rows,
+        rows=len(seen),
         read_as=read_as,
         guessed=guessed,
         columns=columns.described(tuple(names)),
         keys={name: shown[name] for name in _KEYS if shown.get(name)},
         measured=tuple(
-            Measured(name=name, n=seen.n, low=seen.low, high=seen.high, unit=_unit(name))
-            for name, seen in ranges.items()
+            Measured(name=name, n=found.n, low=found.low, high=found.high, unit=_unit(name))
+            for name, found in ranges.items()
         ),
-        ignored=columns.ignored(tuple(names)),
+        further=further,
+        ignored=tuple(name for name in free if name not in further),
         notes=notes,
     )
-    return Reading(columns=columns, shift=shift, levels=levels, audit=audit)
+    return Reading(columns=columns, shift=shift, levels=levels, further=further, audit=audit)
 
 
 def _number(row: Row, name: str) -> float | None:

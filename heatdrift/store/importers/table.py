@@ -10,6 +10,7 @@ from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.guess import with_guesses
 from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Choices, Reading, understand
+from heatdrift.store.importers.result_table import import_result_table, is_result_table
 from heatdrift.store.importers.table_file import read_table_file
 from heatdrift.store.importers.values import key_numbers
 
@@ -58,6 +59,16 @@ def import_table(
         raise DataError(
             f"{path} has {len(rows)} rows, more than the {MAX_ROWS} that become records one by one",
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
+        )
+    if is_result_table(table, columns):
+        return import_result_table(
+            table,
+            path,
+            store_folder=store_folder,
+            study=study,
+            percent=choices.percent,
+            dry_run=dry_run,
+            before=before,
         )
     columns, guessed, unclear = with_guesses(columns, table.names)
     lacking = [

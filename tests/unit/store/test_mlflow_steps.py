@@ -78,6 +78,7 @@ def test_metrics_without_a_step_are_final_values_and_said(logged, mine):
         "logged without a step: loss (3 times) and val_acc (3 times); the latest value is taken as that of the end of "
         "the run",
     )
+    assert (report.audit.further, report.ignored) == ((), ())
     assert run_sql(mine, RESULTS).rows() == [(1, 70.0, 68.0, 0.333)] * 2
     assert logged(None).unchanged == 2
 

@@ -31,7 +31,7 @@ def store(tmp_path_factory, make_record):
         ("-- a comment\nWITH a AS (SELECT 1 AS x) SELECT * FROM a;", (1, 1)),
         ("VALUES (1), (2)", (2, 1)),
         ("DESCRIBE runs", (102, 6)),
-        ("SHOW TABLES", (8, 1)),
+        ("SHOW TABLES", (10, 1)),
         ("EXPLAIN SELECT 1", (1, 2)),
         ("SUMMARIZE transfer", (14, 12)),
         ("PIVOT transfer ON transfer_set USING avg(adapted_pct) GROUP BY study", (1, 3)),

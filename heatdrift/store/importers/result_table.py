@@ -1,0 +1,148 @@
+"""Tables of pretrained models' results (CLIP_benchmark's and their like) -> reference points: rows that are no runs.
+
+Such a table has a model, a data set and accuracies, but neither method nor learning rate nor seed.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from heatdrift.errors import DataError
+from heatdrift.store.folder import cell_folder
+from heatdrift.store.importers.columns import ColumnMap
+from heatdrift.store.importers.outcome import Audit, ImportReport, Measured
+from heatdrift.store.importers.percent import Percent, Range
+from heatdrift.store.importers.table_file import TableFile
+from heatdrift.store.importers.values import is_missing, trimmed
+from heatdrift.store.reference_points import PointsFile, ReferencePoint, points_path, write_points
+from heatdrift.store.scan import Problem
+from heatdrift.wording import listed
+
+_METRICS: Final = {  # a column of theirs -> metric here
+    **dict.fromkeys(("acc1", "top1", "acc@1", "accuracy", "zero_shot_acc", "zeroshot_acc"), "zero_shot_pct"),
+    **{name: name for name in ("acc5", "mean_per_class_recall", "mean_average_precision")},
+    **{name: name for name in ("image_retrieval_recall@5", "text_retrieval_recall@5")},
+}
+_COLLECTION: Final = re.compile(r"^(wds/|vtab/|webdatasets?/)+", re.IGNORECASE)
+_RUN_COLUMNS: Final = ("lr", "seed", "method")
+_QUICK: Final = re.compile(r"^(ViT-[BL]-(?:32|16|14(?:-336)?)|RN(?:50|101|50x4|50x16|50x64))$")
+
+
+def is_result_table(table: TableFile, columns: ColumnMap) -> bool:
+    """Whether a table has results of models but nothing of what makes a run: no learning rate, seed and method."""
+    if any(columns.source(name).column in table.names or name in columns.constants for name in _RUN_COLUMNS):
+        return False
+    return {"model", "dataset"} <= set(table.names) and any(name.casefold() in _METRICS for name in table.names)
+
+
+def import_result_table(
+    table: TableFile,
+    path: Path,
+    *,
+    store_folder: Path,
+    study: str,
+    percent: Percent = "ask",
+    dry_run: bool = False,
+    before: Callable[[ImportReport], object] = lambda _report: None,
+) -> ImportReport:
+    """Keep the results of a table as reference points of `study`; twice is once.
+
+    Raises
+    ------
+    DataError
+        Some columns are fractions and others percentages, or a value is outside 0 to 100; nothing is written.
+    """
+    cell_folder(store_folder, study, "check")
+    found, problems = _points(table, path)
+    factor, notes = _factor([value for *_, value in found], path, percent)
+    points = tuple(
+        ReferencePoint(backbone=backbone, dataset=dataset, metric=metric, value_pct=factor * value, source=source)
+        for backbone, dataset, metric, source, value in found
+    )
+    wrong = [p for p in points if not 0 <= p.value_pct <= 100]
+    if wrong:
+        raise DataError(
+            f"{wrong[0].source}: {wrong[0].metric} is {wrong[0].value_pct:g} %; nothing was imported",
+            hint="give fractions or percentages in all columns",
+        )
+    kept = PointsFile(study=study, points=points)
+    new = bool(points) and not points_path(kept, store_folder).exists()
+    report = ImportReport(
+        added=len(points) if new else 0,
+        unchanged=0 if new else len(points),
+        problems=tuple(problems),
+        studies=(study,) if points else (),
+        audit=_audit(table, points, notes),
+        written=not dry_run,
+        what="reference point",
+    )
+    before(report)
+    if new and not dry_run:
+        write_points(kept, store_folder)
+    return report
+
+
+Found = tuple[str, str, str, str, float]  # backbone, data set, metric, source, value as it stands there
+
+
+def _points(table: TableFile, path: Path) -> tuple[list[Found], list[Problem]]:
+    found, problems = list[Found](), list[Problem]()
+    measures = {name: _METRICS[name.casefold()] for name in table.names if name.casefold() in _METRICS}
+    for number, row in enumerate(table.rows, start=1):
+        lacking = [name for name in ("model", "dataset") if is_missing(row.get(name))]
+        values = {name: row[name] for name in measures if not is_missing(row.get(name))}
+        task = "" if is_missing(row.get("task")) else f" (task {row['task']})"
+        if lacking or not values:
+            what = f"no value for {listed(lacking)}" if lacking else f"no value for {listed(list(measures))}{task}"
+            problems.append(Problem(path=path, reason=f"row {number}: {what}"))
+            continue
+        for name, value in values.items():
+            try:
+                measured = float(str(value))
+            except ValueError:
+                problems.append(Problem(path=path, reason=f"row {number}: {name} is {str(value)[:40]!r}, not a number"))
+                continue
+            dataset = _COLLECTION.sub("", trimmed(str(row["dataset"])))
+            found.append((_backbone(row), dataset, measures[name], f"{path.name} row {number}", measured))
+    return found, problems
+
+
+def _backbone(row: dict[str, object]) -> str:
+    """Return MODEL/TAG; OpenAI's weights need the quick activation, so runs name their architecture with it."""
+    model = trimmed(str(row["model"]))
+    tag = "" if is_missing(row.get("pretrained")) else trimmed(str(row["pretrained"]))
+    model = f"{model}-quickgelu" if tag == "openai" and _QUICK.fullmatch(model) else model
+    return f"{model}/{tag}" if tag else model
+
+
+def _factor(values: Sequence[float], path: Path, percent: Percent) -> tuple[float, tuple[str, ...]]:
+    """Return what makes percentages of the values, which are all fractions or all percentages."""
+    seen = Range()
+    for value in values:
+        seen.see("", value)
+    if not seen.n or seen.high > 1 or percent == "as-is":
+        return 1.0, ("results are taken as percentages",) if seen.n else ()
+    return 100.0, (
+        f"results are taken as fractions: all of them are between {seen.low:g} and {seen.high:g} (--percent as-is says "
+        "that they are percentages)",
+    )
+
+
+def _audit(table: TableFile, points: Sequence[ReferencePoint], notes: tuple[str, ...]) -> Audit:
+    by_metric: dict[str, list[float]] = {}
+    for point in points:
+        by_metric.setdefault(point.metric, []).append(point.value_pct)
+    return Audit(
+        rows=len(table.rows),
+        read_as=table.read_as,
+        keys={
+            "backbone": tuple(sorted({point.backbone for point in points})),
+            "dataset": tuple(sorted({point.dataset for point in points})),
+        },
+        measured=tuple(
+            Measured(name=name, n=len(values), low=min(values), high=max(values), unit="%")
+            for name, values in by_metric.items()
+        ),
+        notes=("no row has a learning rate, seed and method: they are reference points, not runs", *notes),
+    )
