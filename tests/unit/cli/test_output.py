@@ -69,7 +69,7 @@ def test_fetch_says_each_reason_once_with_commands_on_lines_of_their_own(narrow)
     assert len(text.splitlines()) <= 8
     assert result.stderr.count("data set tanganke/eurosat (revision main) is not on this machine") == 1
     commands = [line.strip() for line in result.stderr.splitlines() if line.strip().startswith("hf download")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert all(shlex.split(c)[-2] == "--local-dir" for c in commands)
     assert str(Path.cwd() / "hf") not in result.stderr
 
