@@ -52,7 +52,7 @@ def _figure(result: RetentionResult, data: StudyData) -> Block:
     level = level_words(result.conf_level)
     forest = Forest(
         rows=rows,
-        axes={panel: ("mean retention − 100 %", f"(points), seed-level {level}")},
+        axes={panel: ("mean retention − 100 %", "(points)", f"seed-level {level}")},
         kinds=("mean",),
         n_means="runs",
         extras={"seeds": "seeds", "p_holm": "p (Holm)"},
