@@ -15,6 +15,7 @@ from torch.nn import functional
 Precision = Literal["float32", "bfloat16"]
 
 WORTH: Final = 1.3  # bfloat16 must be so many times as fast: below it, runs of one study would differ by chance
+_IMAGES: Final = 8  # of a timed step, at most: on a processor more only take longer
 _STEPS: Final = 2  # timed, after one that is not; the faster counts
 
 
@@ -33,7 +34,7 @@ def chosen_precision(
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return "float32"
     trained = copy.deepcopy(tower).train().requires_grad_(requires_grad=True)
-    pixels = torch.zeros(batch_size, 3, image_size, image_size, device=device)
+    pixels = torch.zeros(min(batch_size, _IMAGES), 3, image_size, image_size, device=device)
     plain, half = (_step_s(trained, pixels, bfloat16=bfloat16) for bfloat16 in (False, True))
     return "bfloat16" if plain >= WORTH * half else "float32"
 
