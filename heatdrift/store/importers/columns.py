@@ -18,7 +18,7 @@ import msgspec
 
 from heatdrift.errors import DataError, UnknownNameError
 from heatdrift.metrics import PROBE, PROBES
-from heatdrift.store.importers.values import is_missing, trimmed
+from heatdrift.store.importers.values import is_missing, is_text, trimmed
 
 IDENTITY: Final = ("backbone", "dataset", "method", "lr", "seed")
 RUN: Final = (
@@ -60,6 +60,8 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             value = row.get(column.column)
             if is_missing(value):
                 continue
+            if not is_text(value):
+                raise ValueError(f"{name} is {ascii(value)[:40]}, which is no text")
             value = trimmed(value) if isinstance(value, str) else value
             ours[name] = _number(value, name) * column.factor if column.factor != 1.0 else value
         return ours

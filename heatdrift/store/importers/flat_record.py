@@ -31,6 +31,7 @@ STATUS: Final[Mapping[str, Status]] = {
     "diverged": "diverged",
 }
 _FINAL: Final = ("test_acc_pct", "zero_shot_pct")  # what a run without epochs may have
+_AT_EPOCH: Final = (*_FINAL, "zero_shot_base_pct")  # results that a source may give after every epoch
 T = TypeVar("T", int, float, str)
 
 
@@ -49,11 +50,13 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
     if absent:
         raise ValueError(f"no value for {', '.join(absent)}: map a column to it or set it for all runs")
     cell = _cell(run)
-    transfer = _transfer(run)
     epochs = _epochs(rows, run)
     selected = _selected(run, epochs)
     # a column that every epoch has, such as a test accuracy, counts at the selected epoch, not at the last one
-    run |= next((row for row in rows if selected is not None and whole_of(row, "epoch") == selected), {})
+    chosen = next((row for row in rows if selected is not None and whole_of(row, "epoch") == selected), None)
+    if chosen is not None:
+        run = {name: value for name, value in run.items() if name in chosen or not _changes(name, rows)} | dict(chosen)
+    transfer = _transfer(run)
     return RunRecord(
         study=study,
         cell_id=cell.cell_id,
@@ -79,6 +82,12 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         finished_at=time_of(run, "finished_at"),
         wall_s=real_of(run, "wall_s"),
     )
+
+
+def _changes(name: str, rows: Sequence[Mapping[str, object]]) -> bool:
+    """Whether epochs give a result different values: then no other epoch's may stand for the selected one."""
+    result = name in _AT_EPOCH or name.startswith(FURTHER_PREFIX)
+    return result and len({str(row[name]) for row in rows if name in row}) > 1
 
 
 def _cell(run: Mapping[str, object]) -> Cell:

@@ -63,6 +63,11 @@ def with_guesses(columns: ColumnMap, names: Iterable[str]) -> tuple[ColumnMap, t
     )
 
 
+def may_mean(ours: str, name: str) -> bool:
+    """Whether a column's name is one of the usual ones for `ours`."""
+    return plain_name(name) in {ours, ours.removesuffix("_pct"), *_ALSO.get(ours, ())}
+
+
 def plain_name(name: str) -> str:
     """Return a column's name in lower case with underscores, without where a tracker keeps it and without its unit.
 

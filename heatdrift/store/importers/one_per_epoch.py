@@ -1,7 +1,7 @@
 """Rows of one run -> one row per epoch: rows that complete each other are one, rows that disagree need a rule."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isinf, isnan
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +73,8 @@ def epochs_twice(runs: Sequence[str], source: Path) -> DuplicateRunsError:
 def _epoch(row: Mapping[str, object]) -> object:
     """Epochs 1, "1" and 1.0 are the same."""
     number = _number(row["epoch"])
+    if number is not None and isinf(number):
+        raise ValueError(f"epoch is {str(row['epoch'])[:40]!r}, not a whole number")
     return row["epoch"] if number is None or isnan(number) else int(number) if number == int(number) else number
 
 

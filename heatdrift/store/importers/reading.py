@@ -19,9 +19,11 @@ from heatdrift.store.importers.lr_levels import lr_levels, said_levels
 from heatdrift.store.importers.outcome import Audit, Measured
 from heatdrift.store.importers.percent import Percent, Range, check_percent
 from heatdrift.store.importers.values import is_missing, real_of, whole_of
+from heatdrift.wording import counted, listed
 
 Row = Mapping[str, object]
 _METRICS: Final = (*PER_EPOCH, *(name for name in RUN if name.endswith("_pct") or name == "wall_s"))
+_RECIPE: Final = ("epochs", "batch_size", "weight_decay", "data_seed")
 _KEYS: Final = (*IDENTITY, "protocol")
 
 
@@ -127,7 +129,7 @@ def understand(
     doubts = check_percent(ranges, {name: c.column for name, c in taken.items()}, sure, choices.percent, source)
     shift, said = epochs.shift(choices.epochs_from, source)
     levels = lr_levels(rates)
-    notes += transfer_notes(ranges)
+    notes += (*transfer_notes(ranges), *_endless(seen, columns), *_overruled(seen, columns), *_recipe(seen, columns))
     notes = (*notes, *([said] if said else []), *([said_levels(levels, rates)] if levels else []), *doubts)
     shown = {name: tuple(sorted(found)) for name, found in keys.items() if found}
     shown["lr"] = tuple(f"{lr:g}" for lr in sorted({levels.get(lr, lr) for lr in rates}))
@@ -146,6 +148,51 @@ def understand(
         notes=notes,
     )
     return Reading(columns=columns, shift=shift, levels=levels, further=further, audit=audit)
+
+
+def _endless(rows: Iterable[tuple[str, Row]], columns: ColumnMap) -> tuple[str, ...]:
+    """Say which results are infinite: they are stored as missing."""
+    found: dict[str, list[str]] = {}
+    for label, row in rows:
+        for name in _METRICS:
+            value = row.get(columns.source(name).column)
+            if isinstance(value, str | float) and str(value).strip().lstrip("+-").casefold() in ("inf", "infinity"):
+                found.setdefault(name, []).append(label)
+    return tuple(
+        f"{name}: {counted(len(labels), 'infinite value')} ({labels[0]}{' and others' if len(labels) > 1 else ''}) "
+        "stored as missing"
+        for name, labels in found.items()
+    )
+
+
+def _recipe(rows: Iterable[tuple[str, Row]], columns: ColumnMap) -> tuple[str, ...]:
+    """Say which settings of training are not kept, and which is not given: a recipe needs epochs and batch size."""
+    held = {
+        name
+        for name in _RECIPE
+        if name in columns.constants or any(not is_missing(row.get(columns.source(name).column)) for _, row in rows)
+    }
+    if not {"epochs", "batch_size"} <= held:
+        lost = sorted(held & {*_RECIPE})
+        lacking = listed(sorted({"epochs", "batch_size"} - held))
+        return (
+            (f"{listed(lost)} not kept, because there is no {lacking}: runs are not told apart by it",) if lost else ()
+        )
+    return () if "weight_decay" in held else ("weight_decay is not given: runs are stored with 0.01",)
+
+
+def _overruled(rows: Iterable[tuple[str, Row]], columns: ColumnMap) -> tuple[str, ...]:
+    """Say where a value for all rows goes before a column of that name which says otherwise."""
+    said = []
+    seen = list(rows)
+    for name, value in columns.constants.items():
+        held = {str(row[name]) for _, row in seen if not is_missing(row.get(name))} - {str(value)}
+        if held:
+            said.append(
+                f"{name} is {value} for all rows, though a column {name!r} says otherwise "
+                f"({counted(len(held), 'other value')})"
+            )
+    return tuple(said)
 
 
 def _number(row: Row, name: str) -> float | None:

@@ -11,13 +11,14 @@ from typing import Final
 from heatdrift.errors import DataError
 from heatdrift.store.folder import cell_folder
 from heatdrift.store.importers.columns import ColumnMap
+from heatdrift.store.importers.guess import may_mean
 from heatdrift.store.importers.outcome import Audit, ImportReport, Measured
 from heatdrift.store.importers.percent import Percent, Range
 from heatdrift.store.importers.table_file import TableFile
 from heatdrift.store.importers.values import is_missing, trimmed
 from heatdrift.store.reference_points import PointsFile, ReferencePoint, points_path, write_points
 from heatdrift.store.scan import Problem
-from heatdrift.wording import listed
+from heatdrift.wording import listed, quoted
 
 _METRICS: Final = {  # a column of theirs -> metric here
     **dict.fromkeys(("acc1", "top1", "acc@1", "accuracy", "zero_shot_acc", "zeroshot_acc"), "zero_shot_pct"),
@@ -32,6 +33,8 @@ _QUICK: Final = re.compile(r"^(ViT-[BL]-(?:32|16|14(?:-336)?)|RN(?:50|101|50x4|5
 def is_result_table(table: TableFile, columns: ColumnMap) -> bool:
     """Whether a table has results of models but nothing of what makes a run: no learning rate, seed and method."""
     if any(columns.source(name).column in table.names or name in columns.constants for name in _RUN_COLUMNS):
+        return False
+    if any(may_mean(ours, name) for ours in _RUN_COLUMNS for name in table.names):
         return False
     return {"model", "dataset"} <= set(table.names) and any(name.casefold() in _METRICS for name in table.names)
 
@@ -55,7 +58,8 @@ def import_result_table(
     """
     cell_folder(store_folder, study, "check")
     found, problems = _points(table, path)
-    factor, notes = _factor([value for *_, value in found], path, percent)
+    factor, notes = _factor([(metric, value) for _, _, metric, _, value in found], path, percent)
+    notes += _several(found)
     points = tuple(
         ReferencePoint(backbone=backbone, dataset=dataset, metric=metric, value_pct=factor * value, source=source)
         for backbone, dataset, metric, source, value in found
@@ -116,17 +120,36 @@ def _backbone(row: dict[str, object]) -> str:
     return f"{model}/{tag}" if tag else model
 
 
-def _factor(values: Sequence[float], path: Path, percent: Percent) -> tuple[float, tuple[str, ...]]:
-    """Return what makes percentages of the values, which are all fractions or all percentages."""
-    seen = Range()
-    for value in values:
-        seen.see("", value)
-    if not seen.n or seen.high > 1 or percent == "as-is":
-        return 1.0, ("results are taken as percentages",) if seen.n else ()
-    return 100.0, (
-        f"results are taken as fractions: all of them are between {seen.low:g} and {seen.high:g} (--percent as-is says "
-        "that they are percentages)",
-    )
+def _factor(values: Sequence[tuple[str, float]], path: Path, percent: Percent) -> tuple[float, tuple[str, ...]]:
+    """Return what makes percentages of the values (metric, value): all are fractions, or all are percentages."""
+    ranges: dict[str, Range] = {}
+    for metric, value in values:
+        ranges.setdefault(metric, Range()).see("", value)
+    if not ranges or percent == "as-is":
+        return 1.0, ("results are taken as percentages",) if ranges else ()
+    low, high = min(r.low for r in ranges.values()), max(r.high for r in ranges.values())
+    if high <= 1:
+        return 100.0, (
+            f"results are taken as fractions: all of them are between {low:g} and {high:g} (--percent as-is says that "
+            "they are percentages)",
+        )
+    mixed = [f"{metric} ({r.low:g} to {r.high:g})" for metric, r in ranges.items() if r.n_small]
+    if mixed:
+        raise DataError(
+            f"{path}: some values of {listed(mixed)} are at most 1 and the largest of the table is {high:g}; are they "
+            "fractions, or less than 1 %? nothing was imported",
+            hint="give all columns as fractions or as percentages; --percent as-is takes every value as percent",
+        )
+    return 1.0, ("results are taken as percentages",)
+
+
+def _several(found: "Sequence[Found]") -> tuple[str, ...]:
+    """Say which model, data set and metric have several different values: all of them are kept."""
+    values: dict[tuple[str, str, str], set[float]] = {}
+    for backbone, dataset, metric, _, value in found:
+        values.setdefault((backbone, dataset, metric), set()).add(value)
+    several = [f"{metric} of {model} on {dataset}" for (model, dataset, metric), v in values.items() if len(v) > 1]
+    return (f"several different values, all kept: {quoted(several)}",) if several else ()
 
 
 def _audit(table: TableFile, points: Sequence[ReferencePoint], notes: tuple[str, ...]) -> Audit:

@@ -37,6 +37,14 @@ def trimmed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def is_text(value: object) -> bool:
+    """Whether a value can be written down; half of a surrogate pair, as JSON may hold, cannot."""
+    try:
+        return not isinstance(value, str) or bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False
+
+
 def text_of(row: Mapping[str, object], name: str) -> str | None:
     """Return a value as text; None when absent."""
     value = row.get(name)
@@ -97,5 +105,8 @@ def time_of(run: Mapping[str, object], name: str) -> str | None:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
+        except (OverflowError, OSError, ValueError):
+            raise ValueError(f"{name} is {value:g}, not a time in milliseconds since 1970") from None
     return None if value is None else str(value)

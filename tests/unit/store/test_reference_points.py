@@ -59,7 +59,7 @@ def test_rows_of_models_become_points_once(tmp_path, mine):
 def test_percentages_stay_and_a_mixture_is_refused(tmp_path, mine):
     percent = TABLE.replace("0.", "")
     assert bring(tmp_path, mine, percent).audit.measured[0].high == 75
-    with pytest.raises(DataError, match=r"t.csv row 1: zero_shot_pct is 175 %"):
+    with pytest.raises(DataError, match=r"are at most 1 and the largest of the table is 175; are they fractions"):
         bring(tmp_path, mine, TABLE.replace("0.75", "175"))
     small = bring(tmp_path, mine, choices=Choices(percent="as-is"), dry_run=True)
     assert small.audit.measured[0].high == 0.75
