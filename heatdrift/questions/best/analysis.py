@@ -15,16 +15,18 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from heatdrift.accuracy import VALIDATION, accuracy_metric, shown_column
+from heatdrift.accuracy import ACCURACIES, VALIDATION, accuracy_metric, shown_column
 from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
+from heatdrift.questions.best.decision import decisions
 from heatdrift.questions.best.findings import best_claims, best_findings
-from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow
+from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow, DecisionRow
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.page_choices import asked_metrics
 from heatdrift.questions.selection import Selection, check_level, codes, select_runs, shown_dataset, study_name
 from heatdrift.stats.distributions import t_p_value
+from heatdrift.stats.equivalence import check_margin
 from heatdrift.stats.intervals import mean_interval
 from heatdrift.stats.multiplicity import holm
 from heatdrift.stats.two_samples import sample_difference
@@ -39,23 +41,33 @@ _METHOD: Final = (
 )
 
 
-def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level: float = 0.95) -> BestResult:
+def best(
+    runs: pl.DataFrame,
+    *,
+    metrics: Sequence[str] | None = None,
+    margin: float | None = None,
+    conf_level: float = 0.95,
+) -> BestResult:
     """Compare methods, each at the learning rate that validation chooses for it in the seed.
 
     Parameters
     ----------
     runs : rows of the view ``runs`` of one study, protocol and backbone. Methods need share no seed and no lr.
     metrics : result columns; None = the accuracy that these runs have, and retention where it was measured.
+    margin : difference in accuracy, in points, that does not matter, > 0; None = 2 (``decision.py``).
 
     Raises
     ------
     UnknownNameError, StatsError
-        Unknown metric; no usable run; a single method; no validation accuracy.
+        Unknown metric; no usable run; a single method; no validation accuracy; a margin that is not positive.
     """
     check_level(conf_level)
+    if margin is not None:
+        check_margin(-margin, margin)
     chosen, notes = _metrics(runs, metrics)
     choices: list[ChoiceRow] = []
     rows: list[BestRow] = []
+    made: tuple[DecisionRow, ...] = ()
     left_out, used, datasets = list(notes), 0, set[str]()
     for metric in chosen:
         selection = select_runs(runs, list(dict.fromkeys((VALIDATION, metric))))
@@ -66,6 +78,8 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
         picked = _picked(selection.frame)
         choices += _choices(selection, picked, metric, names, conf_level)
         rows += _differences(selection, picked, metric, names, conf_level)
+        if metric in ACCURACIES and not made:
+            made = decisions(runs, picked, choices, rows, metric=metric, margin=margin, level=conf_level)
     if not rows:
         raise StatsError("the usable runs have one method: there is nothing to compare", hint="train a second --method")
     adjusted = holm([row.p for row in rows])
@@ -82,6 +96,7 @@ def best(runs: pl.DataFrame, *, metrics: Sequence[str] | None = None, conf_level
         method=_METHOD.format(validation=VALIDATION),
         choices=tuple(choices),
         rows=tuple(rows),
+        decisions=made,
         claims=claims,
         findings=best_findings(rows, claims),
         left_out=tuple(dict.fromkeys(left_out)),
@@ -207,4 +222,5 @@ def for_page(study: StudyRuns) -> Iterator[Attempt]:
 def _on_page(study: StudyRuns) -> BestResult:
     usual, _ = _metrics(study.runs, None)
     further = [name for name in asked_metrics(study, "method") if name not in usual]
-    return best(study.runs, metrics=(*usual, *further) if further else None, conf_level=study.conf_level)
+    metrics = (*usual, *further) if further else None
+    return best(study.runs, metrics=metrics, margin=study.asked.margin, conf_level=study.conf_level)

@@ -1,6 +1,8 @@
 """Results of ``stats best``: what validation chose, and differences of methods at what it chose."""
 
 from collections.abc import Iterator, Mapping
+from math import nan
+from typing import Literal
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
@@ -59,8 +61,68 @@ class BestRow(Result, frozen=True, kw_only=True):
     n_only_b: int
 
 
+Verdict = Literal["real", "real, within the margin", "equivalent", "undecided", "not tested", "no other method"]
+
+
+class KeptMost(Result, frozen=True, kw_only=True):
+    """The cell with most retention of the ``n_close`` ones whose mean validation accuracy is within the margin."""
+
+    method: str
+    lr: float
+    n_seeds: int
+    n_close: int
+    mean: float
+    ci_low: float
+    ci_high: float
+    retention_pct: float
+    retention_ci_low: float
+    retention_ci_high: float
+
+
+class DecisionRow(Result, frozen=True, kw_only=True):
+    """What validation chooses on one data set, what it is worth, and whether it is better than the next method.
+
+    ``mean`` of the accuracy ``metric`` and its t interval over seeds, each seed at its own choice; ``lr`` is best in
+    the mean. ``difference`` to ``runner_up``, which validation ranks second, at its own choices; ``p_holm`` over the
+    data sets. ``verdict``: real (p_holm < 5 %), within the ``margin`` or not; equivalent (both one-sided tests against
+    the margin); undecided. ``seeds_to_settle``: seeds with which a difference of the margin is found with 80 % power.
+    ``dataset`` None where there is one only. Not defined or not measured = NaN -> null.
+    """
+
+    dataset: str | None
+    method: str
+    lr: float
+    chosen: Mapping[str, int]
+    n_seeds: int
+    metric: str
+    mean: float
+    ci_low: float
+    ci_high: float
+    zero_shot_chance_pct: float
+    zero_shot_base_pct: float
+    zero_shot_pct: float
+    zero_shot_ci_low: float
+    zero_shot_ci_high: float
+    retention_pct: float
+    retention_ci_low: float
+    retention_ci_high: float
+    margin: float
+    kept_most: KeptMost | None
+    runner_up: str | None = None
+    runner_up_lr: float = nan
+    difference: float = nan
+    difference_ci_low: float = nan
+    difference_ci_high: float = nan
+    se: float = nan
+    df: float = nan
+    p: float = nan
+    p_holm: float = nan
+    verdict: Verdict = "no other method"
+    seeds_to_settle: int | None = None
+
+
 class BestResult(Result, frozen=True, kw_only=True):
-    """Choices of all methods, and all their differences; Holm over ``rows``."""
+    """Choices of all methods, and all their differences, Holm over ``rows``; and one decision per data set."""
 
     datasets: tuple[str, ...]
     n_runs: int
@@ -69,6 +131,7 @@ class BestResult(Result, frozen=True, kw_only=True):
     method: str
     choices: tuple[ChoiceRow, ...]
     rows: tuple[BestRow, ...]
+    decisions: tuple[DecisionRow, ...] = ()
     findings: tuple[str, ...]
     left_out: tuple[str, ...]
     study: str | None = None
@@ -85,6 +148,10 @@ class BestResult(Result, frozen=True, kw_only=True):
         """Yield findings, what validation chose, and the differences."""
         yield from opening(self)
         level = percent(self.conf_level)
+        if self.decisions:
+            chosen = "dataset method lr mean ci_low ci_high zero_shot_base_pct zero_shot_pct retention_pct runner_up"
+            title = f"what validation chooses, and whether it is better than the next method, {level} intervals"
+            yield grid(self.decisions, f"{chosen} difference p_holm verdict", title=title)
         columns = ("dataset", "method", "metric", "unit", "mean", "ci_low", "ci_high", "chosen in seeds", "lr by mean")
         lines = [
             (

@@ -113,3 +113,75 @@ def test_one_seed_has_a_difference_and_no_test(make_runs):
     (row, *_) = best(grid(make_runs, datasets=("eurosat",), seeds=(7,)), metrics=["test_acc_pct"]).rows
     assert np.isfinite(row.difference)
     assert np.isnan(row.p)
+
+
+def zero_shot(runs: pl.DataFrame) -> pl.DataFrame:
+    """Add a base, its chance and what is left of it, 60 % + 5 per seed."""
+    kept = 60.0 + 5.0 * (pl.col("seed") % 3) + pl.when(pl.col("method") == "lora_r8").then(20.0).otherwise(0.0)
+    return runs.with_columns(
+        zero_shot_base_pct=pl.lit(50.0), chance_pct=pl.lit(1.0), retention_pct=kept, zero_shot_pct=kept / 2
+    )
+
+
+def test_a_decision_is_what_validation_ranks_first_and_how_it_compares_with_the_second(make_runs):
+    runs = zero_shot(grid(make_runs))
+    result = best(runs, metrics=["test_acc_pct"], margin=1.5)
+    rows = {row.dataset: row for row in result.decisions}
+    assert set(rows) == {"eurosat", "pets"}
+    p = []
+    for dataset, row in rows.items():
+        accuracy = {m: plain(runs, "test_acc_pct", m, dataset) for m in ("lora_r8", "full_ft")}
+        validation = {m: np.mean(list(plain(runs, "val_acc_pct", m, dataset).values())) for m in accuracy}
+        first, second = sorted(validation, key=lambda m: -validation[m])
+        d = np.subtract(list(accuracy[first].values()), list(accuracy[second].values()))
+        p.append(stats.ttest_1samp(d, 0.0).pvalue)
+        assert (row.method, row.runner_up, row.margin) == (first, second, 1.5)
+        assert (row.mean, row.difference) == pytest.approx((np.mean(list(accuracy[first].values())), d.mean()))
+        assert row.zero_shot_pct == pytest.approx(np.mean(list(plain(runs, "zero_shot_pct", first, dataset).values())))
+        assert (row.zero_shot_base_pct, row.zero_shot_chance_pct) == (50.0, 1.0)
+    assert sorted(row.p for row in rows.values()) == pytest.approx(sorted(p))
+    assert max(row.p_holm for row in rows.values()) >= max(p)
+
+
+@pytest.mark.parametrize(
+    ("shift", "margin", "verdict"),
+    [(5.0, 2.0, "real"), (1.0, 4.0, "real, within the margin"), (0.02, 4.0, "equivalent"), (0.02, 0.05, "undecided")],
+)
+def test_a_verdict_says_real_equivalent_or_undecided(make_runs, shift, margin, verdict):
+    rng = np.random.default_rng(3)
+    runs = make_runs(datasets=("eurosat",), lrs=(1e-5,), seeds=range(8))
+    noise = pl.Series(rng.normal(scale=0.3, size=runs.height))
+    high = pl.when(pl.col("method") == "lora_r8").then(shift).otherwise(0.0)
+    runs = runs.with_columns(val_acc_pct=70.0 + high, test_acc_pct=70.0 + high + noise)
+    (row,) = best(runs, metrics=["test_acc_pct"], margin=margin).decisions
+    assert (row.method, row.verdict) == ("lora_r8", verdict)
+    assert row.seeds_to_settle is not None
+    assert (row.seeds_to_settle > 8) == (verdict == "undecided")
+
+
+def test_most_retention_is_looked_for_among_cells_that_validate_about_as_well(make_runs):
+    runs = make_runs(datasets=("eurosat",), methods=("full_ft", "lora_r8"), lrs=(1e-6, 1e-5, 1e-4), seeds=(1, 2))
+    validation = {1e-6: 50.0, 1e-5: 79.0, 1e-4: 80.0}
+    kept = {1e-6: 99.0, 1e-5: 80.0, 1e-4: 40.0}
+    runs = runs.with_columns(
+        val_acc_pct=pl.col("lr").replace_strict(validation),
+        test_acc_pct=pl.col("lr").replace_strict(validation) - 1.0,
+        retention_pct=pl.col("lr").replace_strict(kept) + pl.when(pl.col("method") == "lora_r8").then(3.0).otherwise(0),
+    )
+    (row,) = best(runs, margin=2.0).decisions
+    assert row.lr == 1e-4
+    assert row.kept_most is not None
+    found = row.kept_most
+    assert (found.method, found.lr, found.n_close, found.mean, found.retention_pct) == ("lora_r8", 1e-5, 4, 78.0, 83.0)
+    strict = best(runs, margin=0.5).decisions[0].kept_most
+    assert strict is not None
+    assert (strict.lr, strict.n_close) == (1e-4, 2)
+
+
+def test_a_decision_without_zero_shot_values_says_so_and_one_seed_tests_nothing(make_runs):
+    runs = grid(make_runs, datasets=("eurosat",), seeds=(7,)).with_columns(retention_pct=pl.lit(None, pl.Float64))
+    (row,) = best(runs).decisions
+    assert (row.verdict, row.seeds_to_settle, row.kept_most) == ("not tested", None, None)
+    assert np.isnan(row.zero_shot_base_pct)
+    with pytest.raises(StatsError, match="margin"):
+        best(runs, margin=-1.0)
