@@ -12,13 +12,13 @@ from markupsafe import Markup
 from heatdrift import wording
 from heatdrift.report.theme import SHAPE_PATHS, MethodStyle
 
-Tone = Literal["caveat", "missing", "plain"]
+Tone = Literal["caveat", "missing", "plain", "aside"]
 STORE = "in the store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One paragraph: plain words, a caveat of the statistics, or a statement of what is missing."""
+    """One paragraph: plain words, a caveat of the statistics, a statement of what is missing, or an aside in small."""
 
     kind: ClassVar = "note"
     text: str
@@ -32,6 +32,8 @@ class Finding:
     `verdict` is one or two words about a primary question. `descriptions` rest on no test, `notes` say where tests
     disagree or an average hides both signs: neither claims anything.
     `finding_id` is its anchor, `section_id` that of its figures and tables; `command` prints all sentences.
+    `metric` is what it is about: charts of the same metric are lit with it. `caveat_numbers` are those of the page's
+    list, once the caveats have been gathered there (``caveat_list.py``).
     """
 
     kind: ClassVar = "finding"
@@ -45,6 +47,8 @@ class Finding:
     section_id: str = ""
     shown: int = 2
     left_out: int = 0
+    metric: str = ""
+    caveat_numbers: tuple[int, ...] = ()
     command: str = ""
 
     @property
@@ -55,6 +59,50 @@ class Finding:
         counted = wording.counted(self.left_out, "further sentence")
         where = f"printed by {self.command}" if self.command else STORE
         return f"{counted} {'is' if self.left_out == 1 else 'are'} {where}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegendEntry:
+    """A key of a figure: a method's mark, a line or a swatch; `colour` is CSS, `width` and `opacity` are of a line."""
+
+    label: str
+    colour: str
+    path: str = ""
+    look: Literal["mark", "line", "dashed", "dashes", "swatch", "faint"] = "mark"
+    width: float = 2.0
+    opacity: float = 1.0
+
+    @classmethod
+    def of(cls, style: MethodStyle) -> "LegendEntry":
+        """Return the key of a method: its colour and its shape."""
+        return cls(label=style.title, colour=style.variable, path=SHAPE_PATHS[style.shape])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to choose on one data set: the choice, its verdict, a few large numbers, and sentences under them.
+
+    `numbers` are (name, value, detail); `details` are shown on demand.
+    """
+
+    kind: ClassVar = "choice"
+    choice_id: str
+    place: str
+    title: str
+    entry: LegendEntry
+    verdict: str
+    against: str
+    numbers: tuple[tuple[str, str, str], ...]
+    sentences: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaveatList:
+    """All caveats of the page, each once: (gist, the rest of its text, titles of the findings that it is about)."""
+
+    kind: ClassVar = "caveats"
+    items: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,23 +153,6 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegendEntry:
-    """A key of a figure: a method's mark, a line or a swatch; `colour` is CSS, `width` and `opacity` are of a line."""
-
-    label: str
-    colour: str
-    path: str = ""
-    look: Literal["mark", "line", "dashed", "dashes", "swatch", "faint"] = "mark"
-    width: float = 2.0
-    opacity: float = 1.0
-
-    @classmethod
-    def of(cls, style: MethodStyle) -> "LegendEntry":
-        """Return the key of a method: its colour and its shape."""
-        return cls(label=style.title, colour=style.variable, path=SHAPE_PATHS[style.shape])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixCell:
     """One cell of the study matrix: its text, its state as a word and as a mark, and a longer title."""
 
@@ -142,12 +173,16 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One chart: its heading, its static drawing, and its Vega-Lite spec as JSON fit for a script element."""
+    """One chart: its heading, its static drawing, and its Vega-Lite spec as JSON fit for a script element.
+
+    `metric` is the column that it draws; empty where it draws none or several.
+    """
 
     panel_id: str
     title: str
     svg: Markup
     spec: Markup
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,14 +243,23 @@ class Gallery:
     table: Table
 
 
-Block = Note | Finding | Pointer | Facts | Table | Matrix | Figure | Gallery
+Block = Note | Finding | Choice | CaveatList | Pointer | Facts | Table | Matrix | Figure | Gallery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading with its blocks; `lead` is the sentence under the heading."""
+    """A heading with its blocks; `lead` is the sentence under the heading.
+
+    `beside` goes next to the blocks where the page is wide enough, and after them where it is not.
+    """
 
     section_id: str
     title: str
     lead: str = ""
     blocks: tuple[Block, ...]
+    beside: tuple[Block, ...] = ()
+
+    @property
+    def all_blocks(self) -> tuple[Block, ...]:
+        """Every block in reading order."""
+        return (*self.blocks, *self.beside)

@@ -59,7 +59,9 @@ def _with_note(document: Document, done: list[str], size: int, limit: int) -> Do
 
 
 def _each(document: Document, change: Callable[[Block], Block]) -> Document:
-    sections = tuple(replace(s, blocks=tuple(change(block) for block in s.blocks)) for s in document.sections)
+    sections = tuple(
+        replace(s, blocks=tuple(map(change, s.blocks)), beside=tuple(map(change, s.beside))) for s in document.sections
+    )
     return replace(document, sections=sections)
 
 

@@ -81,7 +81,7 @@ def _level_lines(base: float | None, chance: float | None, axis: alt.Axis, scale
 
 def dose_response(
     frame: Frame, *, place: str, metric: str, title: str, domain: tuple[float, float], base: float | None,
-    chance: float | None = None, points: bool,
+    chance: float | None = None, points: bool, height: int = HEIGHT,
 ) -> alt.LayerChart:  # fmt: skip
     """Mean and interval of `metric` over seeds against the learning rate, one line per method, single seeds faint.
 
@@ -90,7 +90,8 @@ def dose_response(
     Reads the data sets `means` (place, method, lr, lr_shown, metric, n, mean, low, high) and, with `points`, `runs`
     (place, method, lr, lr_beside, seed_label, n and the column `metric`).
     """
-    y_axis = top_title([title, f"mean over seeds, {frame.interval}"])
+    small = height < HEIGHT  # no room: the caption says what lines and bars are
+    y_axis = top_title([title], titleX=-28) if small else top_title([title, f"mean over seeds, {frame.interval}"])
     y_scale = alt.Scale(domain=list(domain), nice=True, zero=False)
     means = rows_of("means", place=place, metric=metric).encode(x=frame.lr_axis("lr_shown"), color=frame.colour)
     tip = [
@@ -119,7 +120,7 @@ def dose_response(
         ),
         means.mark_point(size=62, opacity=1, clip=True).encode(y=y, shape=frame.shape, tooltip=tip),
     ]
-    return layered(*layers)
+    return layered(*layers, height=height)
 
 
 def layer_heatmap(*, place: str, method: str, n_layers: int, limit: float) -> alt.LayerChart:

@@ -37,13 +37,15 @@ def chart_spec(chart: alt.LayerChart) -> dict[str, Any]:
     return dict(themed(spec))
 
 
-def draw_panel(panel_id: str, title: str, chart: alt.LayerChart, datasets: Mapping[str, pl.DataFrame]) -> Panel:
-    """Return the panel of `chart`; `datasets` holds at least those that it names."""
+def draw_panel(
+    panel_id: str, title: str, chart: alt.LayerChart, datasets: Mapping[str, pl.DataFrame], *, metric: str = ""
+) -> Panel:
+    """Return the panel of `chart`, which draws `metric`; `datasets` holds at least those that it names."""
     spec = chart_spec(chart)
     used = {name: datasets[name].to_dicts() for name in sorted(dataset_names(spec))}
     full = {**spec, "datasets": used, "config": themed(chart_config())}
     svg = vl_convert.vegalite_to_svg(full, allowed_base_urls=[])
-    return Panel(panel_id=panel_id, title=title, svg=static_twin(svg, panel_id), spec=script_json(spec))
+    return Panel(panel_id=panel_id, title=title, svg=static_twin(svg, panel_id), spec=script_json(spec), metric=metric)
 
 
 def dataset_names(spec: object) -> set[str]:

@@ -31,7 +31,7 @@ def not_measured(data: StudyData, metrics: list[str]) -> Note:
 
 
 def dose_response(
-    data: StudyData, figure_id: str, title: str, metrics: tuple[str, ...], caption: str
+    data: StudyData, figure_id: str, title: str, metrics: tuple[str, ...], caption: str, *, height: int = charts.HEIGHT
 ) -> tuple[Block, ...]:
     """Return the small multiples of `metrics` (rows) by place (columns), and a note on those that were not measured."""
     means = data.datasets["means"]
@@ -52,10 +52,10 @@ def dose_response(
             cut_any |= cut
             chart = charts.dose_response(
                 data.frame, place=place, metric=metric, title=data.axis_title(metric), domain=(low, high), base=base,
-                chance=chance, points=data.single_runs,
+                chance=chance, points=data.single_runs, height=height,
             )  # fmt: skip
             panel_id = f"{figure_id}-{len(panels) + 1}"
-            panels.append(draw_panel(panel_id, _panel_title(data, place), chart, data.datasets))
+            panels.append(draw_panel(panel_id, _panel_title(data, place), chart, data.datasets, metric=metric))
     notes = (not_measured(data, missing),) if missing else ()
     if not panels:
         return notes

@@ -9,13 +9,15 @@ from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
 from heatdrift.report.blocks import Section
 from heatdrift.report.budget import page_html, trimmed
+from heatdrift.report.caveat_list import gathered
 from heatdrift.report.document import Document
 from heatdrift.report.files import write_file
 from heatdrift.report.index import PageFacts
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import missing_notes
 from heatdrift.report.sections import appendix
-from heatdrift.report.sections.findings import exploratory, findings
+from heatdrift.report.sections.decision import decision
+from heatdrift.report.sections.findings import EXPLORATORY, exploratory, findings
 from heatdrift.report.sections.gallery import gallery
 from heatdrift.report.sections.glance import glance
 from heatdrift.report.sections.measured import measured
@@ -42,7 +44,7 @@ def report_document(inp: ReportInput) -> Document:
         title=inp.study,
         description=inp.description,
         eyebrow="heatdrift report",
-        sections=sections,
+        sections=gathered(sections, after=EXPLORATORY),
         datasets=data.datasets,
         facts=PageFacts(title=inp.study, finished=_last_finished(inp), n_runs=inp.done.height),
     )
@@ -74,7 +76,7 @@ def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
     placed += [(APPENDIX, section(inp)) for section in (appendix.methods, appendix.provenance, appendix.citation)]
     ordered = [section for _, section in sorted(placed, key=lambda item: item[0])]
-    return (findings(inp, data), exploratory(inp, data), *_joined(ordered))
+    return (findings(inp, data), decision(inp, data), exploratory(inp, data), *_joined(ordered))
 
 
 def _on_page(question: Question, inp: ReportInput) -> bool:

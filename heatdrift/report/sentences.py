@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 _DIGIT: Final = re.compile(r"\d")
+_INTERVAL: Final = re.compile(r"\bCI\b|\binterval\b")
 _PLAIN: Final = re.compile(r"\(\d+ %\)")  # part of a name, as in `attention support (95 %)`
 
 
@@ -27,3 +28,25 @@ def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
                 parts.append((bracket, _DIGIT.search(bracket) is not None and _PLAIN.fullmatch(bracket) is None))
                 start = i + 1
     return [*parts, (sentence[start:], False)] if start < len(sentence) else parts
+
+
+def shown_and_tested(sentence: str) -> tuple[list[tuple[str, bool]], str]:
+    """Split a sentence into what is read first and how it was tested: brackets keep their interval, and lose the rest.
+
+    >>> shown_and_tested("A is higher (95 % CI +1 to +2; t(4) = +9, p = 0.01)")
+    ([('A is higher ', False), ('(95 % CI +1 to +2)', True)], 't(4) = +9, p = 0.01')
+    """
+    shown: list[tuple[str, bool]] = []
+    tests: list[str] = []
+    for text, bracketed in evidence_parts(sentence):
+        if not bracketed:
+            shown.append((text, bracketed))
+            continue
+        pieces = text[1:-1].split("; ")
+        kept = [piece for piece in pieces if _INTERVAL.search(piece)]
+        tests += [piece for piece in pieces if piece not in kept]
+        if kept:
+            shown.append((f"({'; '.join(kept)})", True))
+        elif shown and not shown[-1][1]:
+            shown[-1] = (shown[-1][0].rstrip(), False)
+    return shown, "; ".join(tests)

@@ -23,10 +23,8 @@ from heatdrift.stats.multiplicity import holm
 
 USUAL_MARGIN: Final = 2.0  # points of accuracy; a study says its own: [questions] margin
 RETENTION: Final = "retention_pct"
-_LEVELS: Final = {
-    "zero_shot_chance_pct": "chance_pct",
-    "zero_shot_base_pct": "zero_shot_base_pct",
-}
+CHANCE: Final = "chance_pct"  # of the transfer set
+BASE: Final = "zero_shot_base_pct"
 
 
 def decisions(
@@ -50,7 +48,7 @@ def decisions(
     """
     size = USUAL_MARGIN if margin is None else margin
     key = ["dataset", "method", "lr", "seed"]
-    columns = [c for c in (VALIDATION, metric, RETENTION, "zero_shot_pct", *_LEVELS.values()) if c in runs.columns]
+    columns = [c for c in (VALIDATION, metric, RETENTION, "zero_shot_pct", CHANCE, BASE) if c in runs.columns]
     done = runs.filter(pl.col("status") == "done").with_columns(pl.col("lr").cast(pl.Float64))
     done = done.select(*key, *(pl.col(c).cast(pl.Float64) for c in dict.fromkeys(columns)))
     chosen = picked.select(key).join(done, on=key, how="left")
@@ -85,14 +83,14 @@ def _decision(
     dataset = str(here["dataset"][0])
     its = chosen.filter((pl.col("dataset") == dataset) & (pl.col("method") == first.method))
     zero_shot, retention = (_mean(its, name, level) for name in ("zero_shot_pct", RETENTION))
-    levels = {name: _level(its, column) for name, column in _LEVELS.items()}
     second = ranked[1] if len(ranked) > 1 else None
     row = DecisionRow(
         dataset=first.dataset, method=first.method, lr=first.lr_by_mean, chosen=first.chosen, n_seeds=first.n_seeds,
         metric=metric, mean=first.mean, ci_low=first.ci_low, ci_high=first.ci_high,
         zero_shot_pct=zero_shot[0], zero_shot_ci_low=zero_shot[1], zero_shot_ci_high=zero_shot[2],
         retention_pct=retention[0], retention_ci_low=retention[1], retention_ci_high=retention[2],
-        margin=margin, kept_most=_kept_most(here, metric, margin, level), **levels,
+        margin=margin, kept_most=_kept_most(here, metric, margin, level),
+        zero_shot_chance_pct=_level(its, CHANCE), zero_shot_base_pct=_level(its, BASE),
     )  # fmt: skip
     if second is None:
         return row

@@ -166,6 +166,22 @@
     }),
   );
 
+  // The list of sections is always there where there is room for it, and on demand where there is not.
+  const wide = matchMedia("(min-width: 68rem)");
+  const contents = document.querySelector("nav details");
+  const fit = () => (contents.open = wide.matches);
+  wide.addEventListener("change", fit);
+  fit();
+
+  // A sentence and the charts of its metric light each other, by pointer and by keyboard.
+  const about = [...document.querySelectorAll("[data-metric]")];
+  const light = (metric, on) =>
+    about.forEach((part) => part.classList.toggle("lit", on && part.dataset.metric === metric));
+  for (const part of about) {
+    for (const [name, on] of [["pointerenter", true], ["pointerleave", false], ["focusin", true], ["focusout", false]])
+      part.addEventListener(name, () => light(part.dataset.metric, on));
+  }
+
   const panels = [...document.querySelectorAll(".panel")];
   for (const panel of panels) {
     await draw(panel);

@@ -4,7 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from heatdrift.report.blocks import Block, Facts, Figure, Finding, Gallery, Matrix, Note, Pointer, Section, Table
+from heatdrift.report.blocks import (
+    Block,
+    CaveatList,
+    Choice,
+    Facts,
+    Figure,
+    Finding,
+    Gallery,
+    Matrix,
+    Note,
+    Pointer,
+    Section,
+    Table,
+)
 from heatdrift.report.document import Document
 
 _SPECIAL: Final = re.compile(r"[\\`*\[\]<>|~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -43,7 +56,7 @@ def _section(section: Section, pictures: Mapping[str, str]) -> list[str]:
     lines = [f"## {escaped(section.title)}"]
     if section.lead:
         lines.append(escaped(section.lead))
-    for block in section.blocks:
+    for block in section.all_blocks:
         lines += _block(block, pictures)
     return lines
 
@@ -52,14 +65,27 @@ def _block(block: Block, pictures: Mapping[str, str]) -> list[str]:
     """Return the paragraphs of one block."""
     match block:
         case Note():
-            word = {"caveat": "**Caveat.** ", "missing": "**Missing.** ", "plain": ""}[block.tone]
+            word = {"caveat": "**Caveat.** ", "missing": "**Missing.** ", "plain": "", "aside": ""}[block.tone]
             return [f"{'> ' if word else ''}{word}{escaped(block.text)}"]
         case Finding():
             verdict = f": {block.verdict}" if block.verdict else ""
             lines = [f"### {escaped(block.title + verdict)}", *map(escaped, block.sentences), *_more(block.more)]
             for words, texts in (("Described, without a test:", block.descriptions), ("Notes:", block.notes)):
                 lines += [f"**{words}**", _items(texts)] if texts else []
+            if block.caveat_numbers:
+                lines.append(f"Before you believe it: {', '.join(map(str, block.caveat_numbers))}.")
             return [*lines, "**Before you believe it:**", _items(block.caveats)] if block.caveats else lines
+        case Choice():
+            against = f"{block.verdict}: {block.against}" if block.verdict else block.against
+            pairs = _items([f"{name}: {value} ({detail})" for name, value, detail in block.numbers])
+            lines = [f"### {escaped(f'{block.place}: {block.title}')}", pairs, escaped(against)]
+            return [*lines, *map(escaped, (*block.sentences, *block.details))]
+        case CaveatList():
+            numbered = [
+                f"{i}. {escaped(f'{head} {rest}')} (about: {escaped('; '.join(titles))})"
+                for i, (head, rest, titles) in enumerate(block.items, start=1)
+            ]
+            return ["\n".join(numbered)]
         case Pointer():
             return [f"{escaped(block.text)}."]
         case Facts():

@@ -3,8 +3,9 @@
 from typing import Final
 
 from heatdrift import wording
-from heatdrift.report.blocks import Note, Section
+from heatdrift.report.blocks import Block, Note, Pointer, Section
 from heatdrift.report.caveats import selection_sentences
+from heatdrift.report.charts import HEIGHT
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import DRIFT, StudyData
@@ -13,6 +14,9 @@ from heatdrift.report.study_data import DRIFT, StudyData
 DOSE: Final = 20
 LAYERS: Final = 30
 COURSE: Final = 40
+PERFORMANCE: Final = "fig-performance"
+TOP_PLACES: Final = 3  # data sets next to each other at the top of the page
+TOP_HEIGHT: Final = 150
 
 
 def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ...]:
@@ -20,18 +24,14 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ..
     if data.runs.is_empty():
         text = "No finished run with a learning rate above 0: there is nothing to draw."
         return ((DOSE, Section(section_id="dose", title="Dose-response", blocks=(Note(text=text, tone="missing"),))),)
-    level = f"{wording.percent(inp.conf_level)} t-intervals"
-    shared = f"Means over seeds with {level}, at the selected epoch. Methods at one rate are drawn side by side."
-    transfer_sets = sorted(inp.done["transfer_set"].drop_nulls().unique().to_list())
-    on = f" Retention on {wording.listed(transfer_sets)}." if transfer_sets else ""
-    drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, shared)
-    kept = f"{shared}{on} {' '.join(selection_sentences(inp))}"
-    performance = dose_response(data, "fig-performance", "Accuracy and zero-shot retention", data.performance, kept)
+    drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, _shared(inp))
+    top = "" if not _at_the_top(data) else "Accuracy and zero-shot retention against the learning rate: at the top"
+    above: tuple[Block, ...] = (Pointer(text=top, target=PERFORMANCE),) if top else _performance(inp, data)
     dose = Section(
         section_id="dose",
         title="Dose-response",
         lead="What each learning rate does to attention, representations, weights, accuracy and zero-shot ability.",
-        blocks=(*drift, *performance),
+        blocks=(*above, *drift),
     )
     layers = Section(
         section_id="layers",
@@ -46,3 +46,28 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ..
         blocks=trajectories(data, "fig-course"),
     )
     return ((DOSE, dose), (LAYERS, layers), (COURSE, course))
+
+
+def performance(inp: ReportInput, data: StudyData) -> tuple[Block, ...]:
+    """Return accuracy and retention against the learning rate, for the top of the page; nothing where it is too wide.
+
+    The section of doses then has them.
+    """
+    return _performance(inp, data, height=TOP_HEIGHT) if _at_the_top(data) else ()
+
+
+def _at_the_top(data: StudyData) -> bool:
+    return not data.runs.is_empty() and len(data.drawn) <= TOP_PLACES
+
+
+def _shared(inp: ReportInput) -> str:
+    level = f"{wording.percent(inp.conf_level)} t-intervals"
+    return f"Means over seeds with {level}, at the selected epoch. Methods at one rate are drawn side by side."
+
+
+def _performance(inp: ReportInput, data: StudyData, *, height: int = HEIGHT) -> tuple[Block, ...]:
+    transfer_sets = sorted(inp.done["transfer_set"].drop_nulls().unique().to_list())
+    on = f" Retention on {wording.listed(transfer_sets)}." if transfer_sets else ""
+    kept = f"{_shared(inp)}{on} {' '.join(selection_sentences(inp))}"
+    title = "Accuracy and zero-shot retention"
+    return dose_response(data, PERFORMANCE, title, data.performance, kept, height=height)

@@ -18,13 +18,15 @@ from heatdrift.questions.claims import Claim
 from heatdrift.questions.family import page_family
 from heatdrift.questions.interaction.result import LikelihoodRatio, MarginalMean
 from heatdrift.report import ReportInput, render_html, write_report
-from heatdrift.report.blocks import Figure, Finding, Note, Section, Table
+from heatdrift.report.blocks import CaveatList, Figure, Finding, Note, Section, Table
+from heatdrift.report.caveat_list import gist
 from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
-from heatdrift.report.page import page_sections
+from heatdrift.report.page import page_sections, report_document
 from heatdrift.report.sections.findings import findings as findings_section
 from heatdrift.report.sections.measured import measured
 from heatdrift.report.sections.missing import missing_cells
+from heatdrift.report.sentences import shown_and_tested
 from heatdrift.report.study_data import MAX_POINTS, prepare
 
 MIB_2_5 = 2_500_000
@@ -115,7 +117,7 @@ def test_rows_are_embedded_once_and_specs_name_them(page):
 
 
 def test_every_figure_has_an_alternative_a_legend_a_drawing_and_a_table(page, sections):
-    figures = [b for s in sections for b in s.blocks if isinstance(b, Figure)]
+    figures = [b for s in sections for b in s.all_blocks if isinstance(b, Figure)]
     assert len(figures) == 6
     assert all(f.alternative and f.legend and f.table.rows for f in figures)
     assert all("<svg" in p.svg for f in figures for p in f.panels)
@@ -135,10 +137,10 @@ def test_every_link_inside_the_page_has_its_place(builders, study):
 
 
 def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_beside(study, sections):
-    first, second = sections[:2]
+    first, choice, second = sections[:3]
     primary = [b for b in first.blocks if isinstance(b, Finding)]
     result = study.answers["interaction"][0]
-    assert [s.section_id for s in (first, second)] == ["findings", "exploratory"]
+    assert [s.section_id for s in (first, choice, second)] == ["findings", "decision", "exploratory"]
     # of the preprint's questions these answers hold one: the learning rate on entropy drift
     assert [b.verdict for b in primary] == ["not answered", "supported", "not answered", "not answered"]
     assert primary[1].sentences[0].startswith(result.findings[1].removesuffix("."))
@@ -154,10 +156,9 @@ def test_findings_come_first_in_the_words_of_the_results_with_flagged_checks_bes
 
 def test_the_page_says_on_which_split_the_epoch_was_selected(study):
     preprint = replace(study, runs=study.runs.with_columns(protocol=pl.lit("preprint")))
-    (note,) = (b for b in findings(preprint).blocks if isinstance(b, Note))
+    (note,) = (b for b in findings(preprint).blocks if isinstance(b, Note) and b.tone == "caveat")
     assert "provided test split" in note.text
-    assert note.tone == "caveat"
-    assert texts(findings(study)) == []
+    assert not any(b.tone == "caveat" for b in findings(study).blocks if isinstance(b, Note))
 
 
 def test_seed_level_method_effects_and_corrected_p_values_are_shown(study):
@@ -253,8 +254,9 @@ def test_one_finished_run_renders_without_interval_and_counts_what_is_missing(sm
     assert any("same seed" in text for text in said)
     (table,) = missing_cells(one).blocks
     assert len(table.rows) == 7
-    (figure, _) = blocks(page_sections(one, prepare(one)), "dose", Figure)
-    assert figure.table.rows[0][-2:] == ("–", "–")
+    (figure,) = blocks(page_sections(one, prepare(one)), "dose", Figure)
+    (top,) = findings(one).beside
+    assert figure.table.rows[0][-2:] == top.table.rows[0][-2:] == ("–", "–")
 
 
 def test_metrics_that_are_null_throughout_are_named_as_missing(study):
@@ -370,8 +372,56 @@ def test_the_page_leads_with_each_method_at_its_best_where_grids_differ(study):
     (answer,) = (msgspec.structs.replace(study.answers["correlation"][0], claims=(claim,)),)
     family = page_family({"best": (answer,)}, {}, QuestionsSpec(), accuracy="test_acc_pct", own_grids=True)
     inp = replace(study, answers={"correlation": (answer,)}, family=family)
-    note, first, *_ = findings(inp).blocks
+    _, note, first, *_ = findings(inp).blocks
     assert "learning rates of their own" in note.text
     assert first.verdict == "supported"
     assert first.sentences[0].startswith("Said")
     assert "learning rates of their own" not in " ".join(texts(findings(study)))
+
+
+def test_the_page_opens_with_what_was_compared_and_the_two_pictures_that_carry_it(study, small):
+    assert texts(findings(study))[0].replace("\u2060", "") == (
+        "80 runs: lab, Full FT and LoRA r=8 on shapes and textures, 4 learning rates (1e-5 to 1e-2), 5 seeds."
+    )
+    (top,) = findings(study).beside
+    assert top.figure_id == "fig-performance"
+    assert [panel.metric for panel in top.panels] == ["test_acc_pct"] * 2 + ["retention_pct"] * 2
+    unfinished = replace(small, runs=small.runs.head(3))
+    assert texts(findings(unfinished))[0].startswith("3 runs of 8 planned: lab, ")
+
+
+def test_many_data_sets_leave_the_top_to_words_and_have_their_pictures_below(builders):
+    many = builders.simulated(datasets=tuple(f"set{i}" for i in range(5)), lrs=(1e-5, 1e-4), seeds=2)
+    assert findings(many).beside == ()
+    assert "fig-performance" in {b.figure_id for b in blocks(page_sections(many, prepare(many)), "dose", Figure)}
+    assert "on 5 data sets, 2 learning rates" in texts(findings(many))[0]
+
+
+def test_each_caveat_is_on_the_page_once_and_findings_name_it_by_number(builders, study):
+    document = report_document(builders.with_everything(study))
+    (listed,) = (b for s in document.sections for b in s.blocks if isinstance(b, CaveatList))
+    said = [" ".join(filter(None, (head, rest))) for head, rest, _ in listed.items]
+    assert len(said) == len(set(said)) > 3
+    found = [b for s in document.sections for b in s.blocks if isinstance(b, Finding)]
+    assert all(finding.caveats == () for finding in found)
+    numbers = {number for finding in found for number in finding.caveat_numbers}
+    assert numbers == set(range(1, len(said) + 1))
+    page = render_html(builders.with_everything(study))
+    assert all(page.count(f'id="caveat-{number}"') == 1 for number in numbers)
+
+
+def test_a_caveat_keeps_its_brackets_in_the_line_that_is_read_first():
+    head, rest = gist("Seeds scatter more (p = 0.004. F(15, 64)) in some cells: for a single one, read the other test.")
+    assert head == "Seeds scatter more (p = 0.004. F(15, 64)) in some cells"
+    assert rest == "for a single one, read the other test."
+    assert gist("Nothing more to say") == ("Nothing more to say", "")
+
+
+def test_how_a_sentence_was_tested_is_apart_from_what_it_says():
+    shown, tests = shown_and_tested(
+        "Δ support (95 %) is higher: +3 points (95 % CI +1 to +5; seed-level t(4) = +4, p = 0.01; 5 seeds); fragile."
+    )
+    assert "".join(text for text, _ in shown) == "Δ support (95 %) is higher: +3 points (95 % CI +1 to +5); fragile."
+    assert tests == "seed-level t(4) = +4, p = 0.01; 5 seeds"
+    shown, tests = shown_and_tested("It differs (F(1, 4) = 9, p = 0.04).")
+    assert ("".join(text for text, _ in shown), tests) == ("It differs.", "F(1, 4) = 9, p = 0.04")

@@ -17,7 +17,7 @@ from heatdrift.report.blocks import Figure, Finding, Note, Pointer, Table
 from heatdrift.report.forest import MAX_PANELS, Forest, forest_figure
 from heatdrift.report.page import page_sections
 from heatdrift.report.sections.findings import exploratory, findings
-from heatdrift.report.sections.measured import measured
+from heatdrift.report.sections.measured import performance as top_figure
 from heatdrift.report.sentences import evidence_parts
 from heatdrift.report.study_data import prepare
 
@@ -197,8 +197,7 @@ def test_under_protocol_preprint_every_accuracy_says_that_test_selected_it(full)
     data = prepare(inp)
     assert data.performance == ("val_acc_pct", "retention_pct")
     assert data.axis_title("val_acc_pct") == f"{ON_TEST_TITLE} (%)"
-    (_, dose), *_ = measured(inp, data)
-    performance = next(b for b in of(dose.blocks, Figure) if b.figure_id == "fig-performance")
+    (performance,) = of(top_figure(inp, data), Figure)
     assert ON_TEST_TITLE in performance.alternative
     assert "provided test split" in performance.caption
     (front, _) = of(section_of("frontier", inp, data).blocks, Figure)
