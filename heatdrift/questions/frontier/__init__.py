@@ -17,7 +17,7 @@ QUESTION: Final = Question(
         section="frontier",
         title="Accuracy against retention",
         lead="Which cells give up no retention without need, and how methods compare at equal accuracy or drift.",
-        order=100,
+        order=5,
         otherwise="No frontier was computed for this study.",
     ),
 )

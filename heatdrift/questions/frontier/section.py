@@ -7,6 +7,7 @@ import altair as alt
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.questions.best.result import BestResult
 from heatdrift.questions.frontier import QUESTION
 from heatdrift.questions.frontier.result import FrontierResult, MatchedRow
 from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
@@ -23,7 +24,9 @@ from heatdrift.report.theme import COLOUR
 
 NAME: Final = "fig-frontier-rows"
 COMMAND: Final = QUESTION.command
+SUM_STEP: Final = 20  # points between lines of equal sum
 NAMED: Final = 8  # cells of one front that carry their learning rate
+_FRAME: Final = "M-5,-5H5V5H-5ZM-3.8,-3.8V3.8H3.8V-3.8Z"  # an empty square, for the legend
 MATCHED: Final = {
     "test_acc_pct": "equal accuracy",
     "val_acc_pct": "equal accuracy",
@@ -36,7 +39,7 @@ def blocks(answers: Sequence[FrontierResult], inp: ReportInput, data: StudyData)
     found: list[Block] = []
     for result in answers:
         if result.cells:
-            found += [_front_figure(result, data), *_matched_blocks(result, data)]
+            found += [_front_figure(result, inp, data), *_matched_blocks(result, data)]
             found += [*in_words(data.family, [result], "frontier"), *result_notes(result.left_out)]
     return found
 
@@ -49,10 +52,10 @@ def headlines(answers: Sequence[FrontierResult], data: StudyData) -> list[Findin
 def front_chart(
     frame: Frame, *, place: str, titles: tuple[str, str], interval: str, domains: tuple[tuple[float, float], ...]
 ) -> alt.LayerChart:
-    """Cells of one place with intervals both ways; those on the front joined by a line and named by learning rate.
+    """Cells of one place with intervals both ways, joined along the learning rate; those on the front ringed.
 
     Reads `fig-frontier-rows` (place, method, method_title, lr, lr_label, n, x, x_low, x_high, y, y_low, y_high, front,
-    front_share); an empty lr_label leaves a cell unnamed.
+    front_share, chosen); an empty lr_label leaves a cell unnamed.
     """
     rows = rows_of(NAME, place=place)
     scales = [alt.Scale(domain=list(domain), nice=True, zero=False) for domain in domains]
@@ -72,6 +75,7 @@ def front_chart(
     ]
     front = rows.transform_filter(alt.FieldEqualPredicate(field="front", equal=True))
     line = front.mark_line(strokeWidth=1.4, strokeDash=[5, 4], color=COLOUR["base"]).encode(x=x, y=y, order="x:Q")
+    path = rows.mark_line(strokeWidth=1.4, opacity=0.55).encode(x=x, y=y, color=frame.colour, order="lr:Q")
     across = rows.mark_rule(opacity=0.45, clip=True).encode(
         x=alt.X("x_low:Q", axis=x_axis, scale=scales[0]), x2="x_high:Q", y=y, color=frame.colour
     )
@@ -81,14 +85,45 @@ def front_chart(
     marks = rows.mark_point(size=62, opacity=1).encode(x=x, y=y, color=frame.colour, shape=frame.shape, tooltip=tip)
     rim = front.mark_point(size=190, shape="circle", filled=False, strokeWidth=1.2, color=COLOUR["ink"])
     words = front.mark_text(align="left", dx=10, dy=-10, color=COLOUR["ink"]).encode(x=x, y=y, text="lr_label:N")
-    return layered(line, across, upright, marks, rim.encode(x=x, y=y), words, height=290)
+    chosen = rows.transform_filter(alt.FieldEqualPredicate(field="chosen", equal=True))
+    chosen = chosen.mark_point(size=330, shape="square", filled=False, strokeWidth=1.6).encode(
+        x=x, y=y, color=frame.colour
+    )
+    layers = (*_equal_sums(domains, x_axis, y_axis, scales), line, path, across, upright, marks)
+    return layered(*layers, rim.encode(x=x, y=y), chosen, words, height=310)
 
 
-def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
+def _equal_sums(
+    domains: tuple[tuple[float, float], ...], x_axis: alt.Axis, y_axis: alt.Axis, scales: list[alt.Scale]
+) -> tuple[alt.Chart, ...]:
+    """Return thin lines along which accuracy and retention have equal sums, SUM_STEP points apart."""
+    (x_low, x_high), (y_low, y_high) = domains
+    first = SUM_STEP * (int((x_low + y_low) // SUM_STEP) - 1)
+    left, right = 2 * x_low - x_high, 2 * x_high - x_low  # beyond the panel, whose axes end at round numbers
+    rows = alt.Chart(alt.sequence(first, x_high + y_high + 2 * SUM_STEP, SUM_STEP, as_="sum")).transform_calculate(
+        left=f"{left:.6g}", right=f"{right:.6g}", above=f"datum.sum - ({left:.6g})", below=f"datum.sum - ({right:.6g})"
+    )
+    return (
+        rows.mark_rule(strokeWidth=0.8, clip=True, color=COLOUR["line"]).encode(
+            x=alt.X("left:Q", axis=x_axis, scale=scales[0]), x2="right:Q",
+            y=alt.Y("above:Q", axis=y_axis, scale=scales[1]), y2="below:Q",
+        ),
+    )  # fmt: skip
+
+
+def _chosen(inp: ReportInput) -> set[tuple[str | None, str, float]]:
+    """Return the cells that validation chooses: data set (None = the only one), method and learning rate."""
+    found = [answer for answer in inp.answers.get("best", ()) if isinstance(answer, BestResult)]
+    return {(c.dataset, c.method, c.lr_by_mean) for answer in found for c in answer.choices}
+
+
+def _front_figure(result: FrontierResult, inp: ReportInput, data: StudyData) -> Figure:
     only = result.datasets[0] if result.datasets else "all"
+    chosen = _chosen(inp)
     rows = pl.DataFrame(
         [
             {
+                "chosen": (c.dataset, c.method, c.lr) in chosen,
                 "place": c.dataset or only, "method": c.method, "method_title": wording.method_title(c.method),
                 "lr": c.lr,
                 "lr_label": wording.learning_rate(c.lr), "n": c.n_seeds, "x": c.acc_pct, "x_low": c.acc_ci_low,
@@ -122,8 +157,9 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
     return Figure(
         figure_id="fig-frontier",
         title="Accuracy and retention of every cell",
-        caption=f"{beaten} It describes these cells: to choose one by its test accuracy would be selection on test."
-        + left_out,
+        caption="Up and to the right is better; thin lines join points of equal sum, a method's line goes along its "
+        f"learning rates. {beaten} It describes these cells: to choose one by its test accuracy would be selection on "
+        "test." + left_out,
         alternative=f"Scatter of {titles[1]} against {titles[0]}, one mark per cell, for {wording.listed(shown)}. "
         "The values are in the table below.",
         panels=tuple(panels),
@@ -134,6 +170,7 @@ def _front_figure(result: FrontierResult, data: StudyData) -> Figure:
                 colour="var(--base)",
                 look="dashed",
             ),
+            *([LegendEntry(label="chosen by validation", colour="var(--ink)", path=_FRAME)] if chosen else []),
         ),
         table=_front_table(result, titles, level, only),
     )

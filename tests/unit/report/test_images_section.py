@@ -62,9 +62,9 @@ def test_runs_without_classes_have_a_section_without_them(page):
     assert any("no classes kept" in n.text for n in of(section.blocks, Note))
 
 
-def test_the_section_stands_after_the_frontier_and_only_where_there_is_something_to_say(page):
+def test_the_section_is_on_the_page_only_where_there_is_something_to_say(page):
     order = [s.section_id for s in page_sections(page, prepare(page))]
-    assert order.index("images") == order.index("frontier") + 1
+    assert order.index("images") > order.index("frontier")
     none = without(page, "images")
     assert "images" not in [s.section_id for s in page_sections(none, prepare(none))]
     failed = replace(none, unavailable={"images": ("The images are not the same for two runs.",)})
