@@ -25,7 +25,7 @@ KINDS = (
 
 @pytest.fixture(scope="module")
 def specs(small):
-    figures = [b for s in page_sections(small, prepare(small)) for b in s.blocks if isinstance(b, Figure)]
+    figures = [b for s in page_sections(small, prepare(small)) for b in s.all_blocks if isinstance(b, Figure)]
     return {panel.panel_id: json.loads(panel.spec) for figure in figures for panel in figure.panels}
 
 
