@@ -12,6 +12,7 @@ install: $(VENV)/.heatdrift-run
 demo: $(VENV)/.heatdrift-run
 	$(BIN)/heatdrift train --all --study demo --store $(STORE)
 	$(BIN)/heatdrift stats interaction --metric retention_pct --study demo --store $(STORE)
+	$(BIN)/heatdrift stats best --study demo --store $(STORE)
 	$(BIN)/heatdrift report --html --study demo --store $(STORE) --out reports/demo.html
 	@echo "open reports/demo.html in a browser; ask anything with: $(BIN)/heatdrift sql --list"
 

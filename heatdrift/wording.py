@@ -6,6 +6,7 @@ six digits at most, an ASCII minus, nothing for what does not exist (`six_digits
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
@@ -19,6 +20,7 @@ _MOST_DECIMALS: Final = 4
 _SAME: Final = 1e-4
 _ROUNDING: Final = 1e-12  # nothing that is measured is smaller; differences of equal numbers are
 _MOST_DIGITS: Final = 6
+_END: Final = re.compile(r"[.:;] ")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -218,6 +220,19 @@ def family_text(n: int, levels: Mapping[str, Sequence[str | None]]) -> str:
 def capital(text: str) -> str:
     """Return `text` with its first letter in upper case and the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def gist(text: str) -> tuple[str, str]:
+    """Split a text into what can be read in a line, and the rest; brackets stay whole.
+
+    >>> gist("Seeds scatter more in some cells (F(15, 64) = 3.6). Read the seed-level test.")
+    ('Seeds scatter more in some cells (F(15, 64) = 3.6).', 'Read the seed-level test.')
+    """
+    for end in _END.finditer(text):
+        head = text[: end.start()]
+        if head.count("(") == head.count(")"):
+            return text[: end.start() + (text[end.start()] == ".")], text[end.end() :]
+    return text, ""
 
 
 def unbroken(text: str) -> str:

@@ -17,6 +17,7 @@ SHARED = (
     "caveats",
     "claims",
     "margins",
+    "outcomes",
     "page_choices",
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")

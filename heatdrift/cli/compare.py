@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heatdrift.cli.method_titles import name_methods
-from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption
+from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption, VerboseOption
 from heatdrift.cli.output import show_answer
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import StatsError, UnknownNameError
@@ -38,6 +38,7 @@ def compare(
         Path | None, typer.Option("--out", help="File or folder of the page. Default: reports/A_against_B.html.")
     ] = None,
     fmt: FormatOption = Format.table,
+    verbose: VerboseOption = False,
     store: StoreOption = None,
 ) -> None:
     """Compare two studies over the cells that both have: differences, what differs, what is missing.
@@ -56,7 +57,7 @@ def compare(
         first, second = _distinct_ends(sides[0][0], sides[1][0])
         names = (f"{names[0]} ({first})", f"{names[1]} ({second})")
     result = compare_studies(runs[0], runs[1], names=names, metrics=metric, conf_level=conf_level)
-    show_answer(result, fmt)
+    show_answer(result, fmt, verbose=verbose)
     if html:
         _write(result, out, (sides[0][1], sides[1][1]))
 

@@ -56,6 +56,9 @@ ResultFormatOption = Annotated[
         "frontier: cells).",
     ),
 ]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also print how it was computed, and every table.")
+]
 BackboneOption = Annotated[str | None, typer.Option("--backbone", help="Only runs of this backbone.")]
 DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only this target data set (repeatable).")]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable).")]

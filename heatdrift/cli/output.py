@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heatdrift.cli.options import Format, ResultFormat
-from heatdrift.wording import six_digits
+from heatdrift.wording import counted, gist, six_digits
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,8 +81,8 @@ def _path_as_text(value: object) -> str:
     raise NotImplementedError(f"no JSON for {type(value)}")
 
 
-def show_answer(answer: "Shown", fmt: ResultFormat | Format) -> None:
-    """Print an answer: JSON whole, CSV and LaTeX its main table, else lines and tables for people."""
+def show_answer(answer: "Shown", fmt: ResultFormat | Format, *, verbose: bool) -> None:
+    """Print an answer: JSON whole, CSV and LaTeX its main table, else sentences, and with `verbose` the tables."""
     if fmt == ResultFormat.json:
         show_json(answer)
     elif fmt == ResultFormat.latex:
@@ -94,8 +94,31 @@ def show_answer(answer: "Shown", fmt: ResultFormat | Format) -> None:
 
         sys.stdout.write(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None).write_csv())
     else:
-        for part in answer.shown():
-            say(part) if isinstance(part, str) else show_table(part.columns, part.rows, part.title)
+        _show_parts(answer, verbose=verbose)
+
+
+def _show_parts(answer: "Shown", *, verbose: bool) -> None:
+    """Print what a person reads first, or all; how to get the rest comes last."""
+    from heatdrift.questions.tables import Caveat, Detail
+
+    n_tables = 0
+    for part in answer.shown():
+        if isinstance(part, str):
+            if verbose or not isinstance(part, Detail):
+                say(_short(part) if isinstance(part, Caveat) and not verbose else part)
+            continue
+        n_tables += 1
+        if verbose:
+            show_table(part.columns, part.rows, part.title)
+    if n_tables and not verbose:
+        say(f"{counted(n_tables, 'table')} and how it was computed: --verbose; every number: --format json")
+
+
+def _short(line: str) -> str:
+    """Return the label of a caveat and its first clause."""
+    label, _, text = line.partition(": ")
+    head, rest = gist(text)
+    return f"{label}: {head}{' ...' if rest else ''}"
 
 
 def show_frame(frame: "pl.DataFrame", fmt: Format) -> None:

@@ -20,6 +20,7 @@ from heatdrift.cli.options import (
     StoredStudyOption,
     StoreOption,
     TransferOption,
+    VerboseOption,
 )
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import UnknownNameError, nearest_lr
@@ -45,6 +46,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     store: Path | None = None
 
 
+_SHARED: Final = ("chosen", "fmt", "verbose")
 _CHOICES: Final[dict[str, Any]] = {
     "study": StoredStudyOption,
     "backbone": BackboneOption,
@@ -61,12 +63,13 @@ def chooses_runs(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose runs and the output format.
 
     Typer reads options from a function's signature, so the returned function has the command's own options followed by
-    the shared ones; the command itself takes them as `chosen` (a Selection) and `fmt` (a ResultFormat).
+    the shared ones; the command itself takes them as `chosen` (a Selection), `fmt` (a ResultFormat) and `verbose`.
     """
-    own = [p for p in inspect.signature(command).parameters.values() if p.name not in ("chosen", "fmt")]
+    own = [p for p in inspect.signature(command).parameters.values() if p.name not in _SHARED]
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [inspect.Parameter(n, keyword, default=None, annotation=a) for n, a in _CHOICES.items()]
     shared.append(inspect.Parameter("fmt", keyword, default=ResultFormat.table, annotation=ResultFormatOption))
+    shared.append(inspect.Parameter("verbose", keyword, default=False, annotation=VerboseOption))
 
     @functools.wraps(command)
     def with_choices(**options: Any) -> None:  # noqa: ANN401 (each option has its own type)

@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="stats")
 
 
-def _all(*, chosen: Selection, fmt: ResultFormat, conf_level: ConfOption = 0.95) -> None:
+def _all(*, chosen: Selection, fmt: ResultFormat, verbose: bool, conf_level: ConfOption = 0.95) -> None:
     """Ask everything that a page asks: the primary questions first, then all tests with one adjustment.
 
     Example: `heatdrift stats all --format latex`
@@ -54,17 +54,17 @@ def _all(*, chosen: Selection, fmt: ResultFormat, conf_level: ConfOption = 0.95)
         note=note,
         hits=run_arrays(chosen, runs, "hits"),
     )
-    show_answer(all_results(study), fmt)
+    show_answer(all_results(study), fmt, verbose=verbose)
 
 
 def _command(question: Question) -> Callable[..., None]:
     """Return the command of a question: Typer reads its options and its help off the function."""
 
-    def command(*, chosen: Selection, fmt: ResultFormat, **given: object) -> None:
+    def command(*, chosen: Selection, fmt: ResultFormat, verbose: bool, **given: object) -> None:
         options = {option.parameter: given[option.name] for option in question.options}
         frames = selected_views(chosen, *question.views, metrics=_texts(given))
         arrays = [run_arrays(chosen, frames[0], question.arrays)] if question.arrays else []
-        show_answer(question.ask(*frames, *arrays, **options), fmt)
+        show_answer(question.ask(*frames, *arrays, **options), fmt, verbose=verbose)
 
     parameters = [_parameter(option) for option in question.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

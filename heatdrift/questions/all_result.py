@@ -5,7 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.outcomes import ExploratoryOutcome, PrimaryOutcome
-from heatdrift.questions.tables import Grid, grid, limits
+from heatdrift.questions.tables import Detail, Grid, grid, limits
 from heatdrift.wording import counted
 
 
@@ -45,7 +45,7 @@ class AllResult(Result, frozen=True, kw_only=True):
         """Yield the primary questions in words, then all tests, those that hold first."""
         yield f"{self.n_runs} runs"
         yield from limits(self.left_out, self.caveats)
-        yield f"method: {self.method}"
+        yield Detail(f"method: {self.method}")
         yield "primary questions"
         yield from (f"  {o.position}. {o.verdict}: {o.sentence}" for o in self.primary)
         rows = sorted(self.exploratory, key=lambda o: o.p_adjusted)

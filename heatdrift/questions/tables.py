@@ -19,6 +19,14 @@ class Grid:
     title: str | None = None
 
 
+class Detail(str):
+    """A line that is printed where everything is asked for: how the numbers were computed."""
+
+
+class Caveat(str):
+    """A line that limits an answer: a label, a colon, and a text whose first clause is enough where little is asked."""
+
+
 class _Opened(Protocol):
     """What an answer opens with."""
 
@@ -46,14 +54,14 @@ def opening(answer: _Opened) -> Iterator[str]:
     """Yield n, what was left out, the method and the findings."""
     yield f"{answer.n_runs} runs on {', '.join(answer.datasets)}, {answer.n_dropped} left out"
     yield from limits(answer.left_out, answer.caveats)
-    yield f"method: {answer.method}"
+    yield Detail(f"method: {answer.method}")
     yield from finding_lines(answer.findings, answer.descriptions, answer.notes)
 
 
 def limits(left_out: Sequence[str], caveats: Sequence[str]) -> Iterator[str]:
     """Yield what is not in the answer, and what a reader must know before believing it."""
     yield from (f"  left out: {text}" for text in left_out)
-    yield from (f"  caveat: {text}" for text in caveats)
+    yield from (Caveat(f"  caveat: {text}") for text in caveats)
 
 
 def finding_lines(

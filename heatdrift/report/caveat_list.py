@@ -1,27 +1,13 @@
 """The caveats of a page, each once: findings name them by number, one list holds them, a line each."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from heatdrift.report.blocks import CaveatList, Finding, Section
+from heatdrift.wording import gist
 
 SECTION: Final = "caveats"
-_END: Final = re.compile(r"[.:;] ")
-
-
-def gist(text: str) -> tuple[str, str]:
-    """Split a caveat into what can be read in a line, and the rest; brackets stay whole.
-
-    >>> gist("Seeds scatter more in some cells (F(15, 64) = 3.6). Read the seed-level test.")
-    ('Seeds scatter more in some cells (F(15, 64) = 3.6).', 'Read the seed-level test.')
-    """
-    for end in _END.finditer(text):
-        head = text[: end.start()]
-        if head.count("(") == head.count(")"):
-            return text[: end.start() + (text[end.start()] == ".")], text[end.end() :]
-    return text, ""
 
 
 def gathered(sections: Sequence[Section], after: str) -> tuple[Section, ...]:

@@ -21,8 +21,9 @@ from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.best.decision import decisions
 from heatdrift.questions.best.findings import best_claims, best_findings
-from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow, DecisionRow
+from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.outcomes import DecisionRow
 from heatdrift.questions.page_choices import asked_metrics
 from heatdrift.questions.selection import Selection, check_level, codes, select_runs, shown_dataset, study_name
 from heatdrift.stats.distributions import t_p_value

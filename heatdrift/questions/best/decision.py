@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from heatdrift.accuracy import VALIDATION
 from heatdrift.questions.answer import ALPHA
-from heatdrift.questions.best.result import BestRow, ChoiceRow, DecisionRow, KeptMost, Verdict
+from heatdrift.questions.best.result import BestRow, ChoiceRow
+from heatdrift.questions.outcomes import Comparison, DecisionRow, KeptMost
 from heatdrift.stats.detectable import seeds_needed
 from heatdrift.stats.equivalence import adjusted_pairs, margin_test
 from heatdrift.stats.intervals import mean_interval
@@ -90,6 +91,7 @@ def _decision(
         zero_shot_pct=zero_shot[0], zero_shot_ci_low=zero_shot[1], zero_shot_ci_high=zero_shot[2],
         retention_pct=retention[0], retention_ci_low=retention[1], retention_ci_high=retention[2],
         margin=margin, kept_most=_kept_most(here, metric, margin, level),
+        by_method={choice.method: choice.lr_by_mean for choice in ranked},
         zero_shot_chance_pct=_level(its, CHANCE), zero_shot_base_pct=_level(its, BASE),
     )  # fmt: skip
     if second is None:
@@ -164,7 +166,7 @@ def _with_verdicts(rows: Sequence[DecisionRow], margin: float) -> tuple[Decision
     return tuple(found)
 
 
-def _verdict(row: DecisionRow, p: float, *, inside: bool) -> Verdict:
+def _verdict(row: DecisionRow, p: float, *, inside: bool) -> Comparison:
     if row.runner_up is None:
         return "no other method"
     if isnan(p):

@@ -1,14 +1,13 @@
 """Results of ``stats best``: what validation chose, and differences of methods at what it chose."""
 
-from collections.abc import Iterator, Mapping
-from math import nan
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.outcomes import DecisionRow
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import learning_rate as lr_text
-from heatdrift.wording import percent
+from heatdrift.wording import method_title, number, percent, signed
 
 
 class ChoiceRow(Result, frozen=True, kw_only=True):
@@ -61,66 +60,6 @@ class BestRow(Result, frozen=True, kw_only=True):
     n_only_b: int
 
 
-Verdict = Literal["real", "real, within the margin", "equivalent", "undecided", "not tested", "no other method"]
-
-
-class KeptMost(Result, frozen=True, kw_only=True):
-    """The cell with most retention of the ``n_close`` ones whose mean validation accuracy is within the margin."""
-
-    method: str
-    lr: float
-    n_seeds: int
-    n_close: int
-    mean: float
-    ci_low: float
-    ci_high: float
-    retention_pct: float
-    retention_ci_low: float
-    retention_ci_high: float
-
-
-class DecisionRow(Result, frozen=True, kw_only=True):
-    """What validation chooses on one data set, what it is worth, and whether it is better than the next method.
-
-    ``mean`` of the accuracy ``metric`` and its t interval over seeds, each seed at its own choice; ``lr`` is best in
-    the mean. ``difference`` to ``runner_up``, which validation ranks second, at its own choices; ``p_holm`` over the
-    data sets. ``verdict``: real (p_holm < 5 %), within the ``margin`` or not; equivalent (both one-sided tests against
-    the margin); undecided. ``seeds_to_settle``: seeds with which a difference of the margin is found with 80 % power.
-    ``dataset`` None where there is one only. Not defined or not measured = NaN -> null.
-    """
-
-    dataset: str | None
-    method: str
-    lr: float
-    chosen: Mapping[str, int]
-    n_seeds: int
-    metric: str
-    mean: float
-    ci_low: float
-    ci_high: float
-    zero_shot_chance_pct: float
-    zero_shot_base_pct: float
-    zero_shot_pct: float
-    zero_shot_ci_low: float
-    zero_shot_ci_high: float
-    retention_pct: float
-    retention_ci_low: float
-    retention_ci_high: float
-    margin: float
-    kept_most: KeptMost | None
-    runner_up: str | None = None
-    runner_up_lr: float = nan
-    difference: float = nan
-    difference_ci_low: float = nan
-    difference_ci_high: float = nan
-    se: float = nan
-    df: float = nan
-    p: float = nan
-    p_holm: float = nan
-    verdict: Verdict = "no other method"
-    seeds_to_settle: int | None = None
-
-
 class BestResult(Result, frozen=True, kw_only=True):
     """Choices of all methods, and all their differences, Holm over ``rows``; and one decision per data set."""
 
@@ -149,6 +88,8 @@ class BestResult(Result, frozen=True, kw_only=True):
         yield from opening(self)
         level = percent(self.conf_level)
         if self.decisions:
+            yield "what to choose"
+            yield from (f"  - {_decided(row, self.datasets)}" for row in self.decisions)
             chosen = "dataset method lr mean ci_low ci_high zero_shot_base_pct zero_shot_pct retention_pct runner_up"
             title = f"what validation chooses, and whether it is better than the next method, {level} intervals"
             yield grid(self.decisions, f"{chosen} difference p_holm verdict", title=title)
@@ -176,3 +117,21 @@ class BestResult(Result, frozen=True, kw_only=True):
 def chosen_text(choice: ChoiceRow) -> str:
     """Return how many seeds chose which learning rate: `3e-3 in 5`, `1e-3 in 2, 3e-3 in 3`."""
     return ", ".join(f"{lr} in {n}" for lr, n in choice.chosen.items())
+
+
+def _decided(row: DecisionRow, datasets: Sequence[str]) -> str:
+    """Return a decision in a line: `on pets: LoRA r=8 at 3e-3, test_acc_pct 12.3 % (11.3 to 13.4), ...`."""
+    place = row.dataset or datasets[0]
+    parts = [f"{row.metric} {number(row.mean)} %{_from_to(row.ci_low, row.ci_high)}"]
+    if row.zero_shot_base_pct == row.zero_shot_base_pct:
+        parts.append(f"zero-shot {number(row.zero_shot_base_pct)} -> {number(row.zero_shot_pct)} %")
+    if row.retention_pct == row.retention_pct:
+        parts.append(f"retention {number(row.retention_pct)} %{_from_to(row.retention_ci_low, row.retention_ci_high)}")
+    if row.runner_up is not None:
+        other = f"{method_title(row.runner_up)} at {lr_text(row.runner_up_lr)}"
+        parts.append(f"{row.verdict}: {signed(row.difference)} points against {other}")
+    return f"on {place}: {method_title(row.method)} at {lr_text(row.lr)}, {', '.join(parts)}"
+
+
+def _from_to(low: float, high: float) -> str:
+    return "" if low != low else f" ({number(low)} to {number(high)})"

@@ -7,9 +7,9 @@ import altair as alt
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.questions.best.result import BestResult
 from heatdrift.questions.frontier import QUESTION
 from heatdrift.questions.frontier.result import FrontierResult, MatchedRow
+from heatdrift.questions.outcomes import decisions_of
 from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, Table
 from heatdrift.report.charts import Frame, layered, rows_of, top_title
 from heatdrift.report.drawing import draw_panel
@@ -113,8 +113,8 @@ def _equal_sums(
 
 def _chosen(inp: ReportInput) -> set[tuple[str | None, str, float]]:
     """Return the cells that validation chooses: data set (None = the only one), method and learning rate."""
-    found = [answer for answer in inp.answers.get("best", ()) if isinstance(answer, BestResult)]
-    return {(c.dataset, c.method, c.lr_by_mean) for answer in found for c in answer.choices}
+    rows = decisions_of(inp.answers.get("best", ()))
+    return {(row.dataset, method, lr) for row in rows for method, lr in row.by_method.items()}
 
 
 def _front_figure(result: FrontierResult, inp: ReportInput, data: StudyData) -> Figure:

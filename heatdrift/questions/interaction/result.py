@@ -5,7 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Check, Result
 from heatdrift.questions.claims import Claim
-from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, finding_lines, grid, limits
+from heatdrift.questions.tables import Caveat, Detail, Grid, adjusted_over, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import number, percent
 
 DdfMethod = Literal["satterthwaite", "kenward_roger", "strata"]
@@ -204,11 +204,13 @@ class InteractionResult(Result, frozen=True, kw_only=True):
         title = "restricted likelihood-ratio tests of variances (p_mixture: the 50:50 approximation)"
         yield grid(self.variance_tests, title=title)
         if self.interval_method:
-            yield f"intervals: {self.interval_method}"
+            yield Detail(f"intervals: {self.interval_method}")
         known = self.icc_ci_low == self.icc_ci_low and self.icc_ci_high == self.icc_ci_high  # NaN: no interval asked
         interval = f" ({number(self.icc_ci_low)} to {number(self.icc_ci_high)}: {self.icc_ci_method})" if known else ""
         yield f"ICC {number(self.icc)}{interval}"
         yield f"R2 marginal {number(self.r2_marginal)}   R2 conditional {number(self.r2_conditional)}"
-        yield f"singular: {'yes' if self.singular else 'no'}"
-        yield "checks (! = look)"
-        yield from (f"  {'!' if check.flag else ' '} {check.name}: {check.sentence}" for check in self.checks)
+        yield Detail(f"singular: {'yes' if self.singular else 'no'}")
+        yield f"checks: {len(self.checks)}, of which {sum(check.flag for check in self.checks)} ask you to look (!)"
+        for check in self.checks:
+            kind = Caveat if check.flag else Detail
+            yield kind(f"  {'!' if check.flag else ' '} {check.name}: {check.sentence}")

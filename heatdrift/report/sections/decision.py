@@ -3,7 +3,7 @@
 from typing import Final
 
 from heatdrift import wording
-from heatdrift.questions.best.result import BestResult, DecisionRow
+from heatdrift.questions.outcomes import DecisionRow, decisions_of
 from heatdrift.report.blocks import Block, Choice, LegendEntry, Note, Section
 from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import RETENTION, StudyData
@@ -29,7 +29,7 @@ _EXPLAINED: Final = {
 
 def decision(inp: ReportInput, data: StudyData) -> Section:
     """Return a card per data set; why there is none where validation chose nothing."""
-    rows = [row for answer in inp.answers.get("best", ()) if isinstance(answer, BestResult) for row in answer.decisions]
+    rows = decisions_of(inp.answers.get("best", ()))
     blocks: list[Block] = [_card(row, i, inp, data) for i, row in enumerate(rows[:MOST], start=1)]
     if len(rows) > MOST:
         text = f"Shown: {MOST} of {len(rows)} data sets; heatdrift stats best --format json has all."

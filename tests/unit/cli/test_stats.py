@@ -54,6 +54,10 @@ def call(store, *arguments):
     return CliRunner().invoke(app, ["stats", *map(str, arguments), "--store", str(store)])
 
 
+def tables(store, *arguments):
+    return answer(store, *arguments, "--verbose")
+
+
 def answer(store, *arguments):
     result = call(store, *arguments)
     assert result.exception is None, result.exception
@@ -89,19 +93,19 @@ def test_an_adjusted_p_of_a_table_names_its_family(store):
     assert titles.count(f"p_holm: Holm over {len(found.contrasts)} contrasts of this response") == 2
     rows = json.loads(answer(store, "dose", "--format", "json"))["rows"]
     tested = sum(row["p_exact"] is not None for row in rows)
-    assert f"p_exact_holm: Holm over {tested} tests by metric, data set and method" in answer(store, "dose")
+    assert f"p_exact_holm: Holm over {tested} tests by metric, data set and method" in tables(store, "dose")
     rows = json.loads(answer(store, "paired", "--format", "json"))["rows"]
-    tables = answer(store, "paired")
+    shown = tables(store, "paired")
     for column, p in (("t_p_holm", "t_p"), ("seed_p_holm", "seed_p")):
         tested = sum(row[p] is not None for row in rows)
         alone = "one test, not adjusted" if tested else "no test, not adjusted"
         family = f"Holm over {tested} tests by metric and data set" if tested > 1 else alone
-        assert f"{column}: {family}" in tables
-    one = answer(store, "dose", *ASKED["dose"], "--dataset", "shapes", "--method", "lora_r8")
+        assert f"{column}: {family}" in shown
+    one = tables(store, "dose", *ASKED["dose"], "--dataset", "shapes", "--method", "lora_r8")
     assert "p_exact_holm: one test, not adjusted" in one
     blocks = json.loads(answer(store, "layers", *ASKED["layers"], "--format", "json"))["rows"]
     sizes = " or ".join(map(str, sorted({r["family"] for r in blocks if r["test"] == "drift" and r["head"] is None})))
-    assert f"blocks: mean drift against 0; p_bh, p_by: Benjamini-Hochberg, -Yekutieli over the {sizes} tests" in answer(
+    assert f"blocks: mean drift against 0; p_bh, p_by: Benjamini-Hochberg, -Yekutieli over the {sizes} tests" in tables(
         store, "layers", *ASKED["layers"]
     )
 
@@ -110,7 +114,7 @@ def test_signals_have_their_words_and_one_count(store):
     rows = json.loads(answer(store, "predictors", *ASKED["predictors"], "--format", "json"))["rows"]
     final = [row for row in rows if row["when"] == "final"]
     references = sum(row["reference"] for row in final)
-    table = answer(store, "predictors", *ASKED["predictors"])
+    table = tables(store, "predictors", *ASKED["predictors"])
     assert f"{len(final) - references} signals and {references} references at the selected epoch against" in table
     assert "log₁₀ learning rate" in table
     assert "|Δ attention entropy|" in table
@@ -204,8 +208,8 @@ def test_every_result_names_its_study(store):
 
 
 def test_titles_name_the_direction_and_the_unit_once(store):
-    assert "lora_r8 - full_ft, over pairs" in answer(store, "paired", *ASKED["paired"])
-    shown = answer(store, "correlation", *ASKED["correlation"])
+    assert "lora_r8 - full_ft, over pairs" in tables(store, "paired", *ASKED["paired"])
+    shown = tables(store, "correlation", *ASKED["correlation"])
     assert shown.count("seed 0") == 1
 
 

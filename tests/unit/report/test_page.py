@@ -19,7 +19,6 @@ from heatdrift.questions.family import page_family
 from heatdrift.questions.interaction.result import LikelihoodRatio, MarginalMean
 from heatdrift.report import ReportInput, render_html, write_report
 from heatdrift.report.blocks import CaveatList, Figure, Finding, Note, Section, Table
-from heatdrift.report.caveat_list import gist
 from heatdrift.report.document import page_scripts
 from heatdrift.report.inputs import HEADS, LAYERS
 from heatdrift.report.page import page_sections, report_document
@@ -28,6 +27,7 @@ from heatdrift.report.sections.measured import measured
 from heatdrift.report.sections.missing import missing_cells
 from heatdrift.report.sentences import shown_and_tested
 from heatdrift.report.study_data import MAX_POINTS, prepare
+from heatdrift.wording import gist
 
 MIB_2_5 = 2_500_000
 MARKUP = "<script>alert(1)</script>\"'&<b>"
