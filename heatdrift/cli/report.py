@@ -1,7 +1,7 @@
 """``heatdrift report``: one self-contained page per study, and the same as Markdown, PDF and single pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,10 @@ from heatdrift.wording import megabytes
 
 if TYPE_CHECKING:
     from heatdrift.report.document import Document
+    from heatdrift.report.formats.vector import Kind
+
+
+_ALSO: Final = {"latex": "tex", "markdown": "md"}  # what people also call a format
 
 
 def register(app: typer.Typer) -> None:
@@ -24,9 +28,21 @@ def register(app: typer.Typer) -> None:
 def report(
     html: Annotated[bool, typer.Option("--html", help="Write an HTML page (the default).")] = False,
     formats: Annotated[
-        str | None, typer.Option("--format", help="Comma list of page formats, as html,md,pdf (pdf needs Chromium).")
+        str | None,
+        typer.Option(
+            "--format", help="Comma list of page formats, as html,md,pdf,tex (pdf needs Chromium; tex: the tables)."
+        ),
     ] = None,
     png: Annotated[bool, typer.Option("--png", help="Also write each figure as a PNG file.")] = False,
+    figures: Annotated[
+        str | None, typer.Option("--figures", help="Also write each figure for print: svg, pdf or svg,pdf.")
+    ] = None,
+    width: Annotated[
+        str, typer.Option("--width", help="Width of figures for print: single (85 mm), double (174 mm), or mm.")
+    ] = "double",
+    template: Annotated[str, typer.Option("--template", help="How much of the page: full, paper or talk.")] = "full",
+    section: Annotated[str | None, typer.Option("--section", help="One section alone, by its id.")] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the HTML page in the browser.")] = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="No photographs, even if data are at hand.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File or folder. Default: reports/STUDY.html.")] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="Metrics to model (repeatable).")] = None,
@@ -43,9 +59,12 @@ def report(
     """
     from heatdrift.cli.report_input import gather
     from heatdrift.report.page import report_document
+    from heatdrift.report.templates import check_template, one_section, templated
     from heatdrift.store.ingest import open_current
 
     wanted = chosen_formats(formats, html=html, out=out)
+    print_kinds, print_width = chosen_figures(figures, width)
+    check_template(template)
     for name in metric or ():
         run_column(name)
     work = Workspace.of(store)
@@ -62,7 +81,13 @@ def report(
             data_dir=data_dir,
             option=study,
         )
-    write_formats(report_document(page), wanted, target, png=png)
+    document = templated(report_document(page), template)
+    document = document if section is None else one_section(document, section)
+    write_formats(document, wanted, target, png=png)
+    if print_kinds:
+        _write_print(document, target, print_kinds, print_width)
+    if open_it:
+        _open(target.with_name(f"{target.name}.html"))
 
 
 def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tuple[str, ...]:
@@ -76,6 +101,7 @@ def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tupl
     from heatdrift.report.formats import FORMATS, HTML
 
     named = [name.strip().lower() for name in (formats or "").split(",") if name.strip()]
+    named = [_ALSO.get(name, name) for name in named]
     if formats is not None and not named:
         raise ReportError("no format chosen", hint="heatdrift report --html")
     for name in named:
@@ -88,6 +114,33 @@ def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tupl
     for name in chosen:
         FORMATS[name].check()  # before minutes are spent on the models
     return chosen
+
+
+def chosen_figures(figures: str | None, width: str) -> "tuple[tuple[Kind, ...], float]":
+    """Return the kinds of files for print, and their width in mm.
+
+    Raises
+    ------
+    ReportError, UnknownNameError
+        No kind in the list; one that there is not; a width that is no name and no number of 30 to 400 mm.
+    """
+    from heatdrift.report.formats.vector import COLUMN_MM, KINDS
+
+    named = [name.strip().lower() for name in (figures or "").split(",") if name.strip()]
+    if figures is not None and not named:
+        raise ReportError("no kind of figure chosen", hint="heatdrift report --figures svg")
+    for name in named:
+        if name not in KINDS:
+            raise UnknownNameError("kind of figure", name, KINDS)
+    size = COLUMN_MM.get(width)
+    if size is None:
+        try:
+            size = float(width.removesuffix("mm"))
+        except ValueError:
+            raise UnknownNameError("width", width, COLUMN_MM) from None
+        if not 30 <= size <= 400:
+            raise ReportError(f"a figure of {size:g} mm is no figure", hint="--width single, double, or 30 to 400")
+    return tuple(kind for kind in KINDS if kind in named), size
 
 
 def target_file(out: Path | None, name: str) -> Path:
@@ -130,6 +183,24 @@ def write_formats(document: "Document", formats: tuple[str, ...], target: Path, 
     listed = HTML in formats or (target.parent / INDEX).exists()
     if listed and write_index(target.parent) is None:
         note(f"{target.parent / INDEX} was not made by heatdrift and is left as it is: no index of the reports")
+
+
+def _write_print(document: "Document", target: Path, kinds: "tuple[Kind, ...]", width: float) -> None:
+    from heatdrift.report.formats.vector import write_figures
+
+    for paths in write_figures(document, target.with_name(f"{target.name}_figures"), kinds, width).values():
+        for path in paths:
+            _say_written(path)
+
+
+def _open(page: Path) -> None:
+    """Open a page in the user's browser; where there is none, say where the page is."""
+    import webbrowser
+
+    if not page.exists():
+        raise ReportError(f"there is no {page.name} to open", hint="heatdrift report --html --open")
+    if not webbrowser.open(page.resolve().as_uri()):
+        note(f"no browser was found on this machine: open {page} yourself")
 
 
 def _say_written(path: Path) -> None:

@@ -22,6 +22,7 @@ from heatdrift.report.sections.gallery import gallery
 from heatdrift.report.sections.glance import glance
 from heatdrift.report.sections.measured import measured
 from heatdrift.report.sections.missing import missing_cells
+from heatdrift.report.sections.paragraph import paragraph
 from heatdrift.report.sections.published import published_section
 from heatdrift.report.sections.reference_points import reference_points
 from heatdrift.report.study_data import StudyData, prepare
@@ -33,6 +34,7 @@ GALLERY: Final = 50
 POINTS: Final = 105
 PUBLISHED: Final = 110
 MISSING: Final = 120
+PARAGRAPH: Final = 125
 APPENDIX: Final = 130
 
 
@@ -74,6 +76,7 @@ def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place and _on_page(q, inp)]
     placed += [] if inp.reference_points.is_empty() else [(POINTS, reference_points(inp, data))]
     placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
+    placed += [(PARAGRAPH, paragraph(inp, data))]
     placed += [(APPENDIX, section(inp)) for section in (appendix.methods, appendix.provenance, appendix.citation)]
     ordered = [section for _, section in sorted(placed, key=lambda item: item[0])]
     return (findings(inp, data), decision(inp, data), exploratory(inp, data), *_joined(ordered))

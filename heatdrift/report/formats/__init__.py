@@ -52,6 +52,14 @@ def _markdown(document: "Document", path: Path, pictures: Pictures) -> tuple[str
     return ()
 
 
+def _latex(document: "Document", path: Path, _: Pictures) -> tuple[str, ...]:
+    from heatdrift.report.files import write_file
+    from heatdrift.report.formats.latex import document_latex
+
+    write_file(path, document_latex(document))
+    return ()
+
+
 def _pdf(document: "Document", path: Path, _: Pictures) -> tuple[str, ...]:
     from heatdrift.report.formats.pdf import write_pdf
 
@@ -69,5 +77,6 @@ HTML: Final = "html"  # the format of an index of reports, and the default
 FORMATS: Final[Mapping[str, PageFormat]] = {
     HTML: PageFormat(words="HTML", write=_html),
     "md": PageFormat(words="Markdown", write=_markdown),
+    "tex": PageFormat(words="LaTeX tables", write=_latex),
     "pdf": PageFormat(words="PDF", write=_pdf, check=_browser),
 }

@@ -123,7 +123,6 @@ def test_two_stores_are_compared(store, trained, tmp_path):
         < said.index("Paired by seed")
         < said.index("is the same in tiny and again")
     )
-    assert " pair" in said[said.index("is the same in tiny and again") :]
 
 
 @pytest.mark.parametrize(
@@ -176,3 +175,34 @@ def test_differences_averaged_over_learning_rates_do_not_rest_on_the_line():
     for one, other in zip(as_factor.method_effects, as_line.method_effects, strict=True):
         assert other.estimate == pytest.approx(one.estimate, rel=1e-9)
         assert other.p == pytest.approx(one.p, rel=1e-6)
+
+
+def test_a_report_can_be_a_part_for_print_and_open_itself(store, trained, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: bool(opened.append(address)) or True)
+    asked = ("report", "--format", "html,latex", "--template", "talk", "--figures", "svg", "--width", "single")
+    result = call(*asked, "--open", "--no-images", "--out", tmp_path / "out", "--store", store)
+    assert result.exception is None
+    said = result.stdout
+    (page,) = (path for path in (tmp_path / "out").glob("*.html") if path.name != "index.html")
+    assert opened == [page.resolve().as_uri()]
+    assert page.with_suffix(".tex").exists()
+    assert "fig-performance.svg" in said
+    assert 'id="provenance"' not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--template", "papre"), "paper"),
+        (("--figures", "svgg"), "svg"),
+        (("--figures", "svg", "--width", "doubel"), "double"),
+        (("--figures", "svg", "--width", "3"), "30 to 400"),
+        (("--section", "frontierr"), "frontier"),
+    ],
+)
+def test_a_wrong_part_or_width_is_a_clear_error(store, trained, tmp_path, options, said):
+    result = call("report", *options, "--no-images", "--out", tmp_path / "out", "--store", store)
+    assert result.exit_code != 0
+    assert said in f"{result.exception} {getattr(result.exception, 'hint', '')}"
+    assert not (tmp_path / "out").exists()
