@@ -6,7 +6,7 @@ files. Paths are arguments everywhere: nothing is read from disk or environment 
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -46,35 +46,100 @@ class BackboneSpec(Strict, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
-class SourceSpec(Strict, frozen=True, kw_only=True):
+class Reading(Strict, frozen=True, kw_only=True):
+    """How images are read where their files do not say it themselves; None = as they lie.
+
+    A data set's keys hold for both of its sources, a source's own go before them. ``image``, ``label``: columns of a
+    Parquet file. ``labels_from``: number of the first class, 0 or 1. ``classes``: only these, by name or number in the
+    source. ``exif_rotation``: turn pictures as their orientation tag says.
+    """
+
+    image: str | None = None
+    label: str | None = None
+    labels_from: Literal[0, 1] | None = None
+    classes: tuple[str | int, ...] | None = None
+    exif_rotation: bool | None = None
+
+    def changes(self, names: Iterable[str]) -> dict[str, Any]:
+        """Key -> value of those of `names` that change something: what a default says again is left out."""
+        found = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in found.items() if value not in (None, False, 0)}
+
+
+class SourceSpec(Reading, frozen=True, kw_only=True):
     """Where labelled images come from (docs/data.md lists the kinds), and what they must be.
 
-    ``sha256`` is the hash of their content, ``n_images`` their number; opening refuses anything else.
+    ``sha256`` is the hash of their content, ``n_images`` their number (of all classes); opening refuses anything else.
     """
 
     source: str
     sha256: str | None = None
     n_images: int | None = None
 
+    @property
+    def opened_as(self) -> str:
+        """The source and, where they are named, its columns: what a manifest is about."""
+        columns = self.changes(("image", "label", "labels_from"))
+        return " ".join([self.source, *(f"{key}={value}" for key, value in columns.items())])
 
-class DatasetSpec(Strict, frozen=True, kw_only=True):
-    """A target data set: sources of its splits, images per class, and epochs if they differ from the study's."""
+
+class DatasetSpec(Reading, frozen=True, kw_only=True):
+    """A target data set: sources of its splits, images per class, and epochs if they differ from the study's.
+
+    Without ``test``, ``test_fraction`` of each class of ``train`` becomes the test split, drawn by the data seed.
+    ``class_names``: a list or a names file, for the words of pages.
+    """
 
     train: SourceSpec | str
-    test: SourceSpec | str
+    test: SourceSpec | str | None = None
+    test_fraction: float | None = None
+    class_names: str | None = None
     sizes: SplitSizes
     epochs: int | None = None
 
+    @property
+    def train_source(self) -> SourceSpec:
+        """The train source, spelled out."""
+        return spelled(self.train, self)
 
-class TransferSpec(Strict, frozen=True, kw_only=True):
-    """A transfer set; see :class:`heatdrift.records.TransferPlan` for all but its source."""
+    @property
+    def test_source(self) -> SourceSpec | None:
+        """The test source, spelled out; None where the test split is made of the train source."""
+        return None if self.test is None else spelled(self.test, self)
+
+    @property
+    def sources(self) -> dict[str, SourceSpec]:
+        """Split -> source, of those that lie on disk or a hub."""
+        test = self.test_source
+        return {"train": self.train_source} | ({} if test is None else {"test": test})
+
+
+class TransferSpec(Reading, frozen=True, kw_only=True):
+    """A transfer set; see :class:`heatdrift.records.TransferPlan` for all but its source.
+
+    ``template``: one prompt, several whose embeddings are averaged, or the name of a released list of them.
+    ``class_names``: a versioned list, or a names file (.txt, .csv, .tsv, .json) in the data folder.
+    """
 
     test: SourceSpec | str
     n_images: int | None = None
     track: int | None = None
-    template: str = "a photo of a {}."
+    template: str | tuple[str, ...] = "a photo of a {}."
     class_names: str | None = None
     underscores: bool = False
+
+    @property
+    def test_source(self) -> SourceSpec:
+        """The source, spelled out."""
+        return spelled(self.test, self)
+
+
+def spelled(source: SourceSpec | str, reading: Reading) -> SourceSpec:
+    """Return a source with the short form (a bare string) spelled out and what `reading` says filled in."""
+    spec = SourceSpec(source=source) if isinstance(source, str) else source
+    own = {name: getattr(spec, name) for name in Reading.__struct_fields__}
+    given = {name: getattr(reading, name) for name, value in own.items() if value is None}
+    return msgspec.structs.replace(spec, **given)
 
 
 class TrainSpec(Strict, frozen=True, kw_only=True):

@@ -118,8 +118,10 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
 
     ``n_images`` = None means all; otherwise a class-balanced subset drawn by the data seed. ``track`` images (None = no
     tracking) are evaluated after every epoch, the whole set once, at the selected epoch. ``class_names`` names a
-    versioned list of ``data/class_names.py``; None = the names that the source has. ``underscores``: True leaves them
-    in the names, as a source or list writes them; None = spaces.
+    versioned list of ``data/class_names.py``, or is the content hash of a names file; None = the names that the source
+    has. ``underscores``: True leaves them in the names, as a source or list writes them; None = spaces. ``template`` is
+    the prompt, the name of a released list of them, or several joined by " | ", which ``templates`` then holds; the
+    embeddings of several are averaged.
     """
 
     name: str
@@ -129,6 +131,12 @@ class TransferPlan(Strict, frozen=True, kw_only=True):
     template: str = "a photo of a {}."
     class_names: str | None = None
     underscores: bool | None = None
+    templates: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def prompts(self) -> str | tuple[str, ...]:
+        """The prompt, the name of a list, or several."""
+        return self.template if isinstance(self.templates, msgspec.UnsetType) else self.templates
 
 
 class Cell(Strict, frozen=True, kw_only=True):

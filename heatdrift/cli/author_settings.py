@@ -99,24 +99,24 @@ def _preprocess(plan: Planned) -> Preprocess:
 
 
 def _sources(plan: Planned) -> str:
-    from heatdrift.plan.cells import as_source
-
-    named = (f"{name} {as_source(spec.train).source}, {as_source(spec.test).source.rsplit('/', 1)[-1]}"
-             for name, spec in plan.study.datasets.items())  # fmt: skip
+    named = []
+    for name, spec in plan.study.datasets.items():
+        test = spec.test_source
+        held_out = test.source.rsplit("/", 1)[-1] if test is not None else f"{spec.test_fraction} of it"
+        named.append(f"{name} {spec.train_source.source}, {held_out}")
     return "; ".join(named)
 
 
 def _transfer_source(plan: Planned) -> str:
-    from heatdrift.plan.cells import as_source
-
-    spec = as_source(plan.study.transfer[plan.transfer.name].test)
+    spec = plan.study.transfer[plan.transfer.name].test_source
     return f"{spec.source}, {spec.n_images if plan.transfer.n_images is None else plan.transfer.n_images} images"
 
 
 def _names(plan: Planned) -> str:
-    from heatdrift.data.class_names import names_of
+    from heatdrift.data.class_names import LISTS, names_of
 
-    names = names_of(plan.transfer.class_names) if plan.transfer.class_names else ()
+    key = plan.transfer.class_names
+    names = names_of(key) if key in LISTS else ()
     spoken = names if plan.transfer.underscores else tuple(name.replace("_", " ") for name in names)
     telling = [name for name in spoken if name in ("aquarium_fish", "aquarium fish", "cra", "crab")]
     return ", ".join(telling) or "those of the source"

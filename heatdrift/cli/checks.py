@@ -32,7 +32,7 @@ def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
     for name, source in sources_of(spec).items():
         try:
             absent = missing_source(source, folder)
-            manifest = read_manifest(source.source, folder)
+            manifest = read_manifest(source.opened_as, folder)
         except HeatdriftError as error:
             yield broken(f"data {name}", error)
             continue

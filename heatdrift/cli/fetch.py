@@ -141,11 +141,8 @@ def _line(row: Row) -> tuple[str, str, str]:
 
 def sources_of(spec: StudySpec) -> dict[str, SourceSpec]:
     """Name -> source of everything that the study reads: "<data set>/train", "<data set>/test", transfer sets."""
-    named: dict[str, SourceSpec | str] = {}
-    for name, dataset in spec.datasets.items():
-        named |= {f"{name}/train": dataset.train, f"{name}/test": dataset.test}
-    named |= {name: transfer.test for name, transfer in spec.transfer.items()}
-    return {name: SourceSpec(source=source) if isinstance(source, str) else source for name, source in named.items()}
+    named = {f"{name}/{split}": s for name, dataset in spec.datasets.items() for split, s in dataset.sources.items()}
+    return named | {name: transfer.test_source for name, transfer in spec.transfer.items()}
 
 
 class FetchProgress:

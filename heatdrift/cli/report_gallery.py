@@ -49,9 +49,8 @@ def probe_pictures(
     """
     if plan is None:
         return {}
-    from heatdrift.config import SourceSpec
-    from heatdrift.data.sources import open_source
     from heatdrift.store.folder import cell_folder, current_record
+    from heatdrift.train.inputs import open_train
 
     by_cell = {cell.cell_id: cell for cell in plan.cells}
     found: dict[str, bytes] = {}
@@ -63,14 +62,13 @@ def probe_pictures(
         wanted = [(int(p), str(h)) for p, h in zip(arrays["positions"], arrays["sha256"], strict=True)]
         if all(sha in found for _, sha in wanted):
             continue
-        train = plan.study.datasets[cell.dataset].train
+        spec, seed = plan.study.datasets[cell.dataset], plan.study.train.data_seed
         try:
             record = current_record(cell_folder(work.store_folder, study, cell_id))
             preprocess = record.provenance.preprocess if record is not None else None
             if preprocess is None or not preprocess.antialias:  # Pillow cannot resize without antialiasing
                 continue
-            source = SourceSpec(source=train) if isinstance(train, str) else train
-            images = open_source(source, work.data_folder(plan.study, None, data_dir))
+            images = open_train(spec, work.data_folder(plan.study, None, data_dir), data_seed=seed)
             for position, sha in wanted:
                 crop = _crop(images.read(position), preprocess)
                 if _sha256(crop) == sha:

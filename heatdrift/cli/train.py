@@ -137,7 +137,8 @@ def train(
         return
     if cells:
         try:
-            check_inputs(spec, folder, [cell.dataset for cell in cells])
+            for caution in check_inputs(spec, folder, [cell.dataset for cell in cells]):
+                note(f"caution: {caution}")
         except HeatdriftError as error:
             raise naming_study(error, study or spec.name, data_dir) from None
     work.keep_plan(spec, planned, study, data_dir)

@@ -9,7 +9,7 @@ import msgspec
 
 from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings, user_cache
 from heatdrift.errors import StoreError, StudyError, UnknownNameError
-from heatdrift.plan.cells import as_source, plan_cells
+from heatdrift.plan.cells import plan_cells
 from heatdrift.plan.study import builtin_studies, load_study
 from heatdrift.primary import QuestionsSpec
 from heatdrift.records import Cell
@@ -189,6 +189,7 @@ def study_name(option: str | None, known: Collection[str]) -> str | None:
 
 def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
     """All cells of a study; hashes come from the study file where it pins them, else from the files in `folder`."""
+    from heatdrift.data.names_file import is_names_file, names_file_identity
     from heatdrift.data.sources import source_sha256
     from heatdrift.model.identity import backbone_crops, backbone_depth, backbone_sha256
 
@@ -208,6 +209,7 @@ def planned_cells(study: StudySpec, folder: Path) -> tuple[Cell, ...]:
         backbone_hash=backbone_hash,
         backbone_depth=lambda spec: backbone_depth(spec, folder),
         backbone_crops=backbone_crops,
+        names_identity=lambda key: names_file_identity(key, folder) if is_names_file(key) else key,
     )
 
 
@@ -217,6 +219,6 @@ def missing_inputs(study: StudySpec, folder: Path) -> tuple[str, ...]:
     from heatdrift.model.download import where_weights
 
     missing = [] if where_weights(study.backbone, folder) else [study.backbone.name]
-    sources = [source for d in study.datasets.values() for source in (d.train, d.test)]
-    sources += [transfer.test for transfer in study.transfer.values()]
-    return (*missing, *(s.source for s in map(as_source, sources) if missing_source(s, folder)))
+    sources = [source for dataset in study.datasets.values() for source in dataset.sources.values()]
+    sources += [transfer.test_source for transfer in study.transfer.values()]
+    return (*missing, *(source.source for source in sources if missing_source(source, folder)))

@@ -5,9 +5,11 @@ source has names, and by count where it has none.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Final
 
-from heatdrift.data.images import LabelledImages, listed
+from heatdrift.data.images import LabelledImages, listed, plain
+from heatdrift.data.names_file import is_names_file, read_names_file, words_from
 from heatdrift.errors import DataError, UnknownNameError
 
 _CIFAR100: Final = """
@@ -67,39 +69,49 @@ def names_of(key: str) -> tuple[str, ...]:
 def apply_class_names(images: LabelledImages, key: str) -> LabelledImages:
     """Give images the names of a list: by the source's own names where it has some, in whatever order, else by number.
 
+    The list may have more classes than images of which a part was chosen.
+
     Raises
     ------
     UnknownNameError : no such list.
     DataError : another number of classes, or a class of the source that the list does not know.
     """
     spellings = _list(key)
-    if len(images.class_names) != len(spellings):
+    if len(images.class_names) != len(spellings) and not (images.numbers and max(images.numbers) < len(spellings)):
         problem = f"{images.source} has {len(images.class_names)} classes, the list {key!r} has {len(spellings)}"
-        raise DataError(problem, hint=f"class_names: one of {', '.join(LISTS)}, or none for the source's own names")
+        raise DataError(
+            problem, hint=f"class_names: one of {', '.join(LISTS)}, a names file, or none for the source's own names"
+        )
     if not images.source_names:
-        return dataclasses.replace(images, class_names=names_of(key))
-    known = {_plain(spelling): group[0] for group in spellings for spelling in group}
-    foreign = [name for name in images.source_names if _plain(name) not in known]
+        every = names_of(key)
+        return dataclasses.replace(images, class_names=tuple(every[number] for number in images.class_numbers))
+    known = {plain(spelling): group[0] for group in spellings for spelling in group}
+    foreign = [name for name in images.source_names if plain(name) not in known]
     if foreign:
         problem = f"{images.source}: the list {key!r} does not know class {listed(map(repr, foreign))}"
         raise DataError(problem, hint="take class_names out of the study file to use the source's own names")
-    names = tuple(known[_plain(name)] for name in images.source_names)
+    names = tuple(known[plain(name)] for name in images.source_names)
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{images.source}: two of its classes are {twice!r} in {key!r}", hint="correct its class names")
     return dataclasses.replace(images, class_names=names)
 
 
-def prompt_names(images: LabelledImages, key: str | None, *, underscores: bool) -> tuple[str, ...]:
-    """Return the words that prompts say for each class: of the list `key`, else the source's own names.
+def prompt_names(
+    images: LabelledImages, key: str | None, *, underscores: bool, folder: Path | None = None
+) -> tuple[str, ...]:
+    """Return the words that prompts say for each class: of the list or names file `key`, else the source's own names.
 
-    `underscores` keeps the names as list or source writes them; without it underscores become spaces.
+    `underscores` keeps the names as list or source writes them; without it underscores become spaces. Names files lie
+    in `folder`.
 
     Raises
     ------
-    UnknownNameError, DataError : as :func:`apply_class_names`.
+    UnknownNameError, DataError : as :func:`apply_class_names`, :func:`heatdrift.data.names_file.words_from`.
     """
-    if key is not None:
+    if key is not None and is_names_file(key):
+        names = words_from(read_names_file((folder or Path()) / key), images)
+    elif key is not None:
         names = apply_class_names(images, key).class_names
     else:
         names = (underscores and images.source_names) or images.class_names
@@ -110,8 +122,3 @@ def _list(key: str) -> tuple[tuple[str, ...], ...]:
     if key not in LISTS:
         raise UnknownNameError("list of class names", key, LISTS)
     return LISTS[key]
-
-
-def _plain(name: str) -> str:
-    """Letters and digits alone, in lower case: 'Maine_Coon', 'maine coon' and 'MaineCoon' are the same."""
-    return "".join(character for character in name.casefold() if character.isalnum())

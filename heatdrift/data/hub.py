@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from heatdrift.config import Reading
 from heatdrift.data.files import file_sha256
 from heatdrift.data.hub_layout import HubReference, card_features, parse_reference, split_files
 from heatdrift.data.images import LabelledImages, listed
-from heatdrift.data.parquet import read_shards
+from heatdrift.data.parquet import AS_IT_LIES, read_shards
 from heatdrift.downloads import Report, hub_bar
 from heatdrift.errors import DataError
 
@@ -47,8 +48,10 @@ def check_hub(place: str, folder: Path) -> None:
     _shards(reference, _locate(reference, folder, None), folder)
 
 
-def open_hub(place: str, folder: Path, revision: str | None) -> LabelledImages:
+def open_hub(place: str, folder: Path, revision: str | None, reading: Reading = AS_IT_LIES) -> LabelledImages:
     """Open a split from disk; `revision` is the commit that a manifest names, else what the cache resolves to.
+
+    `reading` names columns, and the number of the first class.
 
     Raises
     ------
@@ -59,7 +62,9 @@ def open_hub(place: str, folder: Path, revision: str | None) -> LabelledImages:
     snapshot = _locate(reference, folder, revision)
     paths = [snapshot.root / name for name in _shards(reference, snapshot, folder)]
     card = card_features(_card(snapshot), reference)
-    images = read_shards(paths, root=snapshot.root, source=f"hf:{place}", card=card, revision=snapshot.revision)
+    images = read_shards(
+        paths, root=snapshot.root, source=f"hf:{place}", card=card, revision=snapshot.revision, reading=reading
+    )
     for path, entry in zip(paths, images.files, strict=True):
         blob = path.resolve().name
         if _LFS_BLOB.fullmatch(blob) and blob != entry.sha256:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from heatdrift.data.files import FileEntry
 from heatdrift.errors import DataError
 
+Labels = NDArray[np.int64]
 SHOWN: Final = 3  # names listed in a message before it says how many more there are
 _SIXTEEN_BITS: Final = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -34,6 +35,8 @@ class LabelledImages:
     revision : commit that a name on a hub resolved to; None for what has none.
     files : the files behind the images, hashed; empty for drawn ones.
     skipped : names of pictures that do not decode and were left out on request.
+    numbers : number of each class in the source; empty where these are 0..n-1.
+    unused : classes that the source declares and has no picture of, which are no classes here.
     """
 
     source: str
@@ -46,6 +49,13 @@ class LabelledImages:
     revision: str | None = None
     files: tuple[FileEntry, ...] = ()
     skipped: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    @property
+    def class_numbers(self) -> tuple[int, ...]:
+        """Number of each class in the source."""
+        return self.numbers or tuple(range(len(self.class_names)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,13 +130,17 @@ def without(images: LabelledImages, positions: Iterable[int]) -> LabelledImages:
     labels = images.labels[kept]
     check_labels(labels, len(images.class_names), f"{images.source} without {listed(names)}")
     digest = hashlib.sha256("\n".join((images.sha256, "skipped", *names)).encode())
+    return dataclasses.replace(part(images, kept, digest.hexdigest()), labels=labels, skipped=names)
+
+
+def part(images: LabelledImages, positions: NDArray[np.int64], sha256: str) -> LabelledImages:
+    """Return the images at `positions`, in that order, under the hash `sha256`; the classes stay."""
     return dataclasses.replace(
         images,
-        sha256=digest.hexdigest(),
-        labels=labels,
-        read=lambda position: images.read(int(kept[position])),
-        name=lambda position: images.name(int(kept[position])),
-        skipped=names,
+        sha256=sha256,
+        labels=images.labels[positions],
+        read=lambda position: images.read(int(positions[position])),
+        name=lambda position: images.name(int(positions[position])),
     )
 
 
@@ -142,3 +156,8 @@ def readable(name: str) -> str:
     words = name.replace("_", " ").strip()
     spaced = "".join(f" {c}" if i and c.isupper() and words[i - 1].islower() else c for i, c in enumerate(words))
     return spaced.lower() if " " not in words and spaced != words else words
+
+
+def plain(name: str) -> str:
+    """Letters and digits alone, in lower case: 'Maine_Coon', 'maine coon' and 'MaineCoon' are the same."""
+    return "".join(character for character in name.casefold() if character.isalnum())

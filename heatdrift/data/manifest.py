@@ -35,7 +35,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    source : as the study file says it.
+    source : as the study file says it, with the columns that it names.
     sha256 : content hash over all files.
     revision : commit that a name on a hub resolved to.
     classes : in the order of the labels.
@@ -58,12 +58,12 @@ def manifest_path(source: str, folder: Path) -> Path:
     return folder / FOLDER / f"{slug}-{hashlib.sha256(source.encode()).hexdigest()[:8]}.json"
 
 
-def make_manifest(images: LabelledImages, unreadable: tuple[str, ...]) -> Manifest:
-    """Write down what `images` are."""
+def make_manifest(images: LabelledImages, unreadable: tuple[str, ...], source: str) -> Manifest:
+    """Write down what `images` are, opened as `source`."""
     counts = np.bincount(images.labels, minlength=len(images.class_names)).tolist()
     pairs = zip(images.class_names, counts, strict=True)
     return Manifest(
-        source=images.source,
+        source=source,
         sha256=images.sha256,
         revision=images.revision,
         n_images=len(images),
@@ -138,7 +138,7 @@ def _changes(manifest: Manifest, images: LabelledImages) -> Iterator[str]:
             old, new = before[name], after[name]
             sizes = f"{old.size} bytes, now {new.size}"
             yield f"file {name} changed ({sizes}; sha256 {old.sha256[:12]}..., now {new.sha256[:12]}...)"
-    found = make_manifest(images, manifest.unreadable)
+    found = make_manifest(images, manifest.unreadable, manifest.source)
     if manifest.n_images != found.n_images:
         yield f"{manifest.n_images} images, now {found.n_images}"
     for was, now in zip(manifest.classes, found.classes, strict=False):

@@ -1,7 +1,8 @@
 """``parquet:PATH``: one file, or the shards that a pattern names, with a column of pictures and one of labels.
 
 Pictures are bytes, the hub's struct of bytes and path, or paths of files next to it (``picture_paths.py``). Class names
-come from a column label_name, or from the ClassLabel that the hub's `datasets` library writes into the schema.
+come from text labels (``label_column.py``), a column label_name, or the ClassLabel that the hub's `datasets` library
+writes into the schema.
 """
 
 import glob
@@ -15,18 +16,19 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from PIL import Image
 
-from heatdrift.config import WHERE_DATA_LIES
+from heatdrift.config import WHERE_DATA_LIES, Reading
 from heatdrift.data.files import content_sha256, entries, relative_name
-from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
+from heatdrift.data.images import LabelledImages, decode_image, readable
+from heatdrift.data.label_column import LabelColumn, label_values, read_classes
 from heatdrift.data.picture_paths import named_pictures
 from heatdrift.errors import DataError
 
 IMAGE_COLUMNS: Final = ("image", "img")  # in order of preference
 LABEL_COLUMNS: Final = ("label", "labels", "fine_label")
 NAME_COLUMN: Final = "label_name"
+AS_IT_LIES: Final = Reading()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +43,14 @@ class Features:
 class _Shard:
     path: Path
     images: pa.ChunkedArray
-    labels: NDArray[np.int64]
-    names: tuple[str, ...]
-    row_names: Sequence[str] | None
+    labels: LabelColumn
     named: Mapping[int, Path]
 
 
 def shard_paths(place: str, folder: Path) -> tuple[Path, ...]:
-    """Return the file `place`, or the files that it matches as a pattern, sorted; relative ones lie in `folder`.
+    """Return the file `place`, the Parquet files of a folder, or those that a pattern matches, sorted.
+
+    Relative ones lie in `folder`; ``**`` in a pattern stands for folders at any depth.
 
     Raises
     ------
@@ -56,26 +58,27 @@ def shard_paths(place: str, folder: Path) -> tuple[Path, ...]:
     """
     if (folder / place).is_file():
         return (folder / place,)
-    matches = sorted(glob.glob(place, root_dir=folder))  # noqa: PTH207  Path.glob takes no absolute pattern
+    pattern = f"{place.rstrip('/')}/*.parquet" if (folder / place).is_dir() else place
+    matches = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
     files = tuple(folder / name for name in matches if (folder / name).is_file())
     if not files:
         raise DataError(f"there is no file {folder / place}", hint=WHERE_DATA_LIES)
     return files
 
 
-def parquet_sha256(place: str, folder: Path) -> str:
+def parquet_sha256(place: str, folder: Path, reading: Reading = AS_IT_LIES) -> str:
     """Content hash of a ``parquet:`` source: of the bytes of one file, or over all shards."""
     paths = shard_paths(place, folder)
-    named = [picture for path in paths for picture in _named(path, None).values()]
+    named = [picture for path in paths for picture in _named(path, None, reading).values()]
     return content_sha256(entries((*paths, *dict.fromkeys(named)), _common_folder(paths)))
 
 
-def _named(path: Path, card: Features | None) -> Mapping[int, Path]:
+def _named(path: Path, card: Features | None, reading: Reading) -> Mapping[int, Path]:
     """Files of the pictures that a shard names instead of holding; none for what is no table of pictures at all."""
     try:
         schema = pq.read_schema(path)
         features = _schema_features(schema) or card or Features()
-        column = _find(features.images, IMAGE_COLUMNS, schema)
+        column = _find(reading.image, features.images, IMAGE_COLUMNS, schema)
         return named_pictures(path, column) if column is not None else {}
     except (pa.ArrowException, OSError):
         return {}  # opening it says what is wrong
@@ -86,19 +89,27 @@ def _common_folder(paths: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([path.parent for path in paths]))
 
 
-def open_parquet(place: str, folder: Path) -> LabelledImages:
+def open_parquet(place: str, folder: Path, reading: Reading = AS_IT_LIES) -> LabelledImages:
     """Read labels and encoded pictures of one or several Parquet files; pictures are decoded on demand.
+
+    `reading` names columns, and the number of the first class.
 
     Raises
     ------
     DataError : no such file, truncated or not Parquet, a column missing, a label out of range.
     """
     paths = shard_paths(place, folder)
-    return read_shards(paths, root=_common_folder(paths), source=f"parquet:{place}")
+    return read_shards(paths, root=_common_folder(paths), source=f"parquet:{place}", reading=reading)
 
 
 def read_shards(
-    paths: Sequence[Path], *, root: Path, source: str, card: Features | None = None, revision: str | None = None
+    paths: Sequence[Path],
+    *,
+    root: Path,
+    source: str,
+    card: Features | None = None,
+    revision: str | None = None,
+    reading: Reading = AS_IT_LIES,
 ) -> LabelledImages:
     """Read shards in the given order as one source; `card` says what the files themselves do not.
 
@@ -106,14 +117,11 @@ def read_shards(
     ------
     DataError : as :func:`open_parquet`; shards whose class names differ.
     """
-    shards = [_read_shard(path, card) for path in paths]
+    shards = [_read_shard(path, card, reading) for path in paths]
     files = entries((*paths, *dict.fromkeys(p for shard in shards for p in shard.named.values())), root)
-    labels = np.concatenate([shard.labels for shard in shards])
     where = str(paths[0]) if len(paths) == 1 else source
-    names = _class_names(shards, labels, where)
-    shown = names or tuple(f"class {i}" for i in range(int(labels.max(initial=-1)) + 1))
-    check_labels(labels, len(shown), where)
-    starts = np.cumsum([0, *(len(shard.labels) for shard in shards)])
+    found = read_classes([shard.labels for shard in shards], labels_from=reading.labels_from or 0, where=where)
+    starts = np.cumsum([0, *(len(shard.images) for shard in shards)])
 
     def locate(position: int) -> tuple[_Shard, int]:
         number = int(np.searchsorted(starts, position, side="right")) - 1
@@ -134,33 +142,37 @@ def read_shards(
     return LabelledImages(
         source=source,
         sha256=content_sha256(files),
-        labels=labels,
-        class_names=tuple(readable(name) for name in shown),
+        labels=found.labels,
+        class_names=tuple(readable(name) for name in found.shown),
         read=read,
         name=name,
-        source_names=names,
+        source_names=found.names,
+        numbers=found.numbers,
+        unused=found.unused,
         revision=revision,
         files=files,
     )
 
 
-def _read_shard(path: Path, card: Features | None) -> _Shard:
+def _read_shard(path: Path, card: Features | None, reading: Reading) -> _Shard:
     try:
         schema = pq.read_schema(path)
         features = _schema_features(schema) or card or Features()
-        image = _column(features.images, IMAGE_COLUMNS, schema, path)
-        label = _column(tuple(features.labels), LABEL_COLUMNS, schema, path)
-        wanted = [image, label] + [NAME_COLUMN] * (NAME_COLUMN in schema.names)
+        image = _column("image", reading.image, features.images, IMAGE_COLUMNS, schema, path)
+        label = _column("label", reading.label, tuple(features.labels), LABEL_COLUMNS, schema, path)
+        names = NAME_COLUMN if NAME_COLUMN in schema.names and reading.label in (None, *LABEL_COLUMNS) else None
+        wanted = list(dict.fromkeys([image, label, *([names] if names else [])]))
         table = pq.read_table(path, columns=wanted)
     except (pa.ArrowException, OSError) as error:
         problem = f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}"
         raise DataError(problem, hint="it may be truncated: copy or download it again") from error
-    numbers = table[label]
-    if numbers.null_count or not pa.types.is_integer(numbers.type):
-        problem = f"{path}: column {label} must hold whole numbers and no NULL"
-        raise DataError(problem, hint="correct the labels of the source")
+    labels = LabelColumn(
+        values=label_values(table[label], label, str(path)),
+        declared=features.labels.get(label, ()),
+        row_names=table[names].to_pylist() if names else None,
+    )
     kind = table[image].type
-    named = _named(path, card)
+    named = _named(path, card, reading)
     holds = pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     if not (holds or len(named) == table.num_rows):
         problem = f"{path}: column {image} holds {kind}, not encoded pictures"
@@ -168,9 +180,7 @@ def _read_shard(path: Path, card: Features | None) -> _Shard:
     return _Shard(
         path=path,
         images=table[image],
-        labels=numbers.to_numpy().astype(np.int64),
-        names=features.labels.get(label, ()),
-        row_names=table[NAME_COLUMN].to_pylist() if NAME_COLUMN in table.column_names else None,
+        labels=labels,
         named=named,
     )
 
@@ -195,37 +205,24 @@ def _schema_features(schema: pa.Schema) -> Features | None:
         return None  # another program's note under the same key
 
 
-def _column(declared: Sequence[str], usual: Sequence[str], schema: pa.Schema, path: Path) -> str:
+def _column(
+    key: str, asked: str | None, declared: Sequence[str], usual: Sequence[str], schema: pa.Schema, path: Path
+) -> str:
     """The column that `_find` finds; DataError where there is none."""
-    chosen = _find(declared, usual, schema)
+    chosen = _find(asked, declared, usual, schema)
     if chosen is None:
-        problem = f"{path} has no column {usual[0]!r} (it has {', '.join(schema.names)})"
-        raise DataError(problem, hint="columns needed: image, label; label_name for zero-shot prompts")
+        problem = f"{path} has no column {asked or usual[0]!r} (it has {', '.join(schema.names)})"
+        hint = f'name it in the study file: {key} = "COLUMN"; columns needed: image, label; label_name for prompts'
+        raise DataError(problem, hint=hint)
     return chosen
 
 
-def _find(declared: Sequence[str], usual: Sequence[str], schema: pa.Schema) -> str | None:
-    """The column with a usual name, else the only declared one."""
+def _find(asked: str | None, declared: Sequence[str], usual: Sequence[str], schema: pa.Schema) -> str | None:
+    """The column that the study asks for, else the one with a usual name, else the only declared one."""
+    if asked is not None:
+        return asked if asked in schema.names else None
     among = [name for name in declared if name in schema.names] or schema.names
     chosen = next((name for name in usual if name in among), None)
     if chosen is None and declared and len(among) == 1:
         chosen = among[0]
     return None if chosen is None else str(chosen)
-
-
-def _class_names(shards: Sequence[_Shard], labels: NDArray[np.int64], where: str) -> tuple[str, ...]:
-    """Class names as the source writes them; empty if it has none."""
-    declared = {shard.names for shard in shards if shard.names}
-    if len(declared) > 1:
-        raise DataError(f"{where}: shards declare different class names", hint="give shards of one data set")
-    if declared:
-        return declared.pop()
-    if any(shard.row_names is None for shard in shards):
-        return ()
-    written = [name for shard in shards for name in shard.row_names or ()]
-    names: dict[int, str] = {}
-    for label, name in zip(labels.tolist(), written, strict=True):
-        if names.setdefault(label, name) != name:
-            problem = f"{where}: label {label} has two names, {names[label]!r} and {name!r}"
-            raise DataError(problem, hint="correct label_name in the source")
-    return tuple(str(names.get(label, f"class {label}")) for label in range(max(names, default=-1) + 1))

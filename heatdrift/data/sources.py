@@ -7,8 +7,9 @@ from typing import Final, Literal
 
 from PIL import Image
 
-from heatdrift.config import SourceSpec
+from heatdrift.config import Reading, SourceSpec
 from heatdrift.data import lab
+from heatdrift.data.chosen import as_asked, identity
 from heatdrift.data.folder import check_folder, folder_sha256, open_folder
 from heatdrift.data.hub import check_hub, fetch_hub, hub_identity, open_hub
 from heatdrift.data.images import LabelledImages, check_labels, listed, unreadable, without
@@ -35,18 +36,21 @@ class Scheme:
 
     Attributes
     ----------
-    open : images; its third argument is the revision that a manifest names, if any.
+    open : images; its third argument is the revision that a manifest names, if any, its fourth what the study says of
+        columns.
     sha256 : identity of the source for a cell: of the content if it is local, of the reference if it is fetched.
     check : raises DataError when something is missing; cheap, hashes and decodes nothing.
     fetch : downloads what is missing.
     drawn : made by heatdrift's own code, so there is nothing to fetch, verify or list.
+    columns : the source has columns, which a study may name.
     """
 
-    open: Callable[[str, Path, str | None], LabelledImages]
-    sha256: Callable[[str, Path], str]
+    open: Callable[[str, Path, str | None, Reading], LabelledImages]
+    sha256: Callable[[str, Path, Reading], str]
     check: Callable[[str, Path], object]
     fetch: Callable[[str, Path, Report], None] = _nothing_to_fetch
     drawn: bool = False
+    columns: bool = False
 
     @property
     def fetchable(self) -> bool:
@@ -70,10 +74,11 @@ class Fetched:
     sha256: str | None = None
     revision: str | None = None
     unreadable: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
     detail: str = ""
 
 
-def _open_lab(place: str, _folder: Path, _revision: str | None) -> LabelledImages:
+def _open_lab(place: str, _folder: Path, _revision: str | None, _reading: Reading) -> LabelledImages:
     name, split = _lab_parts(place)
     drawn = lab.draw_set(name, split)
     check_labels(drawn.labels, len(drawn.class_names), f"lab:{place}")
@@ -96,43 +101,66 @@ def _lab_sha256(place: str, _folder: Path) -> str:
 
 
 SCHEMES: Final[dict[str, Scheme]] = {
-    "lab": Scheme(open=_open_lab, sha256=_lab_sha256, check=_lab_sha256, drawn=True),
+    "lab": Scheme(
+        open=_open_lab,
+        sha256=lambda place, folder, _reading: _lab_sha256(place, folder),
+        check=_lab_sha256,
+        drawn=True,
+    ),
     "parquet": Scheme(
-        open=lambda place, folder, _revision: open_parquet(place, folder), sha256=parquet_sha256, check=shard_paths
+        open=lambda place, folder, _revision, reading: open_parquet(place, folder, reading),
+        sha256=parquet_sha256,
+        check=shard_paths,
+        columns=True,
     ),
     "folder": Scheme(
-        open=lambda place, folder, _revision: open_folder(place, folder), sha256=folder_sha256, check=check_folder
+        open=lambda place, folder, _revision, _reading: open_folder(place, folder),
+        sha256=lambda place, folder, _reading: folder_sha256(place, folder),
+        check=check_folder,
     ),
-    "hf": Scheme(open=open_hub, sha256=hub_identity, check=check_hub, fetch=fetch_hub),
+    "hf": Scheme(
+        open=open_hub,
+        sha256=lambda place, folder, _reading: hub_identity(place, folder),
+        check=check_hub,
+        fetch=fetch_hub,
+        columns=True,
+    ),
     "torchvision": Scheme(
-        open=lambda place, folder, _revision: open_vision(place, folder),
-        sha256=vision_identity,
+        open=lambda place, folder, _revision, _reading: open_vision(place, folder),
+        sha256=lambda place, folder, _reading: vision_identity(place, folder),
         check=check_vision,
         fetch=fetch_vision,
     ),
 }
 
 
-def _scheme(source: str) -> tuple[Scheme, str]:
-    kind, colon, place = source.partition(":")
+def _scheme(spec: SourceSpec) -> tuple[Scheme, str]:
+    kind, colon, place = spec.source.partition(":")
     if not colon or kind not in SCHEMES:
-        raise UnknownNameError("kind of source", source, (f"{name}:" for name in SCHEMES))
-    return SCHEMES[kind], place
+        raise UnknownNameError("kind of source", spec.source, (f"{name}:" for name in SCHEMES))
+    scheme = SCHEMES[kind]
+    named = spec.changes(("image", "label", "labels_from"))
+    if named and not scheme.columns:
+        problem = f"{spec.source} has no columns, so {', '.join(named)} cannot be said of it"
+        raise DataError(problem, hint="these keys are for parquet: and hf: sources")
+    return scheme, place
 
 
 def source_sha256(spec: SourceSpec, folder: Path) -> str:
     """Hash that identifies the source: as the study file pins it, else as its kind identifies itself.
 
     Local sources hash their content. A source that is fetched hashes its reference, so that `plan` works before `fetch`
-    and gives the same afterwards; the content that was read is recorded with every run.
+    and gives the same afterwards; the content that was read is recorded with every run. What the study says of columns,
+    classes and orientation is part of it.
     """
-    scheme, place = _scheme(spec.source)
-    return spec.sha256 if spec.sha256 is not None else scheme.sha256(place, folder)
+    scheme, place = _scheme(spec)
+    content = spec.sha256 if spec.sha256 is not None else scheme.sha256(place, folder, spec)
+    return identity(content, spec)
 
 
 def missing_source(spec: SourceSpec, folder: Path) -> DataError | None:
     """Return the error that opening would raise because something is not there; None if all is. Hashes nothing."""
-    scheme, place = _scheme(spec.source)
+    scheme, place = _scheme(spec)
     try:
         scheme.check(place, folder)
     except DataError as error:
@@ -144,14 +172,18 @@ def open_source(spec: SourceSpec, folder: Path, *, skip_unreadable: bool = False
     """Open the images of a source and verify them: against the study file's pinned hash, else against the manifest.
 
     With `skip_unreadable`, pictures that do not decode are left out before anything is split, listed in `skipped`, and
-    the content hash differs from that of the whole source.
+    the content hash differs from that of the whole source. A subset of classes is taken before that.
 
     Raises
     ------
     DataError : missing, damaged, another content or number of images than the study file or the manifest says, or (if
         the manifest knows of some) pictures that do not decode.
     """
-    images, known = _verified(spec, folder)
+    whole, known = _verified(spec, folder)
+    images = as_asked(whole, spec)
+    if known:
+        present = {images.name(position) for position in range(len(images))}
+        known = tuple(name for name in known if name in present)
     if skip_unreadable:
         if known is None:
             return without(images, unreadable(images))
@@ -165,9 +197,9 @@ def open_source(spec: SourceSpec, folder: Path, *, skip_unreadable: bool = False
 
 def _verified(spec: SourceSpec, folder: Path) -> tuple[LabelledImages, tuple[str, ...] | None]:
     """Images as they should be, and the names of those that the manifest knows not to decode (None: not known)."""
-    scheme, place = _scheme(spec.source)
-    manifest = None if scheme.drawn else read_manifest(spec.source, folder)
-    images = scheme.open(place, folder, manifest.revision if manifest else None)
+    scheme, place = _scheme(spec)
+    manifest = None if scheme.drawn else read_manifest(spec.opened_as, folder)
+    images = scheme.open(place, folder, manifest.revision if manifest else None, spec)
     if spec.sha256 is not None and images.sha256 != spec.sha256:
         problem = f"{spec.source} has sha256 {images.sha256[:12]}..., the study file says {spec.sha256[:12]}..."
         raise DataError(problem, hint="use the file that the study names, or pin the new hash on purpose")
@@ -189,7 +221,7 @@ def fetch_source(spec: SourceSpec, folder: Path, report: Report) -> Fetched:
     ------
     DataError : as :func:`open_source`, or the download fails.
     """
-    scheme, place = _scheme(spec.source)
+    scheme, place = _scheme(spec)
     if scheme.drawn:
         scheme.check(place, folder)
         return Fetched(state="drawn")
@@ -200,10 +232,10 @@ def fetch_source(spec: SourceSpec, folder: Path, report: Report) -> Fetched:
     bad = unreadable(images, lambda done: report(f"decoding {spec.source}", done, len(images)))
     names = tuple(images.name(position) for position in bad)
     try:
-        write_manifest(make_manifest(images, names), folder)
+        write_manifest(make_manifest(images, names, spec.opened_as), folder)
         detail = ""
     except OSError as error:
-        where = manifest_path(spec.source, folder)
+        where = manifest_path(spec.opened_as, folder)
         detail = f"manifest {where} not written: {error.strerror or error}"
     return _fetched("listed", images, names, detail)
 
@@ -218,5 +250,6 @@ def _fetched(
         sha256=images.sha256,
         revision=images.revision,
         unreadable=unreadable,
+        unused=images.unused,
         detail=detail,
     )

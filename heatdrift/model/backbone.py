@@ -63,14 +63,22 @@ class Backbone:
         return self.read.sha256
 
     @torch.inference_mode()
-    def class_embeddings(self, class_names: Sequence[str], template: str) -> Tensor:
+    def class_embeddings(self, class_names: Sequence[str], template: str | Sequence[str]) -> Tensor:
         """Normalised text embeddings of ``template.format(name)``, names as they are: (classes, embed_dim) float32.
+
+        Of several templates, the normalised embeddings of a class are averaged and normalised again, as CLIP does.
 
         Raises
         ------
-        ModelError : the template cannot be filled, or different names become the same tokens, because it has no ``{}``
+        ModelError : a template cannot be filled, or different names become the same tokens, because it has no ``{}``
             or the names lie beyond the context length. Zero-shot accuracy would quietly be chance.
         """
+        if isinstance(template, str):
+            return self._embedded(class_names, template)
+        mean = torch.stack([self._embedded(class_names, one) for one in template]).mean(dim=0)
+        return torch.nn.functional.normalize(mean, dim=-1)
+
+    def _embedded(self, class_names: Sequence[str], template: str) -> Tensor:
         try:
             prompts = [template.format(name) for name in class_names]
         except (LookupError, ValueError) as error:

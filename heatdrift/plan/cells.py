@@ -4,12 +4,15 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
+import msgspec
+
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
 from heatdrift.errors import StudyError, UnknownNameError, nearest_lr
 from heatdrift.methods import Method, family_of, study_methods
 from heatdrift.records import Cell, Recipe, TransferPlan
 
 SourceHash = Callable[[SourceSpec], str]
+NamesIdentity = Callable[[str], str]
 BackboneHash = Callable[[BackboneSpec], str]
 BackboneDepth = Callable[[BackboneSpec], int | None]
 BackboneCrops = Callable[[BackboneSpec], Mapping[str, object]]
@@ -22,12 +25,14 @@ def plan_cells(
     backbone_hash: BackboneHash,
     backbone_depth: BackboneDepth = lambda _spec: None,
     backbone_crops: BackboneCrops = lambda _spec: {},
+    names_identity: NamesIdentity = lambda key: key,
 ) -> tuple[Cell, ...]:
     """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
 
     The hash functions are passed in: they read manifests or files, and planning stays free of both. A point in two
     grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand,
     `backbone_crops` the backbone's own crops where they are published: a study that states the same has the same ids.
+    `names_identity` gives what a cell id knows of class names: of a names file its content, wherever it lies.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def plan_cells(
         if depth is not None:
             _check_depth(methods[name], depth)
     backbone_sha256 = backbone_hash(study.backbone)
-    transfer = tuple(_transfer_plan(name, spec, source_hash) for name, spec in study.transfer.items())
+    transfer = tuple(_transfer_plan(name, spec, source_hash, names_identity) for name, spec in study.transfer.items())
     hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
     own_crops = backbone_crops(study.backbone)
     if study.preprocess.crop not in (None, own_crops.get("crop", study.preprocess.crop)):
@@ -66,11 +71,6 @@ def plan_cells(
             )
             cells.setdefault(cell.cell_id, cell)
     return tuple(cells.values())
-
-
-def as_source(spec: SourceSpec | str) -> SourceSpec:
-    """Return `spec` with the short form (a bare string) spelled out."""
-    return SourceSpec(source=spec) if isinstance(spec, str) else spec
 
 
 def _check_depth(method: Method, depth: int) -> None:
@@ -100,20 +100,26 @@ def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
     )
 
 
-def _transfer_plan(name: str, spec: TransferSpec, source_hash: SourceHash) -> TransferPlan:
+def _transfer_plan(
+    name: str, spec: TransferSpec, source_hash: SourceHash, names_identity: NamesIdentity
+) -> TransferPlan:
+    several = () if isinstance(spec.template, str) else spec.template
     return TransferPlan(
         name=name,
-        data_sha256=source_hash(as_source(spec.test)),
+        data_sha256=source_hash(spec.test_source),
         n_images=spec.n_images,
         track=spec.track,
-        template=spec.template,
-        class_names=spec.class_names,
+        template=spec.template if isinstance(spec.template, str) else " | ".join(spec.template),
+        templates=several if len(several) > 1 else msgspec.UNSET,
+        class_names=None if spec.class_names is None else names_identity(spec.class_names),
         underscores=spec.underscores or None,
     )
 
 
 def _dataset_hash(spec: DatasetSpec, source_hash: SourceHash) -> str:
-    parts = f"train={source_hash(as_source(spec.train))}\ntest={source_hash(as_source(spec.test))}"
+    test = spec.test_source
+    tested = f"{spec.test_fraction!r} of each class" if test is None else source_hash(test)
+    parts = f"train={source_hash(spec.train_source)}\ntest={tested}"
     return hashlib.sha256(parts.encode()).hexdigest()
 
 

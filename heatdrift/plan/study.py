@@ -3,10 +3,9 @@
 from importlib import resources
 from pathlib import Path
 
-from heatdrift.config import PROTOCOLS, StudySpec, decode_toml
+from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
-from heatdrift.plan.cells import as_source
 from heatdrift.primary import check_questions
 from heatdrift.records import CropPlan, SplitSizes
 
@@ -49,10 +48,12 @@ def check_study(study: StudySpec, where: str) -> None:
         problem = f"{where}: [train] probe_draw is for protocol preprint, whose probe images are test images"
         raise StudyError(problem, hint="leave probe_draw out: the data seed draws the probe images")
     for name, dataset in study.datasets.items():
-        if as_source(dataset.train).source == as_source(dataset.test).source:
-            problem = f"{where}: [datasets.{name}] train and test are the same images: {as_source(dataset.test).source}"
-            raise StudyError(problem, hint="give two splits of the data set: testing on training images is a leak")
+        _check_test(dataset, f"{where}: [datasets.{name}]")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
+    for name, transfer in study.transfer.items():
+        if isinstance(transfer.template, tuple) and len(set(transfer.template)) != max(1, len(transfer.template)):
+            problem = f"{where}: [transfer.{name}] template is an empty list, or names a prompt twice"
+            raise StudyError(problem, hint='template = ["a photo of a {}.", "a drawing of a {}."]')
     _check_crops(study.preprocess, f"{where}: [preprocess]")
     check_questions(study.questions, where)
     methods = study_methods(study.methods, where)
@@ -71,6 +72,20 @@ def check_study(study: StudySpec, where: str) -> None:
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")
+
+
+def _check_test(dataset: DatasetSpec, where: str) -> None:
+    """A data set has a test source of its own, or a part of its train source that is set aside."""
+    test, fraction = dataset.test_source, dataset.test_fraction
+    if test is not None and test.source == dataset.train_source.source:
+        problem = f"{where} train and test are the same images: {test.source}"
+        hint = "give two splits of the data set: testing on training images is a leak; "
+        raise StudyError(problem, hint=f"{hint}or leave test out and say test_fraction = 0.2")
+    if (test is None) == (fraction is None):
+        problem = f"{where} has {'neither test nor test_fraction' if test is None else 'both test and test_fraction'}"
+        raise StudyError(problem, hint="a test source, or test_fraction = 0.2 for a set that has one split only")
+    if fraction is not None and not 0 < fraction < 1:
+        raise StudyError(f"{where} test_fraction must be between 0 and 1, got {fraction}", hint="test_fraction = 0.2")
 
 
 def _check_crops(plan: CropPlan, where: str) -> None:

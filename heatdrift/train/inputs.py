@@ -9,17 +9,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from heatdrift.config import DatasetSpec, SourceSpec, StudySpec
-from heatdrift.data.images import LabelledImages
+from heatdrift.config import DatasetSpec, StudySpec, TransferSpec
+from heatdrift.data.chosen import with_made_test
+from heatdrift.data.class_names import prompt_names
+from heatdrift.data.images import LabelledImages, listed
+from heatdrift.data.names_file import is_names_file, names_file_identity
+from heatdrift.data.prompts import name_caution, templates_of
 from heatdrift.data.sources import open_source
 from heatdrift.data.splits import ProbeDraw, Splits, balanced_subset, leakfree_splits, preprint_splits
 from heatdrift.errors import DataError
 from heatdrift.model.download import absent_files, missing_weights, where_weights
 from heatdrift.model.identity import is_tag
+from heatdrift.records import TransferPlan
 
 
-def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> None:
+def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tuple[str, ...]:
     """Open what the cells of `datasets` need and split it as the study says; nothing is decoded.
+
+    Returns warnings: of prompts that would say numbers or ids, and of classes that a source has no picture of.
 
     With ``skip_unreadable`` the images are not looked at: which ones count is known only after all are decoded.
 
@@ -31,15 +38,80 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> Non
         find = missing_weights if is_tag(study.backbone) else absent_files
         raise find(study.backbone, folder)
     if study.train.skip_unreadable:
-        return
+        return ()
+    cautions = []
     for name in dict.fromkeys(datasets):
         spec = study.datasets[name]
-        source, test = (open_source(_spelled(s), folder) for s in (spec.train, spec.test))
+        source, test = open_target(spec, folder, data_seed=study.train.data_seed)
         seed, draw = study.train.data_seed, study.train.probe_draw
         split_target(name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=draw)
+        page_names(spec, source, folder)
+        cautions += [unused_caution(f"{name}/train", source)]
     for name, transfer in study.transfer.items():
-        images = open_source(_spelled(transfer.test), folder)
+        images = open_source(transfer.test_source, folder)
         transfer_positions(name, images, transfer.n_images, transfer.track, data_seed=study.train.data_seed)
+        templates = templates_of(transfer.template)
+        names = transfer_names(transfer, images, folder)
+        cautions += [name_caution(name, names, templates), unused_caution(name, images)]
+    return tuple(caution for caution in cautions if caution)
+
+
+def open_target(
+    spec: DatasetSpec, folder: Path, *, data_seed: int, skip_unreadable: bool = False
+) -> tuple[LabelledImages, LabelledImages]:
+    """Open the train and the test images of a data set; a set with one split only is split here, by the data seed.
+
+    Raises
+    ------
+    DataError, UnknownNameError : as :func:`heatdrift.data.sources.open_source`; a class with one image only.
+    """
+    source = open_source(spec.train_source, folder, skip_unreadable=skip_unreadable)
+    if spec.test_source is not None:
+        return source, open_source(spec.test_source, folder, skip_unreadable=skip_unreadable)
+    assert spec.test_fraction is not None  # plan/study.py: a data set has the one or the other
+    return with_made_test(source, spec.test_fraction, data_seed=data_seed)
+
+
+def open_train(spec: DatasetSpec, folder: Path, *, data_seed: int) -> LabelledImages:
+    """Open the images that train, validation and probe sets are carved from, without a test source of their own."""
+    if spec.test_source is not None:
+        return open_source(spec.train_source, folder)
+    return open_target(spec, folder, data_seed=data_seed)[0]
+
+
+def page_names(spec: DatasetSpec, source: LabelledImages, folder: Path) -> tuple[str, ...]:
+    """Words of a target set's classes on pages; they decide no result."""
+    if spec.class_names is None:
+        return source.class_names
+    return prompt_names(source, spec.class_names, underscores=False, folder=folder)
+
+
+def transfer_names(
+    spec: TransferSpec, images: LabelledImages, folder: Path, *, plan: TransferPlan | None = None
+) -> tuple[str, ...]:
+    """Words that the prompts of a transfer set say.
+
+    Raises
+    ------
+    UnknownNameError, DataError : as :func:`heatdrift.data.class_names.prompt_names`; the names file is not the one that
+        `plan` was made with.
+    """
+    key = spec.class_names
+    kept = plan is None or key is None or not is_names_file(key) or plan.class_names == names_file_identity(key, folder)
+    if not kept:
+        raise DataError(f"{folder}/{key} has changed since the cells were planned", hint="run the command again")
+    return prompt_names(images, key, underscores=spec.underscores, folder=folder)
+
+
+def unused_caution(name: str, images: LabelledImages) -> str | None:
+    """Return a warning where a source declares classes of which it has no picture; else None."""
+    if not images.unused:
+        return None
+    n, declared = len(images.unused), len(images.unused) + len(images.class_names)
+    return (
+        f"{name}: {images.source} declares {declared} classes and has no picture of {n} ({listed(images.unused)}); "
+        f"they are left out, so it has {len(images.class_names)} classes"
+    )
 
 
 def split_target(
@@ -59,8 +131,11 @@ def split_target(
     DataError : its two splits do not have the same classes, or a class has too few images.
     """
     if source.class_names != test.class_names:
-        problem = f"data set {name!r}: {source.source} and {test.source} do not have the same classes"
-        raise DataError(problem, hint="give two splits of one data set")
+        only = [f"{c!r} is in {a.source} only" for a, b in ((source, test), (test, source))
+                for c in a.class_names if c not in b.class_names]  # fmt: skip
+        what = listed(only) or "their numbers differ"
+        problem = f"data set {name!r}: {source.source} and {test.source} do not have the same classes: {what}"
+        raise DataError(problem, hint="give two splits of one data set, or name the classes of both: classes = [...]")
     key = f"[datasets.{name}] sizes"
     if protocol == "preprint":
         where = f"data set {name!r} ({test.source})"
@@ -100,7 +175,3 @@ def transfer_positions(
             images.labels[chosen], n_tracked, data_seed=data_seed, source=where, names=names, key=f"track {key}"
         )
     return chosen, track
-
-
-def _spelled(source: SourceSpec | str) -> SourceSpec:
-    return SourceSpec(source=source) if isinstance(source, str) else source

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heatdrift.chance import ZeroShotBase
-from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
-from heatdrift.data.class_names import prompt_names
+from heatdrift.config import BackboneSpec, DatasetSpec, StudySpec, TransferSpec
 from heatdrift.data.crop_cache import kept_crops
 from heatdrift.data.images import LabelledImages
+from heatdrift.data.prompts import templates_of
 from heatdrift.data.sources import open_source
 from heatdrift.data.splits import ProbeDraw
 from heatdrift.image_results import images_sha256
@@ -30,7 +30,7 @@ from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
 from heatdrift.train.fast_paths import FastPaths
-from heatdrift.train.inputs import split_target, transfer_positions
+from heatdrift.train.inputs import open_target, page_names, split_target, transfer_names, transfer_positions
 from heatdrift.train.loop import Normaliser, PixelSet
 from heatdrift.train.step_choice import Compile
 
@@ -181,7 +181,13 @@ class Resources:
         return {name: self.sources[name] for name in wanted}
 
     def _load_target(self, name: str, spec: DatasetSpec) -> TargetData:
-        source, test = self._open(f"{name}/train", spec.train), self._open(f"{name}/test", spec.test)
+        source, test = open_target(spec, self.folder, data_seed=self.data_seed, skip_unreadable=self.skip_unreadable)
+        made = (
+            ""
+            if spec.test is not None
+            else f" ({spec.test_fraction} of each class apart as test, data seed {self.data_seed})"
+        )
+        self.sources |= {f"{name}/train": _record(source, made), f"{name}/test": _record(test, made)}
         draw = self.probe_draw
         splits = split_target(
             name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed, probe_draw=draw
@@ -196,7 +202,7 @@ class Resources:
             val=self._pixels(held_out, splits.val),
             probe=pixels,
             test=None if splits.held_out == "test" else self._pixels(test, np.arange(len(test))),
-            class_names=source.class_names,
+            class_names=page_names(spec, source, self.folder),
             split_sha256=splits.sha256,
             probe_positions=probe,
             gallery=probe[: len(first)],
@@ -205,11 +211,13 @@ class Resources:
         )
 
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
-        images = self._open(plan.name, spec.test)
+        images = open_source(spec.test_source, self.folder, skip_unreadable=self.skip_unreadable)
+        self.sources[plan.name] = _record(images)
         chosen, track = transfer_positions(plan.name, images, plan.n_images, plan.track, data_seed=self.data_seed)
         pixels = self._pixels(images, chosen)
-        names = prompt_names(images, plan.class_names, underscores=plan.underscores is True)
-        text = self.backbone.class_embeddings(names, plan.template)
+        names = transfer_names(spec, images, self.folder, plan=plan)
+        templates = templates_of(plan.prompts)
+        text = self.backbone.class_embeddings(names, templates if len(templates) > 1 else templates[0])
         return TransferData(
             plan=plan,
             pixels=pixels,
@@ -219,18 +227,6 @@ class Resources:
             base_class=zero_shot_classes(self.backbone.visual, self.normalise.batches(pixels), text),
             images=images_sha256(images.sha256, chosen.tolist()),
         )
-
-    def _open(self, name: str, source: SourceSpec | str) -> LabelledImages:
-        spec = SourceSpec(source=source) if isinstance(source, str) else source
-        images = open_source(spec, self.folder, skip_unreadable=self.skip_unreadable)
-        self.sources[name] = SourceRecord(
-            source=spec.source,
-            sha256=images.sha256,
-            revision=images.revision,
-            n_images=len(images),
-            skipped=images.skipped,
-        )
-        return images
 
     def _pixels(self, images: LabelledImages, positions: NDArray[np.int64]) -> PixelSet:
         found = kept_crops(
@@ -244,6 +240,17 @@ class Resources:
         return PixelSet(
             crops=on_device(torch.from_numpy(found), self.device), labels=torch.from_numpy(images.labels[positions])
         )
+
+
+def _record(images: LabelledImages, made: str = "") -> SourceRecord:
+    """What was read; `made` says how one source became two splits."""
+    return SourceRecord(
+        source=images.source + made,
+        sha256=images.sha256,
+        revision=images.revision,
+        n_images=len(images),
+        skipped=images.skipped,
+    )
 
 
 def _crop_sha256(crop: Tensor) -> str:

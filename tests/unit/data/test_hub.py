@@ -8,7 +8,6 @@ from heatdrift.config import SourceSpec
 from heatdrift.data.hub_layout import parse_reference, split_files
 from heatdrift.data.sources import fetch_source, missing_source, open_source, source_sha256
 from heatdrift.errors import DataError
-from heatdrift.plan.cells import as_source
 from heatdrift.plan.study import load_study
 
 REPO = "tanganke/eurosat"
@@ -135,8 +134,8 @@ def test_the_shipped_studies_take_cifar_from_the_hub():
     for name in ("preprint80", "leakfree78", "backbone16"):
         study = load_study(name)
         for key, transfer in study.transfer.items():
-            assert as_source(transfer.test).source == f"hf:uoft-cs/{key}/test"
-            assert as_source(transfer.test).n_images == 10_000
+            assert transfer.test_source.source == f"hf:uoft-cs/{key}/test"
+            assert transfer.test_source.n_images == 10_000
 
 
 def test_a_second_class_label_does_not_displace_label(cache, tmp_path):

@@ -245,3 +245,18 @@ def test_a_template_that_cannot_be_filled_is_refused(backbone, template):
     with pytest.raises(ModelError, match="template") as caught:
         backbone.class_embeddings(["cat", "dog"], template)
     assert caught.value.hint
+
+
+def test_several_templates_are_averaged_as_open_clip_does(backbone):
+    templates = ("a photo of a {}.", "art of the {}.", "itap of a {}.")
+    names = ["red car", "dog", "cat"]
+    theirs = open_clip.build_zero_shot_classifier(
+        stubs.tiny_clip(), open_clip.SimpleTokenizer(context_length=16), names, [t.format for t in templates]
+    )
+    found = backbone.class_embeddings(names, templates)
+    torch.testing.assert_close(found, theirs.T)
+    torch.testing.assert_close(
+        backbone.class_embeddings(names, templates[:1]), backbone.class_embeddings(names, templates[0])
+    )
+    with pytest.raises(ModelError, match="the same prompt"):
+        backbone.class_embeddings(names, ("a photo of a {}.", "a photo."))
