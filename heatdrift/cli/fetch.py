@@ -192,7 +192,10 @@ def _wanted(spec: StudySpec, folder: "Path", progress: FetchProgress) -> dict[st
             from heatdrift.data.sources import fetch_source
 
             got = fetch_source(source, folder, progress)
-            remarks = [got.detail, f"{len(got.unreadable)} pictures do not decode: train with --skip-unreadable"]
+            bad = len(got.unreadable)
+            remarks = [got.detail]
+            remarks += [f"{bad} pictures do not decode: train with --skip-unreadable"] if bad else []
+            remarks += [f"{len(got.unused)} classes that it declares have no picture: left out"] if got.unused else []
             return _row(
                 got.state,
                 source.source,
@@ -200,7 +203,7 @@ def _wanted(spec: StudySpec, folder: "Path", progress: FetchProgress) -> dict[st
                 n_classes=got.n_classes,
                 revision=got.revision,
                 sha256=got.sha256,
-                detail="; ".join(part for part in remarks[: 1 + bool(got.unreadable)] if part),
+                detail="; ".join(part for part in remarks if part),
             )
 
         return get

@@ -7,6 +7,7 @@ import typer
 
 from heatdrift.cli import (
     compare,
+    data,
     doctor,
     exchange,
     fetch,
@@ -54,6 +55,7 @@ def root(
 for register in (
     plan.register,
     fetch.register,
+    data.register,
     doctor.register,
     train.register,
     sql.register,

@@ -108,7 +108,7 @@ def _chunks(
 
     Drawn images are numpy from end to end, which threads would only slow down.
     """
-    threads = _cores() if images.files else 1
+    threads = cores() if images.files else 1
     parts = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
     done = 0
     with ThreadPoolExecutor(threads) as pool:
@@ -119,7 +119,8 @@ def _chunks(
             report(done)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -168,11 +168,14 @@ def missing_source(spec: SourceSpec, folder: Path) -> DataError | None:
     return None
 
 
-def open_source(spec: SourceSpec, folder: Path, *, skip_unreadable: bool = False) -> LabelledImages:
+def open_source(
+    spec: SourceSpec, folder: Path, *, skip_unreadable: bool = False, refuse_unreadable: bool = True
+) -> LabelledImages:
     """Open the images of a source and verify them: against the study file's pinned hash, else against the manifest.
 
     With `skip_unreadable`, pictures that do not decode are left out before anything is split, listed in `skipped`, and
-    the content hash differs from that of the whole source. A subset of classes is taken before that.
+    the content hash differs from that of the whole source. A subset of classes is taken before that. Without
+    `refuse_unreadable`, pictures that the manifest knows not to decode are kept, for a check that names them.
 
     Raises
     ------
@@ -189,7 +192,7 @@ def open_source(spec: SourceSpec, folder: Path, *, skip_unreadable: bool = False
             return without(images, unreadable(images))
         names = set(known)
         return without(images, [position for position in range(len(images)) if images.name(position) in names])
-    if known:
+    if known and refuse_unreadable:
         problem = f"{spec.source}: {len(known)} pictures do not decode: {listed(known)}"
         raise DataError(problem, hint="replace them, or leave them out with --skip-unreadable (recorded with each run)")
     return images

@@ -79,12 +79,27 @@ def backbone_crops(spec: BackboneSpec) -> dict[str, object]:
     if is_tag(spec):
         tag = pretrained(spec.name)
         size, interpolation = tag.architecture["vision_cfg"]["image_size"], tag.preprocess["interpolation"]
-    elif spec.config is None and spec.weights is None and spec.name in EMBEDDED:
-        config = msgspec.json.decode(backbone_paths(spec, Path())[0].read_bytes())
-        size = config.get("model_cfg", config)["vision_cfg"]["image_size"]
-        interpolation = config.get("preprocess_cfg", {}).get("interpolation", "bicubic")
-    else:
-        return {}
+        return _as_crops(size, interpolation)
+    if spec.config is None and spec.weights is None and spec.name in EMBEDDED:
+        return _file_crops(backbone_paths(spec, Path())[0])
+    return {}
+
+
+def architecture_crops(spec: BackboneSpec, folder: Path) -> dict[str, object]:
+    """:func:`backbone_crops`, also of one given by files; empty where these are not at hand or do not say."""
+    try:
+        return backbone_crops(spec) or _file_crops(backbone_paths(spec, folder)[0])
+    except (OSError, ModelError, LookupError, TypeError, AttributeError, msgspec.MsgspecError):
+        return {}  # loading the backbone says what is wrong with it
+
+
+def _file_crops(path: Path) -> dict[str, object]:
+    config = msgspec.json.decode(path.read_bytes())
+    size = config.get("model_cfg", config)["vision_cfg"]["image_size"]
+    return _as_crops(size, config.get("preprocess_cfg", {}).get("interpolation", "bicubic"))
+
+
+def _as_crops(size: object, interpolation: object) -> dict[str, object]:
     return {"interpolation": interpolation, "antialias": True, "resize": size, "crop": size}
 
 

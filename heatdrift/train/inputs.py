@@ -57,7 +57,12 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tup
 
 
 def open_target(
-    spec: DatasetSpec, folder: Path, *, data_seed: int, skip_unreadable: bool = False
+    spec: DatasetSpec,
+    folder: Path,
+    *,
+    data_seed: int,
+    skip_unreadable: bool = False,
+    refuse_unreadable: bool = True,
 ) -> tuple[LabelledImages, LabelledImages]:
     """Open the train and the test images of a data set; a set with one split only is split here, by the data seed.
 
@@ -65,9 +70,10 @@ def open_target(
     ------
     DataError, UnknownNameError : as :func:`heatdrift.data.sources.open_source`; a class with one image only.
     """
-    source = open_source(spec.train_source, folder, skip_unreadable=skip_unreadable)
+    how = {"skip_unreadable": skip_unreadable, "refuse_unreadable": refuse_unreadable}
+    source = open_source(spec.train_source, folder, **how)
     if spec.test_source is not None:
-        return source, open_source(spec.test_source, folder, skip_unreadable=skip_unreadable)
+        return source, open_source(spec.test_source, folder, **how)
     assert spec.test_fraction is not None  # plan/study.py: a data set has the one or the other
     return with_made_test(source, spec.test_fraction, data_seed=data_seed)
 

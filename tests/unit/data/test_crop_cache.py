@@ -60,7 +60,7 @@ def test_without_a_folder_nothing_is_kept(images, tmp_path, monkeypatch):
 
 def test_crops_are_decoded_in_chunks_by_threads_in_their_order(images, tmp_path, monkeypatch):
     monkeypatch.setattr(crop_cache, "CHUNK", 2)
-    monkeypatch.setattr(crop_cache, "_cores", lambda: 3)
+    monkeypatch.setattr(crop_cache, "cores", lambda: 3)
     done = []
     found = kept_crops(images, POSITIONS, PREPROCESS, tmp_path, report=done.append)
     assert np.array_equal(found, crops(images, POSITIONS, PREPROCESS))
