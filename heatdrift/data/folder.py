@@ -1,7 +1,11 @@
-"""``folder:PATH``: one folder per class, named after it; the pictures lie in it, in sub-folders too."""
+"""``folder:PATH``: one folder per class, named after it; the pictures lie in it, in sub-folders too.
 
-import unicodedata
-from collections.abc import Iterator
+PATH is a folder, an archive (``archive.py``) or a folder in one, or a pattern that matches several of them, whose
+classes are brought together by name.
+"""
+
+import glob
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -9,25 +13,26 @@ import numpy as np
 from PIL import Image
 
 from heatdrift.config import WHERE_DATA_LIES
-from heatdrift.data.class_folder import class_files, identities_above, passed_over
-from heatdrift.data.files import content_sha256, entries, relative_name
+from heatdrift.data.archive import archive_at
+from heatdrift.data.class_tree import PICTURES, Picture, Root, archive_root, disk_root
+from heatdrift.data.files import FileEntry, content_sha256
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
 from heatdrift.errors import DataError
 
-PICTURES: Final = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_LEFT_BY_SYSTEMS: Final = ("thumbs.db", "desktop.ini")
+_SPLITS: Final = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 
 
 def folder_sha256(place: str, folder: Path) -> str:
-    """Content hash of a ``folder:`` source: over the names and bytes of all its pictures."""
-    root = folder / place
-    return content_sha256(entries([path for _, path in _pictures(root)], root))
+    """Content hash of a ``folder:`` source: over the names and bytes of all its pictures.
+
+    An archive has the hash that its folder has unpacked.
+    """
+    return content_sha256(_entries(_roots(place, folder)))
 
 
 def check_folder(place: str, folder: Path) -> None:
-    """Raise DataError when there is no such folder; nothing is read."""
-    if not (folder / place).is_dir():
-        raise DataError(f"there is no folder {folder / place}", hint=WHERE_DATA_LIES)
+    """Raise DataError when there is no such folder or archive; nothing is read."""
+    _places(place, folder)
 
 
 def open_folder(place: str, folder: Path) -> LabelledImages:
@@ -40,22 +45,30 @@ def open_folder(place: str, folder: Path) -> LabelledImages:
     Raises
     ------
     DataError : no such folder, fewer than two class folders, one without a picture, a file that is no picture, a link
-        that leads nowhere, or into two classes; a folder that cannot be read.
+        that leads nowhere, or into two classes; a folder or an archive that cannot be read; splits in place of classes.
     """
-    root = folder / place
-    listed = list(_pictures(root))
-    names = tuple(unicodedata.normalize("NFC", path.name) for path in _class_folders(root))
-    labels = np.array([label for label, _ in listed], dtype=np.int64)
+    roots = _roots(place, folder)
+    where = roots[0].where if len(roots) == 1 else f"folder:{place}"
+    names = tuple(sorted({name for root in roots for name in root.classes}))
+    if len(names) > 1 and _SPLITS.issuperset(name.lower() for name in names):
+        problem = f"the folders of {where} are called {', '.join(names)}: splits, not classes"
+        raise DataError(problem, hint=f"name one of them: folder:{place.rstrip('/')}/{names[-1]}")
+    pictures = sorted(
+        ((root, one) for root in roots for one in root.pictures),
+        key=lambda pair: (pair[1].class_name, pair[1].name, pair[0].where),
+    )
+    number = {name: label for label, name in enumerate(names)}
+    labels = np.array([number[one.class_name] for _, one in pictures], dtype=np.int64)
     for label, count in enumerate(np.bincount(labels, minlength=len(names)).tolist()):
         if count == 0:
-            problem = f"class folder {root / names[label]} has no picture"
+            problem = f"class folder {where}/{names[label]} has no picture"
             raise DataError(problem, hint=f"add pictures ({', '.join(PICTURES)}) or remove the folder")
-    check_labels(labels, len(names), str(root))
-    paths = [path for _, path in listed]
-    files = entries(paths, root)
+    check_labels(labels, len(names), where)
+    found = [one for _, one in pictures]
+    files = _entries(roots, found)
 
     def read(position: int) -> Image.Image:
-        return decode_image(paths[position].read_bytes(), str(paths[position]))
+        return decode_image(found[position].read(), found[position].where)
 
     return LabelledImages(
         source=f"folder:{place}",
@@ -69,42 +82,29 @@ def open_folder(place: str, folder: Path) -> LabelledImages:
     )
 
 
-def _class_folders(root: Path) -> list[Path]:
-    """Class folders in the order of their composed names, which is the same on every system."""
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}", hint=WHERE_DATA_LIES)
-    found = [path for path in root.iterdir() if path.is_dir() and not passed_over(path.name)]
-    by_name: dict[str, Path] = {}
-    for path in sorted(found):
-        name = unicodedata.normalize("NFC", path.name)
-        if name in by_name:
-            raise DataError(f"{root} has two class folders named {name!r}", hint="merge or rename one of them")
-        by_name[name] = path
-    if not by_name:
-        raise DataError(f"{root} has no class folders", hint="one folder per class, pictures inside: PATH/CLASS/a.jpg")
-    return [by_name[name] for name in sorted(by_name)]
+def _places(place: str, folder: Path) -> tuple[Path, ...]:
+    """Return the folder or archive `place`, or all that it matches as a pattern."""
+    if (folder / place).is_dir() or archive_at(folder / place):
+        return (folder / place,)
+    matches = sorted(glob.glob(place, root_dir=folder, recursive=True))  # noqa: PTH207  Path.glob takes no absolute one
+    found = tuple(folder / name for name in matches if (folder / name).is_dir() or archive_at(folder / name))
+    if not found:
+        raise DataError(f"there is no folder {folder / place}", hint=WHERE_DATA_LIES)
+    return found
 
 
-def _pictures(root: Path) -> Iterator[tuple[int, Path]]:
-    """Label and path of every picture, in order."""
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}", hint=WHERE_DATA_LIES)
-    loose = [
-        path
-        for path in root.iterdir()
-        if path.is_file() and path.suffix.lower() in PICTURES and not path.name.startswith(".")
-    ]
-    if loose:
-        problem = f"{min(loose)} lies next to the class folders, so it has no class"
-        raise DataError(problem, hint="move it into a class folder")
-    visited = identities_above(root)
-    for label, class_folder in enumerate(_class_folders(root)):
-        for path in sorted(class_files(class_folder, visited), key=lambda path: relative_name(path, root)):
-            if path.name.startswith(".") or path.name.lower() in _LEFT_BY_SYSTEMS:
-                continue
-            if not path.exists():
-                raise DataError(f"{path} is a link that leads nowhere", hint="restore its target or remove the link")
-            if path.suffix.lower() not in PICTURES:
-                problem = f"{path} is no picture (known: {', '.join(PICTURES)})"
-                raise DataError(problem, hint="move it out of the class folders")
-            yield label, path
+def _roots(place: str, folder: Path) -> tuple[Root, ...]:
+    found = []
+    for path in _places(place, folder):
+        inside = archive_at(path)
+        found.append(disk_root(path) if inside is None else archive_root(*inside))
+    return tuple(found)
+
+
+def _entries(roots: tuple[Root, ...], pictures: Iterable[Picture] | None = None) -> tuple[FileEntry, ...]:
+    """Hash pictures, by default all in the order of their classes; of several roots each has the root in its name."""
+    several = {id(one): Path(root.where).name for root in roots for one in root.pictures} if len(roots) > 1 else {}
+    if pictures is None:
+        every = ((root, one) for root in roots for one in root.pictures)
+        pictures = [one for _, one in sorted(every, key=lambda p: (p[1].class_name, p[1].name, p[0].where))]
+    return tuple(one.entry(f"{several[id(one)]}/{one.name}" if several else one.name) for one in pictures)
