@@ -79,21 +79,30 @@ def test_a_picture_of_another_class_that_does_not_decode_is_in_nobodys_way(place
     assert open_source(some, place, skip_unreadable=True).skipped == ("Forest/1.png",)
 
 
-def rotated(tag):
-    left_red = Image.new("RGB", (8, 4), "blue")
-    left_red.paste("red", (0, 0, 4, 4))
+def rotated(tag, kind="PNG", mode="RGB"):
+    left_red = Image.new("RGB", (32, 16), "blue")
+    left_red.paste("red", (0, 0, 16, 16))
     stream = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = tag
-    left_red.save(stream, "PNG", exif=exif)
+    left_red.convert(mode).save(stream, kind, exif=exif)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("WEBP", "RGB")])
+def test_the_tag_outlives_the_conversion_to_rgb(place, kind, mode):
+    (place / "set" / "Forest" / "0.png").write_bytes(rotated(6, kind, mode))
+    picture = open_source(SourceSpec(source=SOURCE, exif_rotation=True), place).read(3)
+    assert picture.size == (16, 32)
+    assert np.allclose(picture.getpixel((8, 4)), (255, 0, 0), atol=30)
+    assert np.allclose(picture.getpixel((8, 28)), (0, 0, 255), atol=30)
 
 
 def test_pictures_are_turned_upright_only_where_the_study_says_so(place):
     (place / "set" / "Forest" / "0.png").write_bytes(rotated(6))  # to be turned by 90 degrees clockwise
     plain, turned = (open_source(SourceSpec(source=SOURCE, exif_rotation=on), place) for on in (None, True))
-    assert plain.read(3).size == (8, 4)
-    assert turned.read(3).size == (4, 8)
+    assert plain.read(3).size == (32, 16)
+    assert turned.read(3).size == (16, 32)
     assert turned.read(3).getpixel((1, 1)) == (255, 0, 0)
     assert turned.read(0).tobytes() == plain.read(0).tobytes()  # no tag
     assert turned.sha256 != plain.sha256
@@ -102,7 +111,7 @@ def test_pictures_are_turned_upright_only_where_the_study_says_so(place):
 def test_an_orientation_tag_of_no_meaning_turns_nothing(place):
     (place / "set" / "Forest" / "0.png").write_bytes(rotated(99))
     images = open_source(SourceSpec(source=SOURCE, exif_rotation=True), place)
-    assert images.read(3).size == (8, 4)
+    assert images.read(3).size == (32, 16)
 
 
 @given(

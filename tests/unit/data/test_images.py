@@ -1,9 +1,11 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from hub_stand_ins import picture
-from PIL import Image
+from PIL import Image, features
 
 from heatdrift.config import SourceSpec
 from heatdrift.data.images import decode_image
@@ -43,6 +45,35 @@ def test_alpha_is_dropped_and_a_transparent_palette_keeps_its_colours():
 def test_a_cmyk_jpeg_keeps_its_colours():
     red = Image.new("RGB", (16, 16), (220, 20, 20)).convert("CMYK")
     assert np.allclose(decode_image(encoded(red, "JPEG"), "here").getpixel((8, 8)), (220, 20, 20), atol=12)
+
+
+def png_of_sixteen_bits(pixels):
+    """A 16-bit RGB PNG, which Pillow reads and cannot write: (height, width, 3) uint16."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_sixteen_bit_colours_are_scaled_and_not_clipped():
+    ramp = (np.arange(256, dtype=np.uint16) * 256 + 128).reshape(16, 16)
+    pixels = np.stack([ramp, ramp[::-1], ramp.T], axis=2)
+    found = np.asarray(decode_image(png_of_sixteen_bits(pixels), "here"))
+    assert np.array_equal(found, pixels >> 8)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow is built without AVIF")
+def test_avif_pictures_are_read_and_count_as_pictures(tmp_path):
+    for name in ("cats", "dogs"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "a.AVIF").write_bytes(picture((200, 30, 30), size=(16, 16), kind="AVIF"))
+    images = open_source(SPEC, tmp_path)
+    assert len(images) == 2
+    assert np.allclose(images.read(0).getpixel((8, 8)), (200, 30, 30), atol=6)
 
 
 def test_an_animation_gives_its_first_frame():
