@@ -66,12 +66,12 @@ def only_classes(images: LabelledImages, wanted: tuple[str | int, ...]) -> Label
     """
     by_name = {plain(name): i for i, name in enumerate(images.class_names)}
     by_name |= {plain(name): i for i, name in enumerate(images.source_names)}
-    by_number = {number: i for i, number in enumerate(images.class_numbers)}
+    by_number = {number + images.first_number: i for i, number in enumerate(images.class_numbers)}
     chosen = []
     for name in wanted:
         found = by_number.get(name) if isinstance(name, int) else by_name.get(plain(name))
         if found is None:
-            known = map(str, images.class_numbers) if isinstance(name, int) else images.source_names or by_name
+            known = map(str, by_number) if isinstance(name, int) else images.source_names or by_name
             raise UnknownNameError("class", str(name), known, where=f"classes of {images.source}")
         chosen.append(found)
     if len(set(chosen)) != len(chosen):

@@ -35,7 +35,8 @@ class LabelledImages:
     revision : commit that a name on a hub resolved to; None for what has none.
     files : the files behind the images, hashed; empty for drawn ones.
     skipped : names of pictures that do not decode and were left out on request.
-    numbers : number of each class in the source; empty where these are 0..n-1.
+    numbers : number of each class in the source, counted from 0; empty where these are 0..n-1.
+    first_number : what the source itself calls the first of them (``labels_from``).
     unused : classes that the source declares and has no picture of, which are no classes here.
     """
 
@@ -50,11 +51,12 @@ class LabelledImages:
     files: tuple[FileEntry, ...] = ()
     skipped: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
+    first_number: int = 0
     unused: tuple[str, ...] = ()
 
     @property
     def class_numbers(self) -> tuple[int, ...]:
-        """Number of each class in the source."""
+        """Number of each class in the source, counted from 0."""
         return self.numbers or tuple(range(len(self.class_names)))
 
     def __len__(self) -> int:

@@ -19,6 +19,8 @@ from heatdrift.errors import DataError
 Numbers = NDArray[np.int64]
 MISSING_WORDS: Final = frozenset({"", "nan"})  # "none" is a class of real data sets
 
+_SHOWN_NUMBERS: Final = 20  # classes that a hint spells out
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classes:
@@ -84,11 +86,12 @@ def label_values(column: pa.ChunkedArray, name: str, where: str) -> Numbers | tu
     return np.asarray(values, dtype=np.int64)
 
 
-def read_classes(columns: Sequence[LabelColumn], *, labels_from: int, where: str) -> Classes:
+def read_classes(columns: Sequence[LabelColumn], *, labels_from: int, where: str, chosen: bool = False) -> Classes:
     """Bring the label columns of all shards together.
 
     Classes that a source names and has no picture of are left out and listed in `unused`: they must not be among the
-    prompts. Without names a gap in the numbers is an error, because nobody can say what is missing.
+    prompts. Without names a gap in the numbers is an error, because nobody can say what is missing; it is none where
+    the study has `chosen` its classes.
 
     Raises
     ------
@@ -105,20 +108,21 @@ def read_classes(columns: Sequence[LabelColumn], *, labels_from: int, where: str
         every, labels = np.unique(np.array(texts, dtype=object), return_inverse=True)
         labels = labels.astype(np.int64)
         written = _names_by_row(labels, row_names, where) if row_names is not None else {}
-        return _checked(labels, tuple(written.get(i, str(text)) for i, text in enumerate(every)), 0, where)
+        names = tuple(written.get(i, str(text)) for i, text in enumerate(every))
+        return _checked(labels, names, 0, where, chosen)
     numbers = [column.values for column in columns if not isinstance(column.values, tuple)]
     labels = np.concatenate(numbers) - labels_from
     declared = {column.declared for column in columns if column.declared}
     if len(declared) > 1:
         raise DataError(f"{where}: shards declare different class names", hint="give shards of one data set")
-    names: tuple[str, ...] = declared.pop() if declared else ()
+    names = declared.pop() if declared else ()
     if not names and row_names is not None:
         by_number = _names_by_row(labels, row_names, where)
         names = tuple(by_number.get(label, f"class {label}") for label in range(max(by_number, default=-1) + 1))
-    return _checked(labels, names, labels_from, where)
+    return _checked(labels, names, labels_from, where, chosen)
 
 
-def _checked(labels: Numbers, names: tuple[str, ...], labels_from: int, where: str) -> Classes:
+def _checked(labels: Numbers, names: tuple[str, ...], labels_from: int, where: str, chosen: bool) -> Classes:  # noqa: FBT001
     """Leave named classes without a picture out, and refuse numbers that are out of range."""
     n_classes = len(names) or int(labels.max(initial=-1)) + 1
     if len(labels) and labels.max() == labels.min() == -1 - labels_from:
@@ -130,16 +134,26 @@ def _checked(labels: Numbers, names: tuple[str, ...], labels_from: int, where: s
         unused = tuple(name for number, name in enumerate(names) if number not in set(used.tolist()))
         found = np.searchsorted(used, labels).astype(np.int64)
         return Classes(labels=found, names=kept, shown=kept, numbers=tuple(used.tolist()), unused=unused)
+    if chosen and in_range and not names:
+        kept = tuple(f"class {number}" for number in used)
+        found = np.searchsorted(used, labels).astype(np.int64)
+        return Classes(labels=found, names=(), shown=kept, numbers=tuple(used.tolist()))
     shown = names or tuple(f"class {number}" for number in range(n_classes))
     try:
         check_labels(labels, len(shown), where)
     except DataError as error:
-        one_based = labels_from == 0 and len(labels) and labels.min() == 1
-        if not one_based:
-            raise
-        hint = "if the first class has number 1 there: labels_from = 1 in the study file"
-        raise DataError(error.message, hint=hint) from None
+        raise DataError(error.message, hint=_numbering_hint(labels, labels_from, names) or error.hint) from None
     return Classes(labels=labels, names=names, shown=shown)
+
+
+def _numbering_hint(labels: Numbers, labels_from: int, names: tuple[str, ...]) -> str | None:
+    """What to say in the study file where numbers are not 0..n-1."""
+    used = np.unique(labels)
+    if labels_from == 0 and len(used) and used[0] == 1 and used[-1] == len(names or used):
+        return "if the first class has number 1 there: labels_from = 1 in the study file"
+    if 1 < len(used) <= _SHOWN_NUMBERS and used[0] >= 0 and not names:
+        return f"if these are all classes there are: classes = {(used + labels_from).tolist()} in the study file"
+    return None
 
 
 def _names_by_row(labels: Numbers, row_names: Sequence[object], where: str) -> Mapping[int, str]:

@@ -86,7 +86,7 @@ def read_names_file(path: Path) -> NamesFile:
 
 
 def words_from(names: NamesFile, images: LabelledImages) -> tuple[str, ...]:
-    """Words of each class of `images`: by the source's own names, else by its numbers.
+    """Words of each class of `images`: by the source's own names, else by its numbers as the source or from 0.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def _by_key(names: NamesFile, images: LabelledImages) -> tuple[str, ...]:
     else:
         by_number = {int(key): word for key, word in names.by_key.items() if key.isdigit()}
         numbers = images.class_numbers
-        one_based = 0 not in by_number and sorted(by_number) == list(range(1, len(by_number) + 1)) and 0 in numbers
+        from_one = sorted(by_number) == list(range(1, len(by_number) + 1)) and 0 in numbers
+        one_based = 0 not in by_number and (images.first_number == 1 or from_one)
         found = [by_number.get(number + one_based) for number in numbers]
         shown = numbers
     missing = [repr(name) for name, word in zip(shown, found, strict=True) if word is None]

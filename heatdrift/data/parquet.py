@@ -120,7 +120,12 @@ def read_shards(
     shards = [_read_shard(path, card, reading) for path in paths]
     files = entries((*paths, *dict.fromkeys(p for shard in shards for p in shard.named.values())), root)
     where = str(paths[0]) if len(paths) == 1 else source
-    found = read_classes([shard.labels for shard in shards], labels_from=reading.labels_from or 0, where=where)
+    found = read_classes(
+        [shard.labels for shard in shards],
+        labels_from=reading.labels_from or 0,
+        where=where,
+        chosen=reading.classes is not None,
+    )
     starts = np.cumsum([0, *(len(shard.images) for shard in shards)])
 
     def locate(position: int) -> tuple[_Shard, int]:
@@ -148,6 +153,7 @@ def read_shards(
         name=name,
         source_names=found.names,
         numbers=found.numbers,
+        first_number=reading.labels_from or 0,
         unused=found.unused,
         revision=revision,
         files=files,

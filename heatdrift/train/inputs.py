@@ -28,7 +28,7 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tup
 
     Returns warnings: of prompts that would say numbers or ids, and of classes that a source has no picture of.
 
-    With ``skip_unreadable`` the images are not looked at: which ones count is known only after all are decoded.
+    With ``skip_unreadable`` nothing is split: which pictures count is known only after all are decoded.
 
     Raises
     ------
@@ -37,19 +37,19 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tup
     if where_weights(study.backbone, folder) is None:
         find = missing_weights if is_tag(study.backbone) else absent_files
         raise find(study.backbone, folder)
-    if study.train.skip_unreadable:
-        return ()
+    seed, draw, whole = study.train.data_seed, study.train.probe_draw, not study.train.skip_unreadable
     cautions = []
     for name in dict.fromkeys(datasets):
         spec = study.datasets[name]
-        source, test = open_target(spec, folder, data_seed=study.train.data_seed)
-        seed, draw = study.train.data_seed, study.train.probe_draw
-        split_target(name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=draw)
+        source, test = open_target(spec, folder, data_seed=seed, refuse_unreadable=whole)
+        if whole:
+            split_target(name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=draw)
         page_names(spec, source, folder)
         cautions += [unused_caution(f"{name}/train", source)]
     for name, transfer in study.transfer.items():
-        images = open_source(transfer.test_source, folder)
-        transfer_positions(name, images, transfer.n_images, transfer.track, data_seed=study.train.data_seed)
+        images = open_source(transfer.test_source, folder, refuse_unreadable=whole)
+        if whole:
+            transfer_positions(name, images, transfer.n_images, transfer.track, data_seed=seed)
         templates = templates_of(transfer.template)
         names = transfer_names(transfer, images, folder)
         cautions += [name_caution(name, names, templates), unused_caution(name, images)]

@@ -148,3 +148,17 @@ def test_a_folder_of_shards_and_a_deep_pattern_are_read(tmp_path):
     assert len(open_source(SourceSpec(source="parquet:set/**/*.parquet"), tmp_path)) == 4
     images = open_source(SourceSpec(source="parquet:set"), tmp_path)
     assert np.array_equal(images.labels, [0, 1])
+
+
+def test_codes_with_gaps_are_classes_where_the_study_names_them(tmp_path):
+    with pytest.raises(DataError, match="class 0 has no image") as caught:
+        opened(tmp_path, [102, 206, 205])
+    assert "classes = [102, 205, 206]" in caught.value.hint
+    images = opened(tmp_path, [102, 206, 205, 102], reading={"classes": [102, 206]})
+    assert images.class_names == ("class 102", "class 206")
+    assert images.labels.tolist() == [0, 1, 0]
+    assert images.class_numbers == (102, 206)
+    every = opened(tmp_path, [2, 1, 0], reading={"classes": [0, 1, 2]})
+    assert every.labels.tolist() == [2, 1, 0]
+    shifted = opened(tmp_path, [1, 5, 9], reading={"classes": [5, 9], "labels_from": 1})
+    assert (shifted.class_numbers, shifted.first_number, len(shifted)) == ((4, 8), 1, 2)

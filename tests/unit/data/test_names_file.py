@@ -9,7 +9,7 @@ from heatdrift.data.names_file import is_names_file, names_file_identity
 from heatdrift.errors import DataError
 
 
-def images(source_names=(), n=None, numbers=()):
+def images(source_names=(), n=None, numbers=(), first_number=0):
     n = n or len(source_names) or len(numbers)
     return LabelledImages(
         source="parquet:x",
@@ -19,6 +19,7 @@ def images(source_names=(), n=None, numbers=()):
         read=lambda _: None,
         source_names=tuple(source_names),
         numbers=tuple(numbers),
+        first_number=first_number,
     )
 
 
@@ -65,6 +66,13 @@ def test_a_table_for_many_classes_serves_some_of_them(tmp_path):
     text = "number,name\n0,a\n1,b\n2,c\n3,d\n"
     assert words(tmp_path, "a.csv", text, images(numbers=(1, 3))) == ("b", "d")
     assert words(tmp_path, "a.txt", "a\nb\nc\nd\n", images(numbers=(1, 3))) == ("b", "d")
+
+
+def test_numbers_of_a_table_are_those_of_the_source(tmp_path):
+    text = "1,a\n2,b\n3,c\n4,d\n"
+    assert words(tmp_path, "a.csv", text, images(numbers=(1, 3), first_number=1)) == ("b", "d")  # 2 and 4 in the source
+    assert words(tmp_path, "a.csv", text, images(numbers=(1, 3))) == ("a", "c")
+    assert words(tmp_path, "a.csv", "0,x\n" + text, images(numbers=(1, 3), first_number=1)) == ("a", "c")
 
 
 def test_a_list_in_another_order_is_never_taken_by_number(tmp_path):
