@@ -93,12 +93,11 @@ def _show(found: "DataCheck") -> None:
 
 def _facts(one: "SetFound") -> str:
     facts = [one.source] if one.source != one.name else []
-    counts = one.classes
-    least, most = (end(counts, key=counts.__getitem__) for end in (min, max))
-    each = f"{counts[most]} each"
-    if counts[least] != counts[most]:
-        each = f"{counts[least]} ({least}) to {counts[most]} ({most}) each"
-    facts += [f"{one.n_images:,} pictures in {len(counts)} classes, {each}"]
+    least, most = (end(one.classes, key=lambda c: c.n_images) for end in (min, max))
+    each = f"{most.n_images} each"
+    if least.n_images != most.n_images:
+        each = f"{least.n_images} ({least.name}) to {most.n_images} ({most.name}) each"
+    facts += [f"{one.n_images:,} pictures in {len(one.classes)} classes, {each}"]
     if one.smallest and one.largest:
         ends = dict.fromkeys(f"{width} x {height}" for width, height in (one.smallest, one.largest))
         facts += [" to ".join(ends) + f" pixels ({counted(one.n_sizes, 'size')})"]
@@ -132,5 +131,5 @@ def _duplicates(found: "DataCheck") -> Iterator[tuple[str, str]]:
 
 def _comparable(found: "DataCheck", a: str, b: str) -> bool:
     """Whether the labels of two sets mean the same: sets of other classes always differ."""
-    classes = {one.name: set(one.classes) for one in found.sets}
+    classes = {one.name: {c.name for c in one.classes} for one in found.sets}
     return classes[a] == classes[b]

@@ -71,39 +71,36 @@ def fingerprints(images: LabelledImages, report: Callable[[int], object] = lambd
     """Decode every picture once, with all cores; what does not decode is kept as such, not raised."""
     n = len(images)
     pixels: list[bytes] = []
-    grey = np.zeros((n, _SIDE, _SIDE), dtype=np.float32)
     colours = np.zeros((n, _COLOURS * _COLOURS * 3), dtype=np.int16)
     sizes = np.zeros((n, 2), dtype=np.int64)
+    shapes = np.zeros(n, dtype=np.uint64)
+    comparable = np.zeros(n, dtype=np.bool_)
+    grey = np.zeros((CHUNK, _SIDE, _SIDE), dtype=np.float32)
 
     def look(position: int) -> bytes:
         try:
             picture = images.read(position)
         except DataError:
+            grey[position % CHUNK] = 0
             return b""
         sizes[position] = picture.size
-        grey[position] = np.asarray(picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
+        grey[position % CHUNK] = np.asarray(picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
         colours[position] = np.asarray(picture.resize((_COLOURS, _COLOURS), Image.Resampling.BOX)).ravel()
         return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).digest()
 
     with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, n, CHUNK):
-            pixels += pool.map(look, range(start, min(start + CHUNK, n)))
-            report(len(pixels))
-    return Fingerprints(
-        pixels=tuple(pixels),
-        shapes=_shapes(grey),
-        colours=colours,
-        comparable=np.array([bool(digest) for digest in pixels], dtype=np.bool_) & (grey.std(axis=(1, 2)) >= FLAT),
-        sizes=sizes,
-    )
+            stop = min(start + CHUNK, n)
+            pixels += pool.map(look, range(start, stop))
+            shapes[start:stop] = _shapes(grey[: stop - start])
+            comparable[start:stop] = grey[: stop - start].std(axis=(1, 2)) >= FLAT
+            report(stop)
+    return Fingerprints(pixels=tuple(pixels), shapes=shapes, colours=colours, comparable=comparable, sizes=sizes)
 
 
 def _shapes(grey: NDArray[np.float32]) -> NDArray[np.uint64]:
     """64-bit pHash of grey pictures, (n, 32, 32); the constant term says nothing of shapes and is left out."""
-    low = np.empty((len(grey), _LOW * _LOW), dtype=np.float32)
-    for start in range(0, len(grey), 4096):
-        part = dctn(grey[start : start + 4096], axes=(1, 2), norm="ortho")[:, :_LOW, :_LOW]
-        low[start : start + 4096] = part.reshape(len(part), -1)
+    low = dctn(grey, axes=(1, 2), norm="ortho")[:, :_LOW, :_LOW].reshape(len(grey), -1)
     above = low > np.median(low[:, 1:], axis=1, keepdims=True)
     above[:, 0] = False
     return np.packbits(above, axis=1).view(np.uint64).ravel()

@@ -3,6 +3,7 @@
 A result of typed values: counts per class and split, sizes, copies within and across sets, prompts, and what is wrong.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from heatdrift.config import DatasetSpec, StudySpec
 from heatdrift.data.contact_sheet import Row, sample_positions, write_sheet
 from heatdrift.data.duplicates import MOST_NEAR, Copy, Fingerprints, by_sets, copies, fingerprints
 from heatdrift.data.images import LabelledImages
+from heatdrift.data.manifest import ClassCount
 from heatdrift.data.prompts import name_caution, templates_of
 from heatdrift.data.sources import open_source
 from heatdrift.data.transforms import crops
@@ -37,7 +39,7 @@ class SetFound(Found, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    classes : class name -> pictures, in the order of the labels.
+    classes : name and number of pictures of each, in the order of the labels.
     smallest, largest : width and height of the picture with the fewest and the most pixels.
     unreadable : pictures that do not decode.
     unused : classes that the source declares and has no picture of.
@@ -46,7 +48,7 @@ class SetFound(Found, frozen=True, kw_only=True):
     name: str
     source: str
     n_images: int
-    classes: Mapping[str, int]
+    classes: tuple[ClassCount, ...]
     smallest: tuple[int, int] | None
     largest: tuple[int, int] | None
     n_sizes: int
@@ -169,7 +171,10 @@ def _open(study: StudySpec, folder: Path) -> _Opened:
             train, test = open_target(spec, folder, data_seed=study.train.data_seed, refuse_unreadable=False)
             sets |= {f"{name}/train": train, f"{name}/test": test}
             cautions += [unused_caution(f"{name}/train", train), unused_caution(f"{name}/test", test)]
-            splits += _splits(name, spec, study, train, test, page_names(spec, train, folder))
+            words = page_names(spec, train, folder)
+            if train.class_names == test.class_names:
+                sets |= {f"{name}/train": _called(words, train), f"{name}/test": _called(words, test)}
+            splits += _splits(name, spec, study, train, test, words)
         except HeatdriftError as error:
             problems.append(f"{name}: {error.message}; {error.hint}")
     for name, transfer in study.transfer.items():
@@ -177,6 +182,7 @@ def _open(study: StudySpec, folder: Path) -> _Opened:
             images = open_source(transfer.test_source, folder, refuse_unreadable=False)
             sets[name] = images
             names, templates = transfer_names(transfer, images, folder), templates_of(transfer.template)
+            sets[name] = _called(names, images)
             first = tuple(template.format(names[0]) for template in templates[:2])
             first += tuple(templates[0].format(other) for other in names[1:3])
             cautions += [name_caution(name, names, templates), unused_caution(name, images)]
@@ -187,6 +193,11 @@ def _open(study: StudySpec, folder: Path) -> _Opened:
             problems.append(f"{name}: prompt template cannot be filled: {error}; write one {{}} in it")
     said = [caution for caution in cautions if caution]
     return _Opened(sets=sets, splits=tuple(splits), prompts=tuple(prompts), cautions=said, problems=problems)
+
+
+def _called(words: tuple[str, ...], images: LabelledImages) -> LabelledImages:
+    """Images whose classes have the names that prompts and pages say."""
+    return dataclasses.replace(images, class_names=words)
 
 
 def _splits(
@@ -217,7 +228,7 @@ def _set(name: str, images: LabelledImages, prints: Fingerprints) -> SetFound:
         name=name,
         source=images.source,
         n_images=len(images),
-        classes=dict(zip(images.class_names, counts, strict=True)),
+        classes=tuple(ClassCount(name=word, n_images=n) for word, n in zip(images.class_names, counts, strict=True)),
         smallest=ends[0],
         largest=ends[1],
         n_sizes=len(np.unique(sizes, axis=0)),

@@ -88,7 +88,7 @@ def test_everything_is_said_before_anything_trains(place):
 def test_json_has_all_and_csv_the_duplicates(place):
     found = json.loads(check("--format", "json", "--picture", "deep/crops.png").stdout)
     assert [one["name"] for one in found["sets"]] == ["stripes/train", "stripes/test", "other", "again"]
-    assert found["sets"][0]["classes"] == {"colour 0": 8, "colour 1": 8, "colour 2": 8}
+    assert found["sets"][0]["classes"] == [{"name": f"colour {i}", "n_images": 8} for i in range(3)]
     assert found["splits"][0] == {
         "dataset": "stripes",
         "class_name": "colour 0",
@@ -115,6 +115,18 @@ def test_a_set_that_is_too_small_or_not_there_does_not_hide_the_others(place):
     assert "other: there is no file other.parquet" in done.exception.message
     assert "stripes/test" in done.stdout
     assert "again" in done.stdout
+
+
+def test_classes_are_called_as_prompts_call_them(place):
+    (place / "names.csv").write_text("number,name\n0,apple\n1,pear\n")
+    study = STUDY.format(train=3).replace(
+        '"parquet:other.parquet"', '"parquet:other.parquet"\nclass_names = "names.csv"'
+    )
+    (place / "study.toml").write_text(study)
+    found = json.loads(check("--format", "json").stdout)
+    assert [one["name"] for one in found["sets"][2]["classes"]] == ["apple", "pear"]
+    assert found["prompts"][0]["first"] == ["a photo of a apple.", "a photo of a pear."]
+    assert found["cautions"] == ["stripes: 1 test picture is a train picture, too; its test accuracy counts them"]
 
 
 def test_the_demo_has_nothing_wrong(place):
