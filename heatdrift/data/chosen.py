@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from heatdrift.config import Reading
-from heatdrift.data.images import LabelledImages, Labels, check_labels, listed, part, plain
+from heatdrift.data.images import LabelledImages, Labels, check_labels, listed, name_index, part
 from heatdrift.errors import DataError, UnknownNameError
 
 _DECIDING: Final = ("image", "label", "labels_from", "classes", "exif_rotation")
@@ -64,14 +64,16 @@ def only_classes(images: LabelledImages, wanted: tuple[str | int, ...]) -> Label
     UnknownNameError : the source has no such class.
     DataError : fewer than two classes are left, or two of `wanted` are the same.
     """
-    by_name = {plain(name): i for i, name in enumerate(images.class_names)}
-    by_name |= {plain(name): i for i, name in enumerate(images.source_names)}
+    in_source, in_words = name_index(images.source_names), name_index(images.class_names)
     by_number = {number + images.first_number: i for i, number in enumerate(images.class_numbers)}
     chosen = []
     for name in wanted:
-        found = by_number.get(name) if isinstance(name, int) else by_name.get(plain(name))
+        if isinstance(name, int):
+            found = by_number.get(name)
+        else:
+            found = in_words(name) if in_source(name) is None else in_source(name)
         if found is None:
-            known = map(str, by_number) if isinstance(name, int) else images.source_names or by_name
+            known = map(str, by_number) if isinstance(name, int) else images.source_names or images.class_names
             raise UnknownNameError("class", str(name), known, where=f"classes of {images.source}")
         chosen.append(found)
     if len(set(chosen)) != len(chosen):

@@ -163,3 +163,16 @@ def readable(name: str) -> str:
 def plain(name: str) -> str:
     """Letters and digits alone, in lower case: 'Maine_Coon', 'maine coon' and 'MaineCoon' are the same."""
     return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def name_index(names: Iterable[str]) -> Callable[[str], int | None]:
+    """Return how to find the place of a name: as it is written, else by letters and digits if only one has these.
+
+    "C", "C++" and "C#" have the same letters: of such names only the exact one is found.
+    """
+    exact: dict[str, int] = {}
+    loose: dict[str, int | None] = {}
+    for place, name in enumerate(names):
+        exact.setdefault(name, place)
+        loose[plain(name)] = None if plain(name) in loose else place
+    return lambda name: exact[name] if name in exact else loose.get(plain(name))

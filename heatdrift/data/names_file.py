@@ -17,7 +17,7 @@ import msgspec
 
 from heatdrift.config import WHERE_DATA_LIES
 from heatdrift.data.files import file_sha256
-from heatdrift.data.images import LabelledImages, listed, plain
+from heatdrift.data.images import LabelledImages, listed, name_index
 from heatdrift.errors import DataError
 
 SUFFIXES: Final = (".txt", ".csv", ".tsv", ".json")
@@ -102,10 +102,11 @@ def words_from(names: NamesFile, images: LabelledImages) -> tuple[str, ...]:
 
 
 def _by_key(names: NamesFile, images: LabelledImages) -> tuple[str, ...]:
-    by_plain = {plain(key): word for key, word in names.by_key.items()}
     numbered = all(key.isdigit() for key in names.by_key)
     if images.source_names and not numbered:
-        found = [by_plain.get(plain(name)) for name in images.source_names]
+        find, words = name_index(names.by_key), list(names.by_key.values())
+        places = [find(name) for name in images.source_names]
+        found = [None if place is None else words[place] for place in places]
         shown: Sequence[object] = images.source_names
     else:
         by_number = {int(key): word for key, word in names.by_key.items() if key.isdigit()}
@@ -124,22 +125,21 @@ def _by_key(names: NamesFile, images: LabelledImages) -> tuple[str, ...]:
 
 
 def _in_order(names: NamesFile, images: LabelledImages) -> tuple[str, ...]:
-    by_plain = {plain(name): name for name in names.in_order}
-    if images.source_names and all(plain(name) in by_plain for name in images.source_names):
-        return tuple(by_plain[plain(name)] for name in images.source_names)
+    find = name_index(names.in_order)
+    places = [find(name) for name in images.source_names]
+    if places and None not in places:
+        return tuple(names.in_order[place] for place in places if place is not None)
     numbers, n = images.class_numbers, len(names.in_order)
     if max(numbers) >= n or not (images.numbers or n == len(numbers)):
         problem = f"{images.source} has {len(numbers)} classes, {names.path} has {n} names"
         raise DataError(problem, hint="give a name for each class, or a table: the source's name, words")
-    place = {plain(name): number for name, number in zip(images.source_names, numbers, strict=False)}
+    in_source = name_index(images.source_names)
     for number, name in enumerate(names.in_order):
-        if place.get(plain(name), number) != number:
-            problem = (
-                f"{names.path}: name {number + 1} is {name!r}, which is class {place[plain(name)] + 1} of the source"
-            )
-            raise DataError(
-                problem, hint="order the names as the classes are, or give a table: the source's name, words"
-            )
+        place = in_source(name)
+        if place is not None and numbers[place] != number:
+            problem = f"{names.path}: name {number + 1} is {name!r}, which is class {numbers[place] + 1} of the source"
+            hint = "order the names as the classes are, or give a table: the source's name, words"
+            raise DataError(problem, hint=hint)
     return tuple(names.in_order[number] for number in numbers)
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from heatdrift.data.chosen import only_classes
 from heatdrift.data.class_names import apply_class_names, prompt_names
 from heatdrift.data.images import LabelledImages, readable
 from heatdrift.data.names_file import is_names_file, names_file_identity
-from heatdrift.errors import DataError
+from heatdrift.errors import DataError, UnknownNameError
 
 
 def images(source_names=(), n=None, numbers=(), first_number=0):
@@ -135,3 +136,14 @@ def test_a_released_list_names_a_part_of_its_classes():
     assert apply_class_names(images(numbers=(3, 5)), "cifar10/1").class_names == ("cat", "dog")
     with pytest.raises(DataError, match="has 2 classes, the list 'cifar10/1' has 10"):
         apply_class_names(images(["cat", "dog"]), "cifar10/1")
+
+
+def test_names_of_the_same_letters_are_not_taken_for_each_other(tmp_path):
+    given = images(["C", "C#", "C++"])
+    text = "source,name\nC++,a cat\nC,a dog\nC#,an owl\n"
+    assert words(tmp_path, "a.csv", text, given) == ("a dog", "an owl", "a cat")
+    assert only_classes(given, ("C++", "C")).source_names == ("C", "C++")
+    with pytest.raises(UnknownNameError, match="unknown class 'c'"):
+        only_classes(given, ("c", "C#"))
+    with pytest.raises(DataError, match="no words for class 'C', 'C#'"):
+        words(tmp_path, "a.csv", "source,name\nC++,a cat\nc,a dog\nc#,an owl\n", given)
