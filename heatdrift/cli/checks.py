@@ -1,12 +1,13 @@
 """What ``heatdrift doctor`` finds: one line per check, and the checks of a study's weights and data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from heatdrift.cli.advice import fetch_command
 from heatdrift.cli.fetch import sources_of
+from heatdrift.cli.output import note
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
 
@@ -52,6 +53,38 @@ def inputs(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:
             bad = len(manifest.unreadable)
             advice = f"{bad} pictures do not decode: replace them or train with --skip-unreadable" if bad else ""
             yield Check(check=f"data {name}", state="warn" if bad else "ok", found=found, advice=advice)
+
+
+def sizes(spec: StudySpec, folder: Path) -> Iterator[Check]:
+    """Whether the pictures are as many as the study's splits ask for; what is not here to be counted has no line."""
+    from heatdrift.train.size_check import check_sizes
+
+    for found in check_sizes(spec, folder):
+        name = f"sizes of {found.name}"
+        if found.problem is not None:
+            yield broken(name, found.problem)
+        elif found.counted:
+            yield Check(check=name, state="ok", found=f"[{found.section}.{found.name}] fits the pictures that are here")
+
+
+def refuse_sizes(spec: StudySpec, folder: Path, study: str, datasets: Collection[str] | None = None) -> None:
+    """Raise what training would: a split that is larger than its pictures. What cannot be counted here is noted.
+
+    Raises
+    ------
+    HeatdriftError : of the first that does not fit; the others are printed before it.
+    """
+    from heatdrift.train.size_check import check_sizes
+
+    checked = check_sizes(spec, folder, datasets)
+    unknown = [found.name for found in checked if not found.counted]
+    if unknown:
+        note(f"sizes of {', '.join(unknown)} are not checked, the pictures are not here: {fetch_command(study)}")
+    problems = [found.problem for found in checked if found.problem is not None]
+    for other in problems[1:]:
+        note(f"does not fit, too: {other.message}")
+    if problems:
+        raise problems[0]
 
 
 def _weights(spec: StudySpec, folder: Path, study: str) -> Iterator[Check]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from heatdrift.cli.checks import Check, broken, inputs, safely
+from heatdrift.cli.checks import Check, broken, inputs, safely, sizes
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
 from heatdrift.cli.output import indented, note, say, show_list, show_rows
 from heatdrift.cli.workspace import Workspace
@@ -35,7 +35,8 @@ def doctor(
 ) -> None:
     """Check device, precision, packages, weights, data, store and disk; exit 2 if something needed is not there.
 
-    With a study (or one in heatdrift.toml) its weights and data are looked for; nothing is downloaded or hashed.
+    With a study (or one in heatdrift.toml) its weights and data are looked for, and its sizes compared with what is
+    there; nothing is downloaded.
 
     Example: `heatdrift doctor --study mini`
     """
@@ -88,6 +89,7 @@ def _checks(study: str | None, store: Path | None, data_dir: Path | None) -> Ite
     folder = work.data_folder(spec, study, data_dir)
     yield disk("disk of the data", folder)
     yield from inputs(spec, folder, name)
+    yield from safely("sizes", lambda: sizes(spec, folder))
 
 
 def packages() -> Iterator[Check]:

@@ -54,6 +54,9 @@ def fetch(
             except HeatdriftError as error:
                 rows.append({"what": name, **_row(_NOT_READY, source, detail=error.message)})
                 failed.append((name, naming_study(error, study or spec.name, data_dir)))
+    get_failed = len(failed)
+    said = {error.message for _, error in failed}
+    failed += [(name, error) for name, error in _too_small(spec, folder) if error.message not in said]
     if fmt is Format.table:
         show_list([_line(row) for row in rows])
     else:
@@ -66,10 +69,19 @@ def fetch(
         note(text)
     if failed:
         names = ", ".join(name for name, _ in failed)
-        summary = f"{len(failed)} of {len(rows)} things that study {spec.name} needs are not ready: {names}"
+        what = f"{get_failed} of {len(rows)} things that study {spec.name} needs are"
+        summary = f"{what if get_failed else f'study {spec.name} is'} not ready: {names}"
         raise DataError(summary, hint="do what is said above for each, then run the same command again")
     command = train_command(study or spec.name, data_dir=str(data_dir) if data_dir else None)
     note(f"all that study {spec.name} needs is ready; next: {command}")
+
+
+def _too_small(spec: StudySpec, folder: "Path") -> list[tuple[str, HeatdriftError]]:
+    """Name and error of every set that is here and has fewer pictures than the study asks for."""
+    from heatdrift.train.size_check import check_sizes
+
+    checked = check_sizes(spec, folder)
+    return [(f"sizes of {found.name}", found.problem) for found in checked if found.problem is not None]
 
 
 def _chance(spec: StudySpec, rows: list[Row], work: Workspace) -> list[str]:

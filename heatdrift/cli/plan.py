@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from heatdrift.cli.checks import refuse_sizes
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
 from heatdrift.cli.output import note, say, show_rows
 from heatdrift.cli.workspace import Workspace, planned_cells
@@ -23,7 +24,7 @@ def plan(
     fmt: FormatOption = Format.table,
     hashes: Annotated[bool, typer.Option("--hashes", help="Print hashes of backbone and data, to pin them.")] = False,
 ) -> None:
-    """List the cells of a study with their status.
+    """List the cells of a study with their status; exit 2 if its sizes ask for more pictures than there are.
 
     Example: `heatdrift plan --study demo`
     """
@@ -31,7 +32,8 @@ def plan(
 
     work = Workspace.of(store)
     spec = work.study(study)
-    cells = planned_cells(spec, work.data_folder(spec, study, data_dir))
+    folder = work.data_folder(spec, study, data_dir)
+    cells = planned_cells(spec, folder)
     if hashes:
         found = {("backbone", cells[0].backbone, cells[0].backbone_sha256)}
         found |= {("data set", c.dataset, c.data_sha256) for c in cells}
@@ -61,6 +63,7 @@ def plan(
     left = time_left_s(states, workers=1)
     rest = f"; left: about {duration(left)}, one after the other" if left else ""
     note(f"{len(cells)} cells of study {spec.name}: " + ", ".join(f"{n} {s}" for s, n in counts.items()) + rest)
+    refuse_sizes(spec, folder, study or spec.name)
 
 
 def studies() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from heatdrift.cli.advice import naming_study, same_command, train_command
+from heatdrift.cli.checks import refuse_sizes
 from heatdrift.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -134,6 +135,7 @@ def train(
     if dry_run:
         show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
         note(f"{len(cells)} of {len(chosen)} chosen cells would run{_how_long(states, cells, jobs)}")
+        refuse_sizes(spec, folder, study or spec.name, {cell.dataset: None for cell in cells})
         return
     if cells:
         try:

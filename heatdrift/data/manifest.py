@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from PIL import Image
 
 from heatdrift.data.files import FileEntry
 from heatdrift.data.images import LabelledImages, listed
@@ -107,6 +108,23 @@ def read_manifest(source: str, folder: Path) -> Manifest | None:
     if manifest.format > MANIFEST_FORMAT or manifest.source != source:
         raise DataError(f"{path} is a manifest of {manifest.source}, format {manifest.format}", hint=_renew(path))
     return manifest
+
+
+def counted_images(manifest: Manifest) -> LabelledImages:
+    """Labels and class names of a source as its manifest lists them, by class; there is no picture to read."""
+    counts = [entry.n_images for entry in manifest.classes]
+
+    def read(_position: int) -> Image.Image:
+        raise DataError(f"{manifest.source} was counted, not opened", hint="heatdrift fetch with the same --study")
+
+    return LabelledImages(
+        source=manifest.source,
+        sha256=manifest.sha256,
+        labels=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
+        class_names=tuple(entry.name for entry in manifest.classes),
+        read=read,
+        revision=manifest.revision,
+    )
 
 
 def check_manifest(manifest: Manifest, images: LabelledImages, folder: Path) -> None:

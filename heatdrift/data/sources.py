@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,9 +13,10 @@ from heatdrift.data import lab
 from heatdrift.data.chosen import as_asked, identity
 from heatdrift.data.folder import check_folder, folder_sha256, open_folder
 from heatdrift.data.hub import check_hub, fetch_hub, hub_identity, open_hub
-from heatdrift.data.images import LabelledImages, check_labels, listed, unreadable, without
+from heatdrift.data.images import LabelledImages, listed, unreadable, without
 from heatdrift.data.manifest import (
     check_manifest,
+    counted_images,
     make_manifest,
     manifest_path,
     read_manifest,
@@ -80,14 +82,14 @@ class Fetched:
 
 def _open_lab(place: str, _folder: Path, _revision: str | None, _reading: Reading) -> LabelledImages:
     name, split = _lab_parts(place)
-    drawn = lab.draw_set(name, split)
-    check_labels(drawn.labels, len(drawn.class_names), f"lab:{place}")
+    spec = lab.set_spec(name, split)
+    drawn = cache(lambda: lab.draw_set(name, split))  # counting images draws none
     return LabelledImages(
         source=f"lab:{place}",
         sha256=lab.set_sha256(name, split),
-        labels=drawn.labels,
-        class_names=drawn.class_names,
-        read=lambda position: Image.fromarray(drawn.pixels[position]),
+        labels=spec.labels,
+        class_names=spec.class_names,
+        read=lambda position: Image.fromarray(drawn().pixels[position]),
     )
 
 
@@ -166,6 +168,28 @@ def missing_source(spec: SourceSpec, folder: Path) -> DataError | None:
     except DataError as error:
         return error
     return None
+
+
+def count_source(spec: SourceSpec, folder: Path) -> LabelledImages | None:
+    """Labels of a source, to see how many images each class has; its pictures are for nobody to read.
+
+    They come from the manifest where there is one, as fetch found them (with pictures that do not decode), else from
+    the source itself. None where that cannot be had cheaply: it is not here, or is a download that fetch has not
+    looked at.
+
+    Raises
+    ------
+    DataError : the source is here and cannot be opened, or has another number of images than the study file says.
+    """
+    scheme, _ = _scheme(spec)
+    if scheme.drawn:
+        return open_source(spec, folder)
+    if missing_source(spec, folder) is not None:
+        return None
+    manifest = read_manifest(spec.opened_as, folder)
+    if manifest is not None and spec.classes is None and spec.n_images in (None, manifest.n_images):
+        return counted_images(manifest)
+    return None if manifest is None and scheme.fetchable else open_source(spec, folder, refuse_unreadable=False)
 
 
 def open_source(

@@ -49,6 +49,11 @@ class SetSpec(msgspec.Struct, frozen=True, kw_only=True):
     per_class: int
     class_names: tuple[str, ...]
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Label of every image, in ascending order."""
+        return np.repeat(np.arange(len(self.class_names), dtype=np.int64), self.per_class)
+
 
 def _draw_combinations(rng: np.random.Generator, labels: NDArray[np.int64]) -> NDArray[np.uint8]:
     backgrounds = np.floor(len(BACKGROUND_WORDS) * rng.random(len(labels))).astype(np.int64)
@@ -86,7 +91,7 @@ def draw_set(name: str, split: str) -> LabSet:
     """Draw a labelled set; UnknownNameError when there is no such set or split."""
     spec = set_spec(name, split)
     rng = np.random.Generator(np.random.PCG64(spec.seed))
-    labels = np.repeat(np.arange(len(spec.class_names), dtype=np.int64), spec.per_class)
+    labels = spec.labels
     chunks = [DRAW[name](rng, labels[start : start + CHUNK]) for start in range(0, len(labels), CHUNK)]
     return LabSet(pixels=np.concatenate(chunks), labels=labels, class_names=spec.class_names)
 
