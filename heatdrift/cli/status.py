@@ -9,12 +9,14 @@ import typer
 from heatdrift.cli.advice import from_here, train_command
 from heatdrift.cli.options import Format, FormatOption, StoreOption
 from heatdrift.cli.output import note, show_rows
-from heatdrift.cli.workspace import KeptPlan, Workspace, study_name
+from heatdrift.cli.workspace import KeptPlan, Workspace, planned_cells, study_name
 from heatdrift.config import StudySpec
+from heatdrift.errors import HeatdriftError
 from heatdrift.plan.cells import plan_cells
+from heatdrift.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from heatdrift.train.status import StudyStatus
 
@@ -35,6 +37,8 @@ def status(
 ) -> None:
     """Say how far every study is: done, running, failed (why), diverged, missing, time left, and how to go on.
 
+    A study file that is named is followed as it is now; without one, the plan counts that training kept.
+
     Example: `heatdrift status`
     """
     from heatdrift.store.bulk_parts import count_bulk
@@ -48,10 +52,15 @@ def status(
     wanted = study or work.settings.study
     name = study_name(wanted, known)
     fresh = not_started(work.study(wanted)) if name is not None and name not in known else None
-    found: list[StudyStatus] = [] if fresh is None else [fresh]
-    if fresh is None or (study is None and known):
+    edited = None
+    if fresh is None and name is not None and wanted is not None and wanted.endswith(".toml"):
+        edited = followed(work, wanted, plans.get(name), bulk.get(name, {}))
+    first = fresh or edited
+    found: list[StudyStatus] = [] if first is None else [first]
+    if first is None or (study is None and known):
         stored = {n: plan.cells for n, plan in plans.items()}
-        found += all_studies(work.store_folder, stored, study=name if study is not None else None, bulk=bulk)
+        others = all_studies(work.store_folder, stored, study=name if study is not None else None, bulk=bulk)
+        found += [one for one in others if edited is None or one.study != edited.study]
     if not cells:
         show_rows([s.counts() for s in found], fmt)
     if cells or fmt is Format.table:
@@ -59,8 +68,11 @@ def status(
     for one in found:
         if one is fresh:
             note(f"nothing of study {one.study} has run yet; to start: {train_command(str(wanted), store=store)}")
+        elif one is edited and one.study not in plans:
+            _say_how_to_go_on(one, str(wanted), None, store)
         elif one.study in plans:
-            _say_how_to_go_on(one, plans[one.study], work, store)
+            file, data_dir = _named(plans[one.study], one.study, work)
+            _say_how_to_go_on(one, str(wanted) if one is edited else file, data_dir, store)
 
 
 def not_started(study: StudySpec) -> "StudyStatus":
@@ -73,15 +85,45 @@ def not_started(study: StudySpec) -> "StudyStatus":
     )
 
 
-def _say_how_to_go_on(status: "StudyStatus", plan: KeptPlan, work: Workspace, store: Path | None) -> None:
-    """Name the command that trains what is missing or failed, and the one for what diverged."""
-    left = status.missing + status.failed
-    if not left and not status.diverged:
-        return
-    file = from_here(work.store_folder / plan.file) if plan.file else status.study
+def followed(work: Workspace, file: str, plan: KeptPlan | None, bulk: "Mapping[str, int]") -> "StudyStatus | None":
+    """Status of a study file as it is now, of which something has run: what was added to it is missing.
+
+    Options of the training that changed ids, as the kept plan has them, hold for the file too. None where its cells
+    cannot be identified, because images or weights are not at hand; that is said.
+    """
+    from heatdrift.store.folder import cell_folders
+    from heatdrift.train.status import cell_states, study_status
+
+    spec = work.study(file)
+    if plan is not None and plan.study.train.skip_unreadable:
+        spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, skip_unreadable=True))
+    folder = work.data_folder(spec, file, work.store_folder / plan.data_dir if plan and plan.data_dir else None)
+    try:
+        cells = planned_cells(spec, folder)
+    except HeatdriftError as error:
+        note(
+            f"{file} cannot be compared with the runs: {error.message}; study {spec.name} is shown as training kept it"
+        )
+        return None
+    states = cell_states(cells, study=spec.name, store_folder=work.store_folder)
+    ids = {cell.cell_id for cell in cells}
+    more = sum(path.name not in ids for path in cell_folders(work.store_folder, spec.name))
+    if more:
+        note(f"{counted(more, 'run')} of study {spec.name} {'is' if more == 1 else 'are'} not in {file} (any more)")
+    return study_status(spec.name, states, bulk=bulk)
+
+
+def _named(plan: KeptPlan, study: str, work: Workspace) -> tuple[str, str | None]:
+    """Return study file (else its name) and data folder of the training that kept a plan, as they can be typed here."""
+    file = from_here(work.store_folder / plan.file) if plan.file else study
     if plan.file and not Path(file).is_file():
         file = "FILE.toml"
-    data_dir = from_here(work.store_folder / plan.data_dir) if plan.data_dir else None
+    return file, from_here(work.store_folder / plan.data_dir) if plan.data_dir else None
+
+
+def _say_how_to_go_on(status: "StudyStatus", file: str, data_dir: str | None, store: Path | None) -> None:
+    """Name the command that trains what is missing or failed, and the one for what diverged."""
+    left = status.missing + status.failed
     command = train_command(file, store=store, data_dir=data_dir)
     if left:
         going = f" (with {status.running} more running)" if status.running else ""

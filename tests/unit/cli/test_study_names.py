@@ -32,9 +32,9 @@ def counts(*arguments):
     return {row["study"]: (row["planned"], row["done"], row["missing"]) for row in json.loads(result.stdout)}
 
 
-@pytest.mark.parametrize("study", ["tiny", "study.toml"])
-def test_a_stored_study_by_name_or_by_its_file(place, study):
-    assert counts("--study", study) == {"tiny": (2, 2, 0)}
+@pytest.mark.parametrize(("study", "cells"), [("tiny", (2, 2, 0)), ("study.toml", (24, 2, 22))])
+def test_a_stored_study_by_name_or_by_its_file(place, study, cells):
+    assert counts("--study", study) == {"tiny": cells}
     asked = call("stats", "power", "--metric", "delta_entropy_pct", "--study", study)
     assert "unknown method 'lora_r8'" in asked.exception.message  # the study is found, two runs bear no statistics
     exported = call("export", "--to", place / f"of-{study}", "--study", study)
@@ -49,6 +49,56 @@ def test_status_of_a_study_that_was_not_started_says_the_plan(place, study, name
     assert counts("--study", study) == {name: (cells, 0, cells)}
     said = call("status", "--study", study).stderr
     assert f"heatdrift train --all --study {study}" in said
+
+
+def edit(place, before, after):
+    text = (place / "study.toml").read_text()
+    assert before in text
+    (place / "study.toml").write_text(text.replace(before, after))
+
+
+def keep_plan(place):
+    """As training does, of the file as it is now."""
+    from heatdrift.cli.workspace import Workspace, planned_cells
+    from heatdrift.plan.study import load_study
+
+    study = load_study("study.toml")
+    Workspace.of(None).keep_plan(study, planned_cells(study, place), "study.toml")
+
+
+def test_status_follows_an_edited_file(place):
+    keep_plan(place)
+    edit(place, "seed = [1, 2, 3]", "seed = [1, 2, 3, 4]")
+    assert counts("--study", "study.toml") == {"tiny": (32, 2, 30)}  # the fourth seed is missing, not unknown
+    assert counts("--study", "tiny") == {"tiny": (24, 2, 22)}  # as it was trained
+    rows = json.loads(call("status", "--study", "study.toml", "--cells", "--format", "json").stdout)
+    assert {row["status"] for row in rows if row["seed"] == 4} == {"planned"}
+    said = call("status", "--study", "study.toml").stderr
+    assert "30 of 32 cells are left; to go on: heatdrift train --all --study study.toml" in said
+
+
+def test_status_follows_the_file_of_the_settings(place):
+    keep_plan(place)
+    edit(place, "seed = [1, 2, 3]", "seed = [1, 2, 3, 4]")
+    (place / "heatdrift.toml").write_text('study = "study.toml"')
+    assert counts() == {"tiny": (32, 2, 30)}
+
+
+def test_status_says_which_runs_the_file_has_no_more(place):
+    keep_plan(place)
+    edit(place, "seed = [1, 2, 3]", "seed = [2, 3]")
+    assert counts("--study", "study.toml") == {"tiny": (16, 1, 15)}
+    assert "1 run of study tiny is not in study.toml" in call("status", "--study", "study.toml").stderr
+
+
+def test_status_without_the_images_shows_the_plan_as_it_was_kept(place):
+    keep_plan(place)
+    edit(place, "seed = [1, 2, 3]", "seed = [1, 2, 3, 4]")
+    (place / "hues_train.parquet").unlink()
+    assert counts("--study", "study.toml") == {"tiny": (24, 2, 22)}
+    said = call("status", "--study", "study.toml").stderr
+    assert "hues_train.parquet" in said
+    assert "as training kept it" in said
 
 
 def test_status_in_an_empty_folder_says_the_plan_of_the_named_study(place):
