@@ -1,4 +1,4 @@
-"""What a person sees while cells train: a bar with time left on a terminal, a line per finished cell elsewhere."""
+"""What a person sees while cells train: a line per cell that ended, and on a terminal a bar with the time left."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -96,8 +96,23 @@ class TrainingProgress:
 
     def _line(self, event: Ended) -> None:
         cell = event.cell
-        if event.status == "done" and err.is_terminal:
-            return
         what = f"{cell.group} lr {learning_rate(cell.lr)} seed {cell.seed}"
-        tail = f": {event.error}" if event.error else f" in {event.wall_s:.1f} s"
-        err.print(f"{self._ended}/{self._total} {what} {event.status}{tail}", markup=False)
+        found = results(event)
+        tail = f": {event.error}" if event.error else f" in {event.wall_s:.1f} s{': ' if found else ''}{found}"
+        err.print(f"{self._ended}/{self._total} {what} {event.status}{tail}", markup=False, soft_wrap=True)
+
+
+def results(event: Ended) -> str:
+    """Accuracy and retention of a run that ended, as far as it has them; of its first transfer set, as on a page."""
+    found = []
+    if event.test_acc_pct is not None:
+        found.append(f"test accuracy {event.test_acc_pct:.1f} %")
+    elif event.val_acc_pct is not None:
+        found.append(f"validation accuracy {event.val_acc_pct:.1f} %")
+    for transfer in event.transfer[:1]:
+        zero_shot = f"zero-shot {transfer.base_pct:.1f} -> {transfer.adapted_pct:.1f} % on {transfer.transfer_set}"
+        if transfer.base_pct:
+            retention = 100 * transfer.adapted_pct / transfer.base_pct
+            zero_shot = f"retention {retention:.1f} % ({zero_shot})"
+        found.append(zero_shot)
+    return ", ".join(found)

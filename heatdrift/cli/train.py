@@ -10,6 +10,7 @@ import typer
 
 from heatdrift.cli.advice import naming_study, same_command, train_command
 from heatdrift.cli.checks import refuse_sizes
+from heatdrift.cli.kept_weights import CHOOSING, lacking_words, without_weights
 from heatdrift.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -132,9 +133,17 @@ def train(
     )
     states = cell_states(chosen, study=spec.name, store_folder=work.store_folder)
     cells = unfinished(states, only_failed=only_failed, force=force)
+    lacking = ""
+    if Keep.weights in (keep or ()):
+        to_run = {cell.cell_id for cell in cells}
+        kept = [state for state in states if state.cell.cell_id not in to_run]
+        if found := without_weights(kept, spec.name, work.store_folder):
+            lacking = lacking_words(found, planned, same_command(context, without=CHOOSING))
     if dry_run:
         show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
         note(f"{len(cells)} of {len(chosen)} chosen cells would run{_how_long(states, cells, jobs)}")
+        if lacking:
+            note(lacking)
         refuse_sizes(spec, folder, study or spec.name, {cell.dataset: None for cell in cells})
         return
     if cells:
@@ -159,10 +168,14 @@ def train(
     except KeyboardInterrupt:
         note(f"stopped; what is finished is kept. To go on where it stopped:\n  {resume}")
         raise
-    ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing to do"
+    ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or (
+        "nothing trained" if lacking else "nothing to do"
+    )
     where = ["--store", str(store)] if store else []
     page = shlex.join(["heatdrift", "report", "--html", "--study", spec.name, *where])
     note(f"{ended}; stored in {work.store}; next: {page}")
+    if lacking:
+        note(lacking)
     if counts.get("failed"):
         note(f"failed ones are taken again by the same command, from their checkpoint where they have one: {resume}")
     if counts.get("diverged"):

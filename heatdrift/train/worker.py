@@ -11,7 +11,7 @@ import msgspec
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
-from heatdrift.records import FINISHED, Cell, Provenance, RunRecord
+from heatdrift.records import FINISHED, Cell, Provenance, RunRecord, TransferRecord
 from heatdrift.store.claims import claim
 from heatdrift.store.folder import (
     cell_folder,
@@ -63,12 +63,18 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A cell ended; ``busy`` means that another process runs it or has just finished it, and nothing was done."""
+    """A cell ended; ``busy`` means that another process runs it or has just finished it, and nothing was done.
+
+    ``test_acc_pct``, ``val_acc_pct`` and ``transfer`` are results at the selected epoch, as the record has them.
+    """
 
     cell: Cell
     status: Literal["done", "diverged", "failed", "busy"]
     error: str | None = None
     wall_s: float = 0.0
+    test_acc_pct: float | None = None
+    val_acc_pct: float | None = None
+    transfer: tuple[TransferRecord, ...] = ()
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -222,7 +228,16 @@ def train_task(
         if checkpoint and "checkpoint" not in settings.keep:
             checkpoint.remove()
     record = outcome.record
-    return Ended(cell=cell, status=record.status, error=record.error, wall_s=record.wall_s or 0.0)
+    selected = next((e for e in record.epochs if e.epoch == record.selected_epoch), None)
+    return Ended(
+        cell=cell,
+        status=record.status,
+        error=record.error,
+        wall_s=record.wall_s or 0.0,
+        test_acc_pct=record.test_acc_pct,
+        val_acc_pct=selected.val_acc_pct if selected else None,
+        transfer=record.transfer,
+    )
 
 
 def _finished_since(folder: Path, seen: int) -> bool:
