@@ -11,6 +11,7 @@ from heatdrift.cli import (
     doctor,
     exchange,
     fetch,
+    init,
     plan,
     report,
     sql,
@@ -53,6 +54,7 @@ def root(
 
 
 for register in (
+    init.register,
     plan.register,
     fetch.register,
     data.register,
