@@ -10,7 +10,7 @@ import typer
 from heatdrift.cli.advice import fetch_command, train_command
 from heatdrift.cli.options import StoreOption
 from heatdrift.cli.output import note, say
-from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, decode_toml
+from heatdrift.config import BackboneSpec, SourceSpec, StudySpec, decode_toml
 from heatdrift.errors import DataError, ModelError, StudyError
 from heatdrift.wording import counted, listed
 
@@ -132,9 +132,6 @@ def _targets(sets: "tuple[FoundSet, ...]", base: Path) -> "tuple[TargetDraft, ..
                 "the class folders lie next to the study file, where runs and manifests would be taken for classes"
             )
             raise DataError(problem, hint=f"cd .. and heatdrift init --from {shlex.quote(base.resolve().name)}")
-        if one.held_out is None and "test_fraction" not in DatasetSpec.__struct_fields__:
-            problem = f"{one.splits['train']} is one split: nothing is left to test on"
-            raise DataError(problem, hint="move a part of each class into a test folder: FOLDER/train, FOLDER/test")
         images = _opened(one.splits["train"], base)
         test = _opened(one.held_out, base) if one.held_out is not None else None
         unused = {"test", "val"} <= one.splits.keys()
@@ -236,7 +233,7 @@ def _recipe(backbone: BackboneSpec, base: Path) -> "RecipeDraft":
 def _checked(text: str, out: Path, base: Path) -> StudySpec:
     """Read the text as a study and compare it with the pictures, before it is written."""
     from heatdrift.plan.study import check_study
-    from heatdrift.train.inputs import check_sizes
+    from heatdrift.train.size_check import check_sizes
 
     study = decode_toml(text.encode(), StudySpec, str(out))
     check_study(study, str(out))

@@ -8,7 +8,6 @@ from stubs import write_image_parquet
 from typer.testing import CliRunner
 
 from heatdrift.cli.main import app
-from heatdrift.config import DatasetSpec
 from heatdrift.errors import DataError, HeatdriftError, StudyError
 from heatdrift.plan.study import load_study
 
@@ -139,7 +138,6 @@ def test_what_cannot_be_a_study_is_said_and_nothing_is_written(place, counts, wo
     assert not (place / "study.toml").exists()
 
 
-@pytest.mark.skipif("test_fraction" not in DatasetSpec.__struct_fields__, reason="no study can split one source yet")
 def test_class_folders_alone_have_a_test_part_set_aside(place):
     pictures(place, {"birds": {"crow": 10, "owl": 12}})
     done("init", "--from", "birds")
