@@ -12,6 +12,7 @@ from heatdrift.metrics import PROBES
 
 def pages() -> dict[str, str]:
     """File name -> text of every generated page."""
+    from heatdrift.plan.study_page import study_page
     from heatdrift.store.schema_doc import schema_markdown
 
     return {
@@ -19,6 +20,7 @@ def pages() -> dict[str, str]:
         "methods.md": methods_page(),
         "probes.md": probes_page(),
         "schema.md": schema_markdown(),
+        "study.md": study_page(),
     }
 
 

@@ -7,7 +7,7 @@ from heatdrift.cli.docs import pages
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-@pytest.mark.parametrize("name", ["cli.md", "methods.md", "probes.md", "schema.md"])
+@pytest.mark.parametrize("name", ["cli.md", "methods.md", "probes.md", "schema.md", "study.md"])
 def test_generated_pages_are_what_the_code_would_write(name):
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
 
