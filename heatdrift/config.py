@@ -87,7 +87,8 @@ class DatasetSpec(Reading, frozen=True, kw_only=True):
     """A target data set: sources of its splits, images per class, and epochs if they differ from the study's.
 
     Without ``test``, ``test_fraction`` of each class of ``train`` becomes the test split, drawn by the data seed.
-    ``class_names``: a list or a names file, for the words of pages.
+    ``class_names``: a list or a names file, for the words of pages. ``corrupted``: name -> source of the test split
+    under a corruption.
     """
 
     train: SourceSpec | str
@@ -96,6 +97,7 @@ class DatasetSpec(Reading, frozen=True, kw_only=True):
     class_names: str | None = None
     sizes: SplitSizes
     epochs: int | None = None
+    corrupted: Mapping[str, SourceSpec | str] = {}
 
     @property
     def train_source(self) -> SourceSpec:
@@ -109,9 +111,15 @@ class DatasetSpec(Reading, frozen=True, kw_only=True):
 
     @property
     def sources(self) -> dict[str, SourceSpec]:
-        """Split -> source, of those that lie on disk or a hub."""
+        """Split -> source, of those that lie on disk or a hub; corrupted test splits by their names."""
         test = self.test_source
-        return {"train": self.train_source} | ({} if test is None else {"test": test})
+        own = {"train": self.train_source} | ({} if test is None else {"test": test})
+        return own | self.corrupted_sources
+
+    @property
+    def corrupted_sources(self) -> dict[str, SourceSpec]:
+        """Name -> source of the corrupted test splits, spelled out."""
+        return {name: spelled(source, self) for name, source in self.corrupted.items()}
 
 
 class TransferSpec(Reading, frozen=True, kw_only=True):
@@ -172,7 +180,8 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     """One study, as its TOML file says it.
 
     ``methods`` are the study's own, name -> table with the keys of a family; ``heatdrift.methods.own`` checks them.
-    ``preprocess`` says what of the crops is not as the backbone has it.
+    ``preprocess`` says what of the crops is not as the backbone has it. ``corruptions``: kind -> severities under which
+    the test images are classified, too.
     """
 
     name: str
@@ -183,6 +192,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     grid: Grid | tuple[Grid, ...]
     transfer: Mapping[str, TransferSpec] = {}
     preprocess: CropPlan = CropPlan()
+    corruptions: Mapping[str, tuple[int, ...]] = {}
     methods: Mapping[str, Mapping[str, Any]] = {}
     questions: QuestionsSpec = QuestionsSpec()
     title: str = ""

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from heatdrift.corruption_plan import CorruptionPlan
 from heatdrift.errors import StudyError
 from heatdrift.methods import Method
 
@@ -21,7 +22,7 @@ FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
 _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
-    *("classifier_init", "warmup", "probe_draw", "loss_mean"),
+    *("classifier_init", "warmup", "probe_draw", "loss_mean", "corruptions"),
 )
 
 
@@ -151,6 +152,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     lr : peak learning rate, >= 0 (0 is the negative control).
     seed : seeds classifier initialisation, data order, flips and dropout, each with its own generator.
     preprocess : what of the crops is not as the backbone has it; None = nothing.
+    corruptions : of the test images, that fill the view `robustness`; None = none.
     """
 
     backbone: str
@@ -165,6 +167,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     recipe: Recipe | None
     transfer: tuple[TransferPlan, ...] = ()
     preprocess: CropPlan | None = None
+    corruptions: tuple[CorruptionPlan, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):

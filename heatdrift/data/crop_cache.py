@@ -17,10 +17,13 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 import PIL
+import scipy
 import torchvision
 from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
+from heatdrift.corruption_plan import RECIPE
+from heatdrift.data.corruptions import corrupted
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
 from heatdrift.errors import HeatdriftError
@@ -61,22 +64,66 @@ def kept_crops(
     """
     if folder is None or not images.files or not len(positions):
         return _made(images, positions, preprocess, report)
+    shape = (len(positions), 3, preprocess.size, preprocess.size)
+    key = _key(images, positions, preprocess)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{_key(images, positions, preprocess)}.npy"
-        shape = (len(positions), 3, preprocess.size, preprocess.size)
-        found = _opened(path, shape)
-        if found is None:
-            with _alone(path):
-                found = _opened(path, shape)  # another process may have made it meanwhile
-                if found is None:
-                    _write(path, shape, _chunks(images, positions, preprocess, report))
-                    found = _opened(path, shape)
-        if found is None:
-            raise OSError("what was written is not what is read back")
+        return _kept(folder, key, shape, lambda: _chunks(images, positions, preprocess, report))
     except OSError as error:
         on_problem(f"crops of {images.source} are not kept in {folder}: {error.strerror or error}")
         return _made(images, positions, preprocess, report)
+
+
+def kept_corrupted(
+    crops_of: Crops,
+    kind: str,
+    severity: int,
+    folder: Path | None,
+    *,
+    report: Report = lambda _done: None,
+    on_problem: Callable[[str], object] = lambda _problem: None,
+) -> Crops:
+    """Return crops under a corruption (``data/corruptions.py``), kept as those of :func:`kept_crops` are.
+
+    Parameters
+    ----------
+    crops_of : (n, 3, size, size) uint8.
+
+    Returns
+    -------
+    (n, 3, size, size) uint8.
+    """
+
+    def chunks() -> Iterator[Crops]:
+        for start in range(0, len(crops_of), CHUNK):
+            part = crops_of[start : start + CHUNK]
+            yield np.stack([corrupted(crop, kind, severity) for crop in part])
+            report(start + len(part))
+
+    if folder is None or not len(crops_of):
+        return np.concatenate(list(chunks())) if len(crops_of) else crops_of
+    content = hashlib.sha256(np.ascontiguousarray(crops_of).data).hexdigest()
+    versions = (np.__version__, scipy.__version__, PIL.__version__)
+    key = hashlib.sha256(msgspec.json.encode((FORMAT, content, RECIPE, kind, severity, versions))).hexdigest()
+    try:
+        return _kept(folder, key, crops_of.shape, chunks)
+    except OSError as error:
+        on_problem(f"crops under {kind} {severity} are not kept in {folder}: {error.strerror or error}")
+        return np.concatenate(list(chunks()))
+
+
+def _kept(folder: Path, key: str, shape: tuple[int, ...], chunks: Callable[[], Iterator[Crops]]) -> Crops:
+    """Open the file `key` of `folder`, made of `chunks` if it is not there; OSError where the folder cannot be used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{key}.npy"
+    found = _opened(path, shape)
+    if found is None:
+        with _alone(path):
+            found = _opened(path, shape)  # another process may have made it meanwhile
+            if found is None:
+                _write(path, shape, chunks())
+                found = _opened(path, shape)
+    if found is None:
+        raise OSError("what was written is not what is read back")
     return found
 
 

@@ -7,6 +7,7 @@ from itertools import product
 import msgspec
 
 from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
+from heatdrift.corruption_plan import CorruptionPlan, made_corruptions
 from heatdrift.errors import StudyError, UnknownNameError, nearest_lr
 from heatdrift.methods import Method, family_of, study_methods
 from heatdrift.records import Cell, Recipe, TransferPlan
@@ -46,6 +47,7 @@ def plan_cells(
     backbone_sha256 = backbone_hash(study.backbone)
     transfer = tuple(_transfer_plan(name, spec, source_hash, names_identity) for name, spec in study.transfer.items())
     hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
+    corruptions = {name: _corruptions(study, spec, source_hash) for name, spec in study.datasets.items()}
     own_crops = backbone_crops(study.backbone)
     if study.preprocess.crop not in (None, own_crops.get("crop", study.preprocess.crop)):
         problem = f"[preprocess] crop is {study.preprocess.crop}, {study.backbone.name} takes {own_crops['crop']}"
@@ -68,6 +70,7 @@ def plan_cells(
                 recipe=_recipe(study, spec),
                 transfer=transfer,
                 preprocess=crops,
+                corruptions=corruptions[dataset] or None,
             )
             cells.setdefault(cell.cell_id, cell)
     return tuple(cells.values())
@@ -121,6 +124,13 @@ def _dataset_hash(spec: DatasetSpec, source_hash: SourceHash) -> str:
     tested = f"{spec.test_fraction!r} of each class" if test is None else source_hash(test)
     parts = f"train={source_hash(spec.train_source)}\ntest={tested}"
     return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _corruptions(study: StudySpec, spec: DatasetSpec, source_hash: SourceHash) -> tuple[CorruptionPlan, ...]:
+    """Corrupted test splits that a data set names, then those that are made."""
+    sources = spec.corrupted_sources.items()
+    given = (CorruptionPlan(name=name, data_sha256=source_hash(source)) for name, source in sources)
+    return (*given, *made_corruptions(study.corruptions))
 
 
 def select_cells(

@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml
+from heatdrift.corruption_plan import check_corruptions
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
 from heatdrift.primary import check_questions
@@ -50,10 +51,15 @@ def check_study(study: StudySpec, where: str) -> None:
     for name, dataset in study.datasets.items():
         _check_test(dataset, f"{where}: [datasets.{name}]")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")
+        if dataset.corrupted and dataset.test is None:
+            problem = f"{where}: [datasets.{name}] corrupted needs the test split that was corrupted"
+            raise StudyError(problem, hint="test = SOURCE in place of test_fraction: others would be training images")
     for name, transfer in study.transfer.items():
         if isinstance(transfer.template, tuple) and len(set(transfer.template)) != max(1, len(transfer.template)):
             problem = f"{where}: [transfer.{name}] template is an empty list, or names a prompt twice"
             raise StudyError(problem, hint='template = ["a photo of a {}.", "a drawing of a {}."]')
+    given = {name: tuple(dataset.corrupted) for name, dataset in study.datasets.items()}
+    check_corruptions(study.corruptions, given, protocol=study.protocol, where=where)
     _check_crops(study.preprocess, f"{where}: [preprocess]")
     check_questions(study.questions, where)
     methods = study_methods(study.methods, where)

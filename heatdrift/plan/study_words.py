@@ -14,6 +14,7 @@ from heatdrift.config import (
     TrainSpec,
     TransferSpec,
 )
+from heatdrift.corruption_plan import CORRUPTIONS
 from heatdrift.primary import PrimarySpec, QuestionsSpec
 from heatdrift.records import CropPlan, SplitSizes
 
@@ -68,6 +69,12 @@ PARTS: Final = (
             "transfer": Key("what is asked zero-shot: `[transfer.NAME]`", "nothing: no retention is measured"),
             "grid": Key("which cells: `[grid]`, or several `[[grid]]`"),
             "preprocess": Key("crops: `[preprocess]`", "as the backbone was published"),
+            "corruptions": Key(
+                "`[corruptions]`: kind = list of severities from 1 (mildest) to 5, under which the test images are "
+                "classified at the selected epoch (view `robustness`, docs/data.md). Kinds: "
+                + ", ".join(f"`{kind}`" for kind in CORRUPTIONS),
+                "none",
+            ),
             "methods": Key("methods of your own: `[methods.NAME]`, see below", "the built-in ones"),
             "questions": Key("what is asked first: `[questions]`", "the preprint's four questions"),
         },
@@ -114,6 +121,7 @@ PARTS: Final = (
             ),
             "class_names": Key("words for pages: a list or a names file", "the source's own names"),
             "sizes": Key("pictures of each set, see below"),
+            "corrupted": Key("corrupted test splits: name in the view `robustness` -> source", "none"),
             "epochs": Key("epochs of this data set, if not the study's", "those of [train]", ">= 1"),
             **_COLUMNS,
         },

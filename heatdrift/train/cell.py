@@ -22,6 +22,7 @@ from heatdrift.records import (
     AdapterChecks,
     Cell,
     Provenance,
+    RobustnessRecord,
     RunRecord,
     Status,
     TransferRecord,
@@ -81,6 +82,7 @@ def run_cell(
         raise TrainError(f"cell {cell.cell_id} has no recipe; it was imported and cannot be trained here")
     data = resources.target(cell.dataset)
     transfers = [resources.transfer(plan) for plan in cell.transfer]
+    corrupted = {plan.name: resources.corrupted(cell.dataset, plan) for plan in cell.corruptions or ()}
     for transfer in transfers:
         on_base(transfer.plan.name, transfer.base)
     model = adapt(
@@ -114,7 +116,7 @@ def run_cell(
             split_sha256=data.split_sha256,
             class_names={cell.dataset: data.class_names, **{t.plan.name: t.class_names for t in transfers}},
             preprocess=resources.backbone.preprocess,
-            sources=resources.sources_of(cell.dataset, (plan.name for plan in cell.transfer)),
+            sources=resources.sources_of(cell.dataset, _further_sources(cell)),
             resumed_after=tuple(course.resumed_after),
         ),
         started_at=started,
@@ -144,6 +146,10 @@ def run_cell(
                 n_classes=len(t.class_names),
             )
             for t in transfers
+        ),
+        robustness=tuple(
+            RobustnessRecord(corruption=name, acc_pct=accuracy_pct(model.logits, pixels, resources.normalise))
+            for name, pixels in corrupted.items()
         ),
         checks=checks,
         finished_at=utc_now(),
@@ -185,6 +191,12 @@ def _test_accuracy(
     if frozen is not None and frozen.test is not None:
         return frozen_accuracy_pct(model.classifier, frozen.test, data.test.labels)
     return accuracy_pct(model.logits, data.test, resources.normalise)
+
+
+def _further_sources(cell: Cell) -> tuple[str, ...]:
+    """Names of what a cell reads besides its train and test images: transfer sets, corrupted test splits."""
+    given = (f"{cell.dataset}/{plan.name}" for plan in cell.corruptions or () if plan.data_sha256 is not None)
+    return (*(plan.name for plan in cell.transfer), *given)
 
 
 def _final_hits(model: AdaptedModel | None, transfers: list[TransferData], resources: Resources) -> Arrays:

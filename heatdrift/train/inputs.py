@@ -44,6 +44,8 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tup
         source, test = open_target(spec, folder, data_seed=seed, refuse_unreadable=whole)
         if whole:
             split_target(name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=draw)
+        for corruption in spec.corrupted:
+            open_corrupted(name, spec, corruption, test.class_names, folder, refuse_unreadable=whole)
         page_names(spec, source, folder)
         cautions += [unused_caution(f"{name}/train", source)]
     for name, transfer in study.transfer.items():
@@ -83,6 +85,30 @@ def open_train(spec: DatasetSpec, folder: Path, *, data_seed: int) -> LabelledIm
     if spec.test_source is not None:
         return open_source(spec.train_source, folder)
     return open_target(spec, folder, data_seed=data_seed)[0]
+
+
+def open_corrupted(
+    name: str,
+    spec: DatasetSpec,
+    corruption: str,
+    class_names: tuple[str, ...],
+    folder: Path,
+    *,
+    skip_unreadable: bool = False,
+    refuse_unreadable: bool = True,
+) -> LabelledImages:
+    """Open a corrupted test split of the data set `name`, whose test split has `class_names`.
+
+    Raises
+    ------
+    DataError : as :func:`heatdrift.data.sources.open_source`; other classes than the test split's.
+    """
+    source = spec.corrupted_sources[corruption]
+    images = open_source(source, folder, skip_unreadable=skip_unreadable, refuse_unreadable=refuse_unreadable)
+    if images.class_names != class_names:
+        problem = f"data set {name!r}: corrupted {corruption} ({images.source}) has other classes than the test split"
+        raise DataError(problem, hint="give the corrupted pictures of the same test split")
+    return images
 
 
 def page_names(spec: DatasetSpec, source: LabelledImages, folder: Path) -> tuple[str, ...]:

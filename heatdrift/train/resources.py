@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import BackboneSpec, DatasetSpec, StudySpec, TransferSpec
-from heatdrift.data.crop_cache import kept_crops
+from heatdrift.corruption_plan import CorruptionPlan
+from heatdrift.data.crop_cache import kept_corrupted, kept_crops
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.prompts import templates_of
 from heatdrift.data.sources import open_source
@@ -30,7 +31,14 @@ from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
 from heatdrift.train.fast_paths import FastPaths
-from heatdrift.train.inputs import open_target, page_names, split_target, transfer_names, transfer_positions
+from heatdrift.train.inputs import (
+    open_corrupted,
+    open_target,
+    page_names,
+    split_target,
+    transfer_names,
+    transfer_positions,
+)
 from heatdrift.train.loop import Normaliser, PixelSet
 from heatdrift.train.step_choice import Compile
 
@@ -121,6 +129,8 @@ class Resources:
     _backbone: Backbone | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
+    _test_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _corrupted: dict[tuple[str, str], PixelSet] = field(default_factory=dict)
     fast: FastPaths = field(init=False)
 
     def __post_init__(self) -> None:
@@ -171,6 +181,13 @@ class Resources:
             self._transfers[plan.name] = self._load_transfer(plan, self.transfers[plan.name])
         return self._transfers[plan.name]
 
+    def corrupted(self, dataset: str, plan: CorruptionPlan) -> PixelSet:
+        """Test images of a target data set under a corruption."""
+        key = (dataset, plan.name)
+        if key not in self._corrupted:
+            self._corrupted[key] = self._load_corrupted(dataset, plan)
+        return self._corrupted[key]
+
     def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
         return measure(tower, self.normalise.batches(pixels, size=50), observed, keep=keep)
@@ -188,6 +205,7 @@ class Resources:
             else f" ({spec.test_fraction} of each class apart as test, data seed {self.data_seed})"
         )
         self.sources |= {f"{name}/train": _record(source, made), f"{name}/test": _record(test, made)}
+        self._test_names[name] = test.class_names
         draw = self.probe_draw
         splits = split_target(
             name, spec, source, test, protocol=self.protocol, data_seed=self.data_seed, probe_draw=draw
@@ -209,6 +227,24 @@ class Resources:
             gallery_sha256=tuple(_crop_sha256(crop) for crop in pixels.crops[: len(first)]),
             base=self.measure(self.backbone.visual, pixels, keep=len(first)),
         )
+
+    def _load_corrupted(self, dataset: str, plan: CorruptionPlan) -> PixelSet:
+        test, spec = self.target(dataset), self.datasets[dataset]
+        if plan.kind is None or plan.severity is None:
+            names, skip = self._test_names[dataset], self.skip_unreadable
+            images = open_corrupted(dataset, spec, plan.name, names, self.folder, skip_unreadable=skip)
+            self.sources[f"{dataset}/{plan.name}"] = _record(images)
+            return self._pixels(images, np.arange(len(images)))
+        assert test.test is not None  # plan/study.py: corruptions need a protocol with untouched test images
+        found = kept_corrupted(
+            test.test.crops.cpu().numpy(),
+            plan.kind,
+            plan.severity,
+            self.crop_folder,
+            report=lambda done: self.on_crops(f"{dataset} under {plan.name}", done, len(test.test or ())),
+            on_problem=self.on_problem,
+        )
+        return PixelSet(crops=torch.from_numpy(found), labels=test.test.labels)
 
     def _load_transfer(self, plan: TransferPlan, spec: TransferSpec) -> TransferData:
         images = open_source(spec.test_source, self.folder, skip_unreadable=self.skip_unreadable)

@@ -47,7 +47,8 @@ def check_sizes(study: StudySpec, folder: Path, datasets: Iterable[str] | None =
             source, test = images
             return split_target(name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=draw)
 
-        found.append(_size_check(name, "datasets", spec.sources.values(), folder, split))
+        sources = [source for source in (spec.train_source, spec.test_source) if source is not None]
+        found.append(_size_check(name, "datasets", sources, folder, split))
     for name, transfer in study.transfer.items():
 
         def choose(images: LabelledImages, name: str = name, transfer: TransferSpec = transfer) -> object:
