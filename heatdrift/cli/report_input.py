@@ -63,12 +63,12 @@ def gather(
         return found
 
     asked = work.questions(study, option)
-    transfer = view("transfer")
+    transfer, corrupted = view("transfer"), view("robustness")
     further = [name for name in (*metrics, *asked.metrics) if is_further(name)]
     runs = view("runs")
     if further:
         own = view("further")
-        runs = with_metrics(runs, transfer, view("robustness"), further, further=own, unknown_as_null=True)
+        runs = with_metrics(runs, transfer, corrupted, further, further=own, unknown_as_null=True)
     rows = StudyRuns(
         runs=runs,
         epochs=view("epochs"),
@@ -93,6 +93,7 @@ def gather(
         heads=rows.heads,
         transfer=transfer,
         cells=view("cells"),
+        robustness=corrupted,
         reference_points=view("reference_points"),
         planned=_planned(plan, work),
         answers=answers,

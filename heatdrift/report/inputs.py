@@ -65,6 +65,7 @@ TRANSFER: Final[dict[str, type[pl.DataType]]] = {
     "adapted_pct": pl.Float64,
     "retention_pct": pl.Float64,
 }
+ROBUSTNESS: Final[dict[str, type[pl.DataType]]] = {**_KEY, "corruption": pl.String, "acc_pct": pl.Float64}
 CELLS: Final[dict[str, type[pl.DataType]]] = {"study": pl.String, **_GRID, "n_seeds": pl.Int64}
 POINTS: Final[dict[str, type[pl.DataType]]] = {
     "study": pl.String,
@@ -97,6 +98,7 @@ class ReportInput:
     study, description : name and one or two sentences; any text, it is escaped when the page is made.
     runs, epochs, layers, heads, transfer, cells : the public views of this study only; any metric may be NULL
         throughout and `heads` may be empty. Extra columns are ignored.
+    robustness : the view of that name: test accuracy under corruptions.
     reference_points : the view of that name: results of pretrained models that are no runs.
     planned : the study's grid, one row per planned cell: cell_id, backbone, dataset, method, lr, seed, status and, for
         a failed one, error. None when the plan is not known (imported records): then the runs are taken as the plan.
@@ -119,6 +121,7 @@ class ReportInput:
     heads: pl.DataFrame = field(default_factory=lambda: empty_view(HEADS))
     transfer: pl.DataFrame = field(default_factory=lambda: empty_view(TRANSFER))
     cells: pl.DataFrame = field(default_factory=lambda: empty_view(CELLS))
+    robustness: pl.DataFrame = field(default_factory=lambda: empty_view(ROBUSTNESS))
     reference_points: pl.DataFrame = field(default_factory=lambda: empty_view(POINTS))
     planned: pl.DataFrame | None = None
     answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
@@ -135,7 +138,7 @@ class ReportInput:
         if not 0 < self.conf_level < 1:
             raise ReportError(f"conf_level must lie between 0 and 1, got {self.conf_level!r}", hint="use 0.95")
         views = (("runs", RUNS), ("epochs", EPOCHS), ("layers", LAYERS), ("heads", HEADS), ("transfer", TRANSFER))
-        for name, columns in (*views, ("cells", CELLS), ("reference_points", POINTS)):
+        for name, columns in (*views, ("cells", CELLS), ("robustness", ROBUSTNESS), ("reference_points", POINTS)):
             object.__setattr__(self, name, _completed(getattr(self, name), columns, name))
         if self.planned is not None:
             object.__setattr__(self, "planned", _completed(self.planned, PLANNED, "planned"))

@@ -25,12 +25,14 @@ from heatdrift.report.sections.missing import missing_cells
 from heatdrift.report.sections.paragraph import paragraph
 from heatdrift.report.sections.published import published_section
 from heatdrift.report.sections.reference_points import reference_points
+from heatdrift.report.sections.robustness import robustness
 from heatdrift.report.study_data import StudyData, prepare
 
 # Places of the sections that are no question; those of questions are declared with them (``Place.order``),
 # those of what was measured returned with them.
 GLANCE: Final = 10
 GALLERY: Final = 50
+ROBUSTNESS: Final = 103
 POINTS: Final = 105
 PUBLISHED: Final = 110
 MISSING: Final = 120
@@ -74,6 +76,7 @@ def page_sections(inp: ReportInput, data: StudyData) -> tuple[Section, ...]:
     """Return the sections in reading order: what was found, what was measured, how, and what is missing."""
     placed = [*measured(inp, data), (GLANCE, glance(inp, data)), (GALLERY, gallery(inp))]
     placed += [(q.place.order, question_section(q, inp, data)) for q in QUESTIONS if q.place and _on_page(q, inp)]
+    placed += [] if inp.robustness.is_empty() or inp.done.is_empty() else [(ROBUSTNESS, robustness(inp, data))]
     placed += [] if inp.reference_points.is_empty() else [(POINTS, reference_points(inp, data))]
     placed += [(PUBLISHED, published_section(inp, data)), (MISSING, missing_cells(inp))]
     placed += [(PARAGRAPH, paragraph(inp, data))]
