@@ -34,8 +34,8 @@ def robustness(inp: ReportInput, data: StudyData) -> Section:
         section_id="robustness",
         title="Accuracy under corruption",
         lead="The test images classified at the selected epoch as they are, and corrupted. A description: nothing on "
-        "the page tests it. `heatdrift stats` takes a corruption as a metric, such as "
-        f"`--metric robustness.{_corruptions(rows)[0]}`.",
+        "the page tests it. The commands of heatdrift stats do, with a corruption as the metric, such as "
+        f"--metric robustness.{_corruptions(rows)[0]}.",
         blocks=blocks,
     )
 
