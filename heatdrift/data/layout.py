@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from heatdrift.data.class_folder import passed_over
-from heatdrift.data.folder import PICTURES
+from heatdrift.data.class_tree import PICTURES
 from heatdrift.errors import DataError
 
 Split = Literal["train", "test", "val"]
