@@ -1,6 +1,7 @@
 """Corruptions of crops: what each does, in closed form where there is one; the same for the same picture."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +103,14 @@ def test_small_crops_have_the_strengths_of_cifar_c():
     assert strength("gaussian_noise", 5, 32) == 0.10
     assert strength("gaussian_noise", 5, 224) == 0.38
     assert strength("jpeg_compression", 1, 56) == 80
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_the_documentation_has_the_strengths(kind):
+    lines = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line.split("|") for line in lines if line.startswith(f"| `{kind}` |"))
+    for cell, size in zip(row[3:5], (32, 224), strict=True):
+        assert [float(value) for value in cell.split(",")] == [strength(kind, s, size) for s in SEVERITIES]
 
 
 def test_what_is_made_is_pinned():
