@@ -92,6 +92,7 @@ class TrainSpec(Strict, frozen=True, kw_only=True):
     warmup: Literal["above_zero", "from_zero"] = "above_zero"
     probe_draw: Literal["data_seed", "randomstate_42"] = "data_seed"
     loss_mean: Literal["images", "batches"] = "images"
+    eval_precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Grid(Strict, frozen=True, kw_only=True):

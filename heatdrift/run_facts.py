@@ -22,6 +22,7 @@ WORDS: Final[Mapping[str, str]] = {
     "prompt_template": "prompt",
     "preprocess": "preprocessing",
     "select_on": "split that selected the epoch",
+    "eval_precision": "arithmetic of evaluation",
     "method_spec": "what the method trains",
 }
 

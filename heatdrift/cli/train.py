@@ -51,6 +51,13 @@ class Compile(StrEnum):
     auto = "auto"
 
 
+class EvalPrecision(StrEnum):
+    """Arithmetic in which models are measured."""
+
+    float32 = "float32"
+    bf16 = "bf16"
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command("train")(train)
@@ -97,6 +104,14 @@ def train(
         list[Keep] | None,
         typer.Option("--keep", help="Keep with each record: weights (adapters and merged, safetensors), checkpoint."),
     ] = None,
+    eval_precision: Annotated[
+        EvalPrecision | None,
+        typer.Option(
+            "--eval-precision",
+            help="Arithmetic of accuracies, zero-shot and probes (docs/performance.md says what bf16 changes); "
+            "recorded, and with bf16 other cell ids. Default: the study's, float32 where it says nothing.",
+        ),
+    ] = None,
     skip_unreadable: Annotated[
         bool,
         typer.Option("--skip-unreadable", help="Leave out pictures that do not decode; recorded, and other cell ids."),
@@ -117,6 +132,9 @@ def train(
     spec = work.study_to_train(study, data_dir)
     if skip_unreadable:
         spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, skip_unreadable=True))
+    if eval_precision is not None:
+        wanted = "float32" if eval_precision is EvalPrecision.float32 else "bfloat16"
+        spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, eval_precision=wanted))
     if not (everything or dataset or method or lr or seed or shard or only_failed):
         raise StudyError("no cells chosen", hint=train_command(study or spec.name))
     folder = work.data_folder(spec, study, data_dir)

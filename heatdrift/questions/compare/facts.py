@@ -13,9 +13,9 @@ from heatdrift.wording import six_digits
 
 # Columns that decide results: where they differ, a difference of the studies may come from them.
 _DECIDES: Final = (
-    "protocol", "select_on", "backbone", "backbone_sha256", "precision", "epochs", "batch_size", "weight_decay",
-    "warmup_fraction", "clip_norm", "train_per_class", "data_seed", "prompt_template", "preprocess", "transfer_set",
-    "n_transfer",
+    "protocol", "select_on", "backbone", "backbone_sha256", "precision", "eval_precision", "epochs", "batch_size",
+    "weight_decay", "warmup_fraction", "clip_norm", "train_per_class", "data_seed", "prompt_template", "preprocess",
+    "transfer_set", "n_transfer",
 )  # fmt: skip
 _PER_METHOD: Final = ("method_spec",)
 _BESIDE: Final = ("commit", "dirty", "origin", "python", "platform", "device", "threads")

@@ -8,6 +8,7 @@ from heatdrift.accuracy import ON_TEST_TITLE
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.compare.analysis import compare_studies
 from heatdrift.questions.compare.section import compare_document
+from heatdrift.questions.interaction.analysis import interaction
 
 NAMES = ("first", "second")
 RETENTION = ["retention_pct"]
@@ -299,3 +300,14 @@ def test_what_cannot_be_compared_is_an_error(runs):
         compared(runs, runs.with_columns(retention_pct=pl.lit(None, dtype=pl.Float64)))
     with pytest.raises(UnknownNameError):
         compare_studies(runs, runs, names=NAMES, metrics=["retention"])
+
+
+def test_another_arithmetic_of_evaluation_is_named_and_never_pooled(runs):
+    stated = [runs.with_columns(eval_precision=pl.lit(value)) for value in ("float32", "bfloat16")]
+    result = compared(*stated)
+    fact = next(fact for fact in result.facts if fact.name == "eval_precision")
+    assert (fact.a, fact.b, fact.same, fact.decides) == ("float32", "bfloat16", False, True)
+    assert "arithmetic of evaluation (float32 against bfloat16)" in " ".join(result.caveats)
+    half = pl.concat([stated[0].filter(pl.col("seed") == 7), stated[1].filter(pl.col("seed") != 7)])
+    with pytest.raises(StatsError, match="differ in eval_precision"):
+        interaction(half, metric="delta_entropy_pct")
