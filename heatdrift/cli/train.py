@@ -22,16 +22,15 @@ from heatdrift.cli.options import (
     StudyOption,
 )
 from heatdrift.cli.output import err, note, say, show_rows
+from heatdrift.cli.time_left import MeasureOption, by_finished, by_measuring
 from heatdrift.cli.workspace import Workspace, planned_cells
 from heatdrift.errors import HeatdriftError, StudyError, UnknownNameError
-from heatdrift.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from heatdrift.config import StudySpec
     from heatdrift.records import Cell
-    from heatdrift.train.status import CellState
     from heatdrift.train.worker import WorkerSettings
 
 
@@ -83,6 +82,7 @@ def train(
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process.")] = 1,
     shard: Annotated[str | None, typer.Option("--shard", help="i/n: every n-th cell, for n machines.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells that would run, and stop.")] = False,
+    measure: MeasureOption = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
     force: ForceOption = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
@@ -151,7 +151,12 @@ def train(
     cells = unfinished(states, only_failed=only_failed, force=force)
     if dry_run:
         show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
-        note(f"{len(cells)} of {len(chosen)} chosen cells would run{_how_long(states, cells, jobs)}")
+        would = f"{len(cells)} of {len(chosen)} chosen cells would run"
+        how_long = by_finished(states, cells, at_once=jobs, device=device)
+        if how_long is None and measure and cells:
+            how_long = by_measuring(cells, spec, folder, at_once=jobs, device=device, threads=threads)
+        unknown = "how long shows when the first is finished, or with --measure"
+        note(f"{would}; {how_long or unknown}" if cells else would)
         return
     if cells:
         try:
@@ -185,24 +190,6 @@ def train(
         note(f"diverged is a result and is kept; to try again: {again}")
     if counts.get("failed") or counts.get("diverged"):
         raise typer.Exit(3)
-
-
-def _how_long(states: "Sequence[CellState]", cells: "Sequence[Cell]", jobs: int | None) -> str:
-    """Return how long these cells take by those that are finished, or that nobody can say yet."""
-    from heatdrift.records import FINISHED
-    from heatdrift.train.status import time_left_s
-
-    wanted = {cell.cell_id for cell in cells}
-    finished = sum(state.status in FINISHED and state.wall_s is not None for state in states)
-    if not wanted:
-        return ""
-    if not finished:
-        return "; how long shows when the first is finished"
-    again = [msgspec.structs.replace(s, status="planned") for s in states if s.cell.cell_id in wanted]
-    kept = [*(s for s in states if s.status in FINISHED), *again]
-    left = time_left_s(kept, workers=jobs or 1) or 0.0
-    at_once = f"{jobs} at once" if jobs else "one after the other"
-    return f", in about {duration(left)} {at_once} (by {counted(finished, 'finished cell')})"
 
 
 def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, threads: int) -> "WorkerSettings":

@@ -4,6 +4,7 @@ Torch-free: the command line asks before it starts a worker, and workers split b
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,18 @@ from heatdrift.data.splits import ProbeDraw, Splits, balanced_subset, leakfree_s
 from heatdrift.errors import DataError
 from heatdrift.model.download import absent_files, missing_weights, where_weights
 from heatdrift.model.identity import is_tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCounts:
+    """Images that a cell of one data set passes; `transfer` and `tracked` over all its transfer sets."""
+
+    train: int
+    val: int
+    probe: int
+    test: int
+    transfer: int
+    tracked: int
 
 
 def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> None:
@@ -40,6 +53,37 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> Non
     for name, transfer in study.transfer.items():
         images = open_source(_spelled(transfer.test), folder)
         transfer_positions(name, images, transfer.n_images, transfer.track, data_seed=study.train.data_seed)
+
+
+def image_counts(study: StudySpec, folder: Path, datasets: Iterable[str]) -> dict[str, ImageCounts]:
+    """Return data set -> its images; nothing is decoded.
+
+    Raises
+    ------
+    DataError : images are missing, changed or too few.
+    """
+    seed, transfer, tracked = study.train.data_seed, 0, 0
+    for place, (name, given) in enumerate(study.transfer.items()):
+        images = open_source(_spelled(given.test), folder)
+        chosen, track = transfer_positions(name, images, given.n_images, given.track, data_seed=seed)
+        transfer += len(chosen)
+        tracked += len(track) if place == 0 else 0  # the first one is tracked
+    found = {}
+    for name in dict.fromkeys(datasets):
+        spec = study.datasets[name]
+        source, test = (open_source(_spelled(s), folder) for s in (spec.train, spec.test))
+        splits = split_target(
+            name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=study.train.probe_draw
+        )
+        found[name] = ImageCounts(
+            train=len(splits.train),
+            val=len(splits.val),
+            probe=len(splits.probe),
+            test=0 if splits.held_out == "test" else len(test),
+            transfer=transfer,
+            tracked=tracked,
+        )
+    return found
 
 
 def split_target(
