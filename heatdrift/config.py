@@ -86,7 +86,7 @@ class TrainSpec(Strict, frozen=True, kw_only=True):
     weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     skip_unreadable: bool = False
     classifier_init: Literal["normal", "torch"] = "normal"
     warmup: Literal["above_zero", "from_zero"] = "above_zero"

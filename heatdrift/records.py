@@ -53,7 +53,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
     sizes : images per class of the splits.
     data_seed : seed of the splits and of the transfer subsets, independent of the training seed; None in an imported
         record whose source did not keep it (such a cell cannot be trained).
-    precision : requested arithmetic of training, `auto` = the faster one, measured where the cell runs.
+    precision : requested arithmetic of training, `auto` = the faster of float32 and bfloat16, measured where the cell
+        runs; float16 scales its loss and needs CUDA.
     select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
     skip_unreadable : True leaves out pictures that do not decode (each run's record lists them); None refuses them.
     classifier_init : "torch" = nn.Linear's own (weights and bias uniform); None = weights N(0, 0.01), bias 0.
@@ -72,7 +73,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     select_on: Literal["val", "test"] = "val"
     skip_unreadable: bool | None = None
     classifier_init: Literal["torch"] | None = None
@@ -314,7 +315,9 @@ class Provenance(Strict, frozen=True, kw_only=True):
     ``precision``, ``eval_precision``: arithmetic of training, and of towers that are measured.
     ``deterministic``: whether torch was held to algorithms that give the same bits each time (on a processor all do).
     ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
-    transfer sets by name. ``resumed_after``: epochs after which a killed process's run went on from its checkpoint.
+    transfer sets by name. ``unstated`` names columns of a recipe that an imported run's source did not state: the cell
+    holds this program's defaults there, and the store shows none. ``resumed_after``: epochs after which a killed
+    process's run went on from its checkpoint.
     """
 
     commit: str | None = None
@@ -335,6 +338,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     sources: Mapping[str, SourceRecord] = {}
     resumed_after: tuple[int, ...] = ()
     source: str | None = None
+    unstated: tuple[str, ...] = ()
 
 
 class Duplicates(Strict, frozen=True, kw_only=True):

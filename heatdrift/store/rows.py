@@ -188,7 +188,7 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
     cell, recipe, origin = record.cell, record.cell.recipe, record.provenance
     sizes = recipe.sizes if recipe else SplitSizes()
     first = cell.transfer[0].name if cell.transfer else (record.transfer[0].transfer_set if record.transfer else None)
-    return {
+    row = {
         "study": record.study,
         "cell_id": record.cell_id,
         "attempt": record.attempt,
@@ -252,6 +252,7 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
         "duplicate_rows": record.duplicates.rows if record.duplicates else None,
         "duplicates": record.duplicates.rule if record.duplicates else None,
     }
+    return row | dict.fromkeys(origin.unstated)
 
 
 def _json(value: object) -> str | None:

@@ -145,6 +145,7 @@ def _optimisation(
         clip_norm=recipe.clip_norm,
         batch_size=recipe.batch_size,
         bfloat16=precision == "bfloat16",
+        scaler=torch.amp.GradScaler(model.classifier.weight.device.type) if precision == "float16" else None,
         warmup_from_zero=recipe.warmup == "from_zero",
         loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
@@ -162,6 +163,7 @@ def _state(course: Course, model: AdaptedModel, run: Optimisation, elapsed_s: fl
         "optimizer": run.optimizer.state_dict(),
         "precision": course.precision,
         "step": run.step,
+        "scaler": None if run.scaler is None else run.scaler.state_dict(),
         "order": run.order.get_state(),
         "flips": run.flips.get_state(),
         "dropout": torch.get_rng_state(),
@@ -195,6 +197,8 @@ def _resume(
     model.restore(kept["model"])
     load_state(run.optimizer, kept["optimizer"])
     run.step = kept["step"]
+    if run.scaler is not None and kept["scaler"] is not None:
+        run.scaler.load_state_dict(kept["scaler"])
     run.order.set_state(kept["order"])
     run.flips.set_state(kept["flips"])
     torch.set_rng_state(kept["dropout"])

@@ -39,10 +39,13 @@ class FastPaths:
         return self._precisions[key]
 
     def step(self, cell: Cell, recipe: Recipe, model: AdaptedModel, precision: Precision) -> StepKind:
-        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked."""
+        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked.
+
+        A step that scales its loss is never captured.
+        """
         resources = self.resources
         train = resources.target(cell.dataset).train
-        if resources.compile == "off" or len(train) < recipe.batch_size:
+        if resources.compile == "off" or precision == "float16" or len(train) < recipe.batch_size:
             return "plain"
         key = (cell.dataset, cell.method, recipe.batch_size, precision)
         if key not in self._steps:
@@ -62,8 +65,10 @@ class FastPaths:
     def frozen(self, cell: Cell, model: AdaptedModel, precision: Precision) -> FrozenData | None:
         """What the part of the tower that the cell's method leaves as it is gives for its data set.
 
-        None where it leaves nothing, or where the tokens of a block would take too much memory.
+        None where it leaves nothing, where the tokens of a block would take too much memory, and in float16.
         """
+        if precision == "float16":
+            return None
         data = self.resources.target(cell.dataset)
         blocks = frozen_blocks(model.visual) if model.family.changes_encoder else None
         held_out = [data.val, *([data.test] if data.test else [])]

@@ -93,7 +93,8 @@ class Optimisation:
 
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
     which nothing else uses while a cell trains. ``loss_of_batches``: an epoch's loss is the mean over batches, where
-    images of a smaller last one weigh more; else the mean over images. ``step_by``: what takes the steps; None = plain
+    images of a smaller last one weigh more; else the mean over images. ``scaler``: of the loss, which makes the
+    arithmetic float16. ``step_by``: what takes the steps; None = plain
     ones.
     """
 
@@ -104,6 +105,7 @@ class Optimisation:
     clip_norm: float
     batch_size: int
     bfloat16: bool
+    scaler: torch.amp.GradScaler | None = None
     warmup_from_zero: bool = False
     loss_of_batches: bool = False
     order: torch.Generator
@@ -151,7 +153,9 @@ def train_epoch(
     flips = torch.rand(len(images), generator=run.flips) < FLIPPED
     order_there, flips_there = order.to(images.device), flips.to(images.device)
     shuffled = images.labels[order].to(normalise.mean.device)
-    step = run.step_by or PlainStep(logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16)
+    step = run.step_by or PlainStep(
+        logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16, scaler=run.scaler
+    )
     results: list[StepResult] = []
     for start in range(0, len(images), run.batch_size):
         chosen = slice(start, start + run.batch_size)
