@@ -329,7 +329,8 @@ def test_class_names_and_prompts_that_differ_are_listed(runs):
     names, prompt = found["class_names", "cifar100"], found["prompt_template", ""]
     assert (names.a, names.b, names.same, names.decides) == ("aquarium fish, crab", "aquarium_fish, cra", False, True)
     assert (prompt.a, prompt.b, prompt.same) == ("a photo of a {}.", "a photo of a {}", False)
-    assert "class names in prompts of cifar100 (aquarium fish, crab against aquarium_fish, cra)" in " ".join(result.caveats)
+    said = " ".join(result.caveats)
+    assert "class names in prompts of cifar100 (aquarium fish, crab against aquarium_fish, cra)" in said
     assert ("class_names", "pets") not in found, "names of a target set are in no prompt"
 
 
