@@ -7,6 +7,7 @@ can have written is used (``private_files.py``).
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ def kept_svg(spec: Mapping[str, Any], folder: Path | None) -> str:
     """
     if folder is None or not can_be_private():
         return _drawn(spec)
-    drawing = (vl_convert.__version__, vl_convert.get_vega_version(), *vl_convert.get_vegalite_versions())
+    drawing = (version("vl-convert-python"), vl_convert.get_vega_version(), *vl_convert.get_vegalite_versions())
     whole = json.dumps([drawing, spec], separators=(",", ":"))
     path = folder / f"{hashlib.sha256(whole.encode()).hexdigest()}.svg"
     svg = read_private(path)

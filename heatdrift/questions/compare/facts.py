@@ -83,11 +83,11 @@ def _class_names(a: pl.DataFrame, b: pl.DataFrame) -> list[StudyFact]:
     for name in sorted({*sides[0], *sides[1]}):
         lists = [side.get(name) for side in sides]
         if lists[0] and lists[1] and lists[0] != lists[1]:
-            shown = names_apart(lists[0], lists[1])
+            first, second = names_apart(lists[0], lists[1])
         else:
-            shown = tuple(listed_names(names) if names else "" for names in lists)
+            first, second = (listed_names(names) if names else "" for names in lists)
         same = lists[0] == lists[1] if all(lists) else None
-        facts.append(StudyFact(name="class_names", of=name, a=shown[0], b=shown[1], same=same, decides=True))
+        facts.append(StudyFact(name="class_names", of=name, a=first, b=second, same=same, decides=True))
     return facts
 
 
