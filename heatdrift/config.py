@@ -159,12 +159,13 @@ class TrainSpec(Strict, frozen=True, kw_only=True):
     weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     skip_unreadable: bool = False
     classifier_init: Literal["normal", "torch"] = "normal"
     warmup: Literal["above_zero", "from_zero"] = "above_zero"
     probe_draw: Literal["data_seed", "randomstate_42"] = "data_seed"
     loss_mean: Literal["images", "batches"] = "images"
+    eval_precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Grid(Strict, frozen=True, kw_only=True):

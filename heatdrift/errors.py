@@ -102,6 +102,13 @@ class ReportError(HeatdriftError):
     """A report cannot be rendered."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short: Python's, an accelerator's, or the one of torch's allocator."""
+    text = str(error).lower()
+    named = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    return named or "out of memory" in text or "can't allocate memory" in text
+
+
 def _by_size(name: str) -> tuple[float, str]:
     """Order numbers by their size, before names in alphabetical order."""
     try:

@@ -22,7 +22,7 @@ FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
 _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
-    *("classifier_init", "warmup", "probe_draw", "loss_mean", "corruptions"),
+    *("classifier_init", "warmup", "probe_draw", "loss_mean", "corruptions", "eval_precision"),
 )
 
 
@@ -54,8 +54,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
     sizes : images per class of the splits.
     data_seed : seed of the splits and of the transfer subsets, independent of the training seed; None in an imported
         record whose source did not keep it (such a cell cannot be trained).
-    precision : requested arithmetic of training, `auto` = the faster one, measured where the cell runs; probes are
-        float32 always.
+    precision : requested arithmetic of training, `auto` = the faster of float32 and bfloat16, measured where the cell
+        runs; float16 scales its loss and needs CUDA.
     select_on : split whose accuracy selects the epoch; "test" for the protocol ``preprint`` only.
     skip_unreadable : True leaves out pictures that do not decode (each run's record lists them); None refuses them.
     classifier_init : "torch" = nn.Linear's own (weights and bias uniform); None = weights N(0, 0.01), bias 0.
@@ -64,6 +64,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     probe_draw : "randomstate_42" = probe images by NumPy's RandomState(42), as the preprint drew them; None = by the
         data seed. Protocol ``preprint`` only.
     loss_mean : "batches" = train_loss is the mean of the batches' losses; None = of the images'.
+    eval_precision : "bfloat16" = towers are measured in it (accuracies, zero-shot, probes); None = in float32.
     """
 
     epochs: int
@@ -73,13 +74,14 @@ class Recipe(Strict, frozen=True, kw_only=True):
     weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
-    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     select_on: Literal["val", "test"] = "val"
     skip_unreadable: bool | None = None
     classifier_init: Literal["torch"] | None = None
     warmup: Literal["from_zero"] | None = None
     probe_draw: Literal["randomstate_42"] | None = None
     loss_mean: Literal["batches"] | None = None
+    eval_precision: Literal["bfloat16"] | None = None
 
     @property
     def choices(self) -> dict[str, str]:
@@ -321,9 +323,12 @@ class SourceRecord(Strict, frozen=True, kw_only=True):
 class Provenance(Strict, frozen=True, kw_only=True):
     """Where a run's numbers come from; None = the source did not keep it.
 
+    ``precision``, ``eval_precision``: arithmetic of training, and of towers that are measured.
     ``deterministic``: whether torch was held to algorithms that give the same bits each time (on a processor all do).
     ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
-    transfer sets by name. ``resumed_after``: epochs after which a killed process's run went on from its checkpoint.
+    transfer sets by name. ``unstated`` names columns of a recipe that an imported run's source did not state: the cell
+    holds this program's defaults there, and the store shows none. ``resumed_after``: epochs after which a killed
+    process's run went on from its checkpoint.
     """
 
     commit: str | None = None
@@ -336,6 +341,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     device: str | None = None
     threads: int | None = None
     precision: str | None = None
+    eval_precision: str | None = None
     deterministic: bool | None = None
     split_sha256: str | None = None
     class_names: Mapping[str, tuple[str, ...]] = {}
@@ -343,6 +349,7 @@ class Provenance(Strict, frozen=True, kw_only=True):
     sources: Mapping[str, SourceRecord] = {}
     resumed_after: tuple[int, ...] = ()
     source: str | None = None
+    unstated: tuple[str, ...] = ()
 
 
 class Duplicates(Strict, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ import typer
 from heatdrift.cli.checks import refuse_sizes
 from heatdrift.cli.options import DataDirOption, Format, FormatOption, StoreOption, StudyOption
 from heatdrift.cli.output import note, say, show_rows
+from heatdrift.cli.time_left import MeasureOption, by_finished, by_measuring
 from heatdrift.cli.workspace import Workspace, planned_cells
-from heatdrift.wording import duration
 
 
 def register(app: typer.Typer) -> None:
@@ -22,13 +22,15 @@ def plan(
     store: StoreOption = None,
     data_dir: DataDirOption = None,
     fmt: FormatOption = Format.table,
+    measure: MeasureOption = False,
     hashes: Annotated[bool, typer.Option("--hashes", help="Print hashes of backbone and data, to pin them.")] = False,
 ) -> None:
     """List the cells of a study with their status; exit 2 if its sizes ask for more pictures than there are.
 
     Example: `heatdrift plan --study demo`
     """
-    from heatdrift.train.status import cell_states, time_left_s
+    from heatdrift.records import FINISHED
+    from heatdrift.train.status import cell_states
 
     work = Workspace.of(store)
     spec = work.study(study)
@@ -60,8 +62,11 @@ def plan(
         hidden |= {"attempt"} if all(s.attempt <= 1 for s in states) else set()
     show_rows([{name: value for name, value in row.items() if name not in hidden} for row in rows], fmt)
     counts = {status: sum(s.status == status for s in states) for status in dict.fromkeys(s.status for s in states)}
-    left = time_left_s(states, workers=1)
-    rest = f"; left: about {duration(left)}, one after the other" if left else ""
+    open_cells = [state.cell for state in states if state.status not in FINISHED]
+    left = by_finished(states, open_cells, at_once=None) if open_cells else None
+    if left is None and open_cells and measure:
+        left = by_measuring(open_cells, spec, folder)
+    rest = f"; left: {left}" if left else ""
     note(f"{len(cells)} cells of study {spec.name}: " + ", ".join(f"{n} {s}" for s, n in counts.items()) + rest)
     refuse_sizes(spec, folder, study or spec.name)
 

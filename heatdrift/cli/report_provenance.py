@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # section of the page -> columns of the view `runs`
 SECTIONS: Final = {
     "code": ("commit", "dirty", "diff_sha256", "origin", "packages", "python"),
-    "machine": ("platform", "host", "device", "threads", "precision"),
+    "machine": ("platform", "host", "device", "threads", "precision", "eval_precision"),
     "backbone": ("backbone", "backbone_sha256", "preprocess"),
     "evaluation": ("transfer_set", "n_transfer", "prompt_template", "select_on", "data_seed"),
 }

@@ -24,16 +24,15 @@ from heatdrift.cli.options import (
     StudyOption,
 )
 from heatdrift.cli.output import err, note, say, show_rows
+from heatdrift.cli.time_left import MeasureOption, by_finished, by_measuring
 from heatdrift.cli.workspace import Workspace, planned_cells
 from heatdrift.errors import HeatdriftError, StudyError, UnknownNameError
-from heatdrift.wording import counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from heatdrift.config import StudySpec
     from heatdrift.records import Cell
-    from heatdrift.train.status import CellState
     from heatdrift.train.worker import WorkerSettings
 
 
@@ -51,6 +50,13 @@ class Compile(StrEnum):
     graph = "graph"
     compiled = "compiled"
     auto = "auto"
+
+
+class EvalPrecision(StrEnum):
+    """Arithmetic in which models are measured."""
+
+    float32 = "float32"
+    bf16 = "bf16"
 
 
 def register(app: typer.Typer) -> None:
@@ -78,6 +84,7 @@ def train(
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process.")] = 1,
     shard: Annotated[str | None, typer.Option("--shard", help="i/n: every n-th cell, for n machines.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells that would run, and stop.")] = False,
+    measure: MeasureOption = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
     force: ForceOption = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "auto",
@@ -99,6 +106,14 @@ def train(
         list[Keep] | None,
         typer.Option("--keep", help="Keep with each record: weights (adapters and merged, safetensors), checkpoint."),
     ] = None,
+    eval_precision: Annotated[
+        EvalPrecision | None,
+        typer.Option(
+            "--eval-precision",
+            help="Arithmetic of accuracies, zero-shot and probes (docs/performance.md says what bf16 changes); "
+            "recorded, and with bf16 other cell ids. Default: the study's, float32 where it says nothing.",
+        ),
+    ] = None,
     skip_unreadable: Annotated[
         bool,
         typer.Option("--skip-unreadable", help="Leave out pictures that do not decode; recorded, and other cell ids."),
@@ -119,6 +134,9 @@ def train(
     spec = work.study_to_train(study, data_dir)
     if skip_unreadable:
         spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, skip_unreadable=True))
+    if eval_precision is not None:
+        wanted = "float32" if eval_precision is EvalPrecision.float32 else "bfloat16"
+        spec = msgspec.structs.replace(spec, train=msgspec.structs.replace(spec.train, eval_precision=wanted))
     if not (everything or dataset or method or lr or seed or shard or only_failed):
         raise StudyError("no cells chosen", hint=train_command(study or spec.name))
     folder = work.data_folder(spec, study, data_dir)
@@ -141,7 +159,12 @@ def train(
             lacking = lacking_words(found, planned, same_command(context, without=CHOOSING))
     if dry_run:
         show_rows([{"cell_id": c.cell_id, "group": c.group, "lr": c.lr, "seed": c.seed} for c in cells], fmt)
-        note(f"{len(cells)} of {len(chosen)} chosen cells would run{_how_long(states, cells, jobs)}")
+        would = f"{len(cells)} of {len(chosen)} chosen cells would run"
+        how_long = by_finished(states, cells, at_once=jobs, device=device)
+        if how_long is None and measure and cells:
+            how_long = by_measuring(cells, spec, folder, at_once=jobs, device=device, threads=threads)
+        unknown = "how long shows when the first is finished, or with --measure"
+        note(f"{would}; {how_long or unknown}" if cells else would)
         if lacking:
             note(lacking)
         refuse_sizes(spec, folder, study or spec.name, {cell.dataset: None for cell in cells})
@@ -183,24 +206,6 @@ def train(
         note(f"diverged is a result and is kept; to try again: {again}")
     if counts.get("failed") or counts.get("diverged"):
         raise typer.Exit(3)
-
-
-def _how_long(states: "Sequence[CellState]", cells: "Sequence[Cell]", jobs: int | None) -> str:
-    """Return how long these cells take by those that are finished, or that nobody can say yet."""
-    from heatdrift.records import FINISHED
-    from heatdrift.train.status import time_left_s
-
-    wanted = {cell.cell_id for cell in cells}
-    finished = sum(state.status in FINISHED and state.wall_s is not None for state in states)
-    if not wanted:
-        return ""
-    if not finished:
-        return "; how long shows when the first is finished"
-    again = [msgspec.structs.replace(s, status="planned") for s in states if s.cell.cell_id in wanted]
-    kept = [*(s for s in states if s.status in FINISHED), *again]
-    left = time_left_s(kept, workers=jobs or 1) or 0.0
-    at_once = f"{jobs} at once" if jobs else "one after the other"
-    return f", in about {duration(left)} {at_once} (by {counted(finished, 'finished cell')})"
 
 
 def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, threads: int) -> "WorkerSettings":

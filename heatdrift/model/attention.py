@@ -76,7 +76,8 @@ class SplitAttention(nn.Module):
             out = functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
         else:
             scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-            attention = (scores if attn_mask is None else scores + attn_mask).softmax(dim=-1)
+            # in float32 under an autocast too: rows of bfloat16 would sum to 1 only to 1 %
+            attention = (scores if attn_mask is None else scores + attn_mask).float().softmax(dim=-1)
             self.observer.observe(self.layer, attention)
             out = attention @ v
         batch, _, tokens, _ = out.shape

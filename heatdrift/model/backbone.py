@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from heatdrift.model.tags import pretrained
 from heatdrift.model.weight_files import read_openai_archive, read_safetensors
 from heatdrift.records import Preprocess, SourceRecord
 
+TESTED = "open_clip_torch>=3.2,<4"  # as in pyproject.toml
 _NOT_BUILT = (  # what open_clip and torch raise for a configuration that makes no sense
     msgspec.DecodeError,
     ArithmeticError,
@@ -119,7 +121,7 @@ def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Bac
         architecture = files.config.get("model_cfg", files.config)
         check_plain(architecture, files.where)
         check_states_activation(architecture, files.where)
-        clip = open_clip.CLIP(**architecture)
+        clip = _built(architecture, files.where)
     except _NOT_BUILT as error:
         problem = f"{files.where} is not an open_clip architecture: {error}"
         raise ModelError(
@@ -146,6 +148,17 @@ def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Bac
         preprocess=preprocess,
         embed_dim=int(architecture["embed_dim"]),
     )
+
+
+def _built(architecture: dict[str, Any], where: str) -> open_clip.CLIP:
+    """Build the model; what open_clip or torch no longer have is said of them, not of the configuration."""
+    try:
+        return open_clip.CLIP(**architecture)
+    except AttributeError as error:
+        packages = " and ".join(f"{name} {version(name)}" for name in ("open_clip_torch", "torch"))
+        problem = f"{packages} cannot build {where}: {str(error)[:200]}"
+        hint = f"nothing is said against the file; install an open_clip that was tested: pip install '{TESTED}'"
+        raise ModelError(problem, hint=hint) from error
 
 
 def _given(spec: BackboneSpec, folder: Path) -> _Files:

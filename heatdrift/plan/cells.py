@@ -100,6 +100,7 @@ def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
         warmup=None if train.warmup == "above_zero" else train.warmup,
         probe_draw=None if train.probe_draw == "data_seed" else train.probe_draw,
         loss_mean=None if train.loss_mean == "images" else train.loss_mean,
+        eval_precision=None if train.eval_precision == "float32" else train.eval_precision,
     )
 
 

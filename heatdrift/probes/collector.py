@@ -146,15 +146,18 @@ Observe = Callable[[nn.Module, Collector], AbstractContextManager[None]]
 
 
 @torch.inference_mode()
-def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, keep: int = 0) -> Measured:
+def measure(
+    tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, keep: int = 0, bfloat16: bool = False
+) -> Measured:
     """Run the tower over the probe set once and measure everything.
 
     Parameters
     ----------
-    tower : visual tower in eval mode, float32; ProbeError otherwise. An autocast around the call has no effect.
+    tower : visual tower in eval mode, float32 weights; ProbeError otherwise. An autocast around the call has no effect.
     batches : normalised pixels, (batch, 3, size, size) each; the result does not depend on how they are cut.
     observe : ``model.attention.observed``, passed in because a stage does not import its sibling.
     keep : number of leading images whose maps are kept.
+    bfloat16 : the tower computes in bfloat16, its softmax in float32; what is made of them is float32 and float64.
     """
     _check_float32(tower)
     blocks = list(tower.get_submodule("transformer.resblocks").children())
@@ -168,7 +171,7 @@ def measure(tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, ke
     final = tower.get_submodule("ln_post")
     hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(_row(out))))
     try:
-        with observe(tower, collector), torch.autocast(_device(tower).type, enabled=False):
+        with observe(tower, collector), torch.autocast(_device(tower).type, dtype=torch.bfloat16, enabled=bfloat16):
             embeddings = [tower(pixels).float() for pixels in batches]
     finally:
         for hook in hooks:

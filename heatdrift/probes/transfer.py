@@ -29,17 +29,6 @@ def zero_shot_classes(encode: Encoder, batches: Iterable[Tensor], text: Tensor) 
     return classes
 
 
-def zero_shot_hits(
-    encode: Encoder, batches: Iterable[Tensor], labels: NDArray[np.int64], text: Tensor
-) -> NDArray[np.bool_]:
-    """Whether each image's nearest class embedding is its own class, (n,) bool; the mean is the top-1 accuracy.
-
-    `batches` are in the order of `labels`; the rest as in :func:`zero_shot_classes`.
-    """
-    hits: NDArray[np.bool_] = zero_shot_classes(encode, batches, text) == labels
-    return hits
-
-
 def accuracy_pct(hits: NDArray[np.bool_]) -> float:
     """Top-1 accuracy in percent."""
     return 100 * int(hits.sum()) / len(hits)

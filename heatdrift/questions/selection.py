@@ -22,7 +22,7 @@ from heatdrift.wording import counted, learning_rate
 FACTORS: Final = ("dataset", "method", "lr", "seed")
 _KEY: Final = (*FACTORS, "status")
 # Columns that decide a result and that no model names: runs that differ in one of them are never pooled.
-_UNNAMED: Final = ("study", "protocol", "backbone", "precision", "select_on")
+_UNNAMED: Final = ("study", "protocol", "backbone", "precision", "eval_precision", "select_on")
 # What questions about several metrics report unless asked otherwise: drift of support, forgetting, and what the
 # training was for.
 DEFAULT_METRICS: Final = ("delta_entropy_pct", "delta_erf95_pct", "retention_pct", "test_acc_pct")

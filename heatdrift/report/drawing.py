@@ -1,19 +1,21 @@
 """Charts to what the page holds: a themed Vega-Lite spec as script-safe JSON, and its static SVG twin.
 
-The twin is drawn by vl-convert without network access. It is shown until JavaScript has drawn the live chart, and for
-good where JavaScript is off.
+The twin is drawn by vl-convert without network access, unless the same chart was drawn before. It is shown until
+JavaScript has drawn the live chart, and for good where JavaScript is off.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
 import altair as alt
 import polars as pl
-import vl_convert
 from markupsafe import Markup
 
+from heatdrift.config import user_cache
 from heatdrift.report.blocks import Panel
+from heatdrift.report.kept_svg import kept_svg
 from heatdrift.report.static import static_twin
 from heatdrift.report.theme import chart_config, themed
 
@@ -44,7 +46,8 @@ def draw_panel(
     spec = chart_spec(chart)
     used = {name: datasets[name].to_dicts() for name in sorted(dataset_names(spec))}
     full = {**spec, "datasets": used, "config": themed(chart_config())}
-    svg = vl_convert.vegalite_to_svg(full, allowed_base_urls=[])
+    cache = user_cache(os.environ.get("HEATDRIFT_CACHE"))
+    svg = kept_svg(full, cache / "drawings" if cache else None)
     return Panel(panel_id=panel_id, title=title, svg=static_twin(svg, panel_id), spec=script_json(spec), metric=metric)
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from altair.utils import schemapi
+
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
 from heatdrift.report.blocks import Section
@@ -43,7 +45,8 @@ APPENDIX: Final = 130
 def report_document(inp: ReportInput) -> Document:
     """Return the report before it is written in a format: all formats are made from one of these."""
     data = prepare(inp)
-    sections = page_sections(inp, data)  # figures add their rows to data.datasets
+    with schemapi.debug_mode(arg=False):  # altair checks every part of a chart as it is made; tests check whole specs
+        sections = page_sections(inp, data)  # figures add their rows to data.datasets
     document = Document(
         title=inp.study,
         description=inp.description,

@@ -32,6 +32,7 @@ RUN_SCHEMA: Final[dict[str, Any]] = {
     **dict.fromkeys(("backbone", "backbone_sha256", "dataset", "data_sha256", "method", "method_spec"), _TEXT),
     **dict.fromkeys(("requested_precision", "select_on", "transfer_set", "prompt_template", "commit"), _TEXT),
     **dict.fromkeys(("diff_sha256", "packages", "python", "platform", "host", "device", "precision"), _TEXT),
+    "eval_precision": _TEXT,
     **dict.fromkeys(("split_sha256", "class_names", "preprocess", "sources", "resumed_after", "source"), _TEXT),
     "duplicates": _TEXT,
     "dirty": pl.Boolean,
@@ -187,7 +188,7 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
     cell, recipe, origin = record.cell, record.cell.recipe, record.provenance
     sizes = recipe.sizes if recipe else SplitSizes()
     first = cell.transfer[0].name if cell.transfer else (record.transfer[0].transfer_set if record.transfer else None)
-    return {
+    row = {
         "study": record.study,
         "cell_id": record.cell_id,
         "attempt": record.attempt,
@@ -238,6 +239,7 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
         "device": origin.device,
         "threads": origin.threads,
         "precision": origin.precision,
+        "eval_precision": origin.eval_precision or ("float32" if record.origin == "heatdrift" else None),
         "split_sha256": origin.split_sha256,
         "class_names": _json(origin.class_names),
         "preprocess": _json(origin.preprocess),
@@ -250,6 +252,7 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
         "duplicate_rows": record.duplicates.rows if record.duplicates else None,
         "duplicates": record.duplicates.rule if record.duplicates else None,
     }
+    return row | dict.fromkeys(origin.unstated)
 
 
 def _json(value: object) -> str | None:

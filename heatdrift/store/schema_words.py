@@ -133,6 +133,7 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "dirty"): Words("", "whether the checkout had uncommitted changes", "not a checkout"),
     ("", "diff_sha256"): Words("", "hash of those changes", "there were none"),
     ("", "precision"): Words("", "arithmetic that training used", _UNKNOWN),
+    ("", "eval_precision"): Words("", "arithmetic of towers that were measured", _UNKNOWN),
     ("", "device"): Words("", "device that trained", _UNKNOWN),
     ("", "threads"): Words("count", "threads of the process", _UNKNOWN),
     ("", "host"): Words("", "machine", _UNKNOWN),

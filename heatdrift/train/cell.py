@@ -16,7 +16,6 @@ from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.provenance import utc_now
 from heatdrift.records import (
     AdapterChecks,
@@ -30,7 +29,6 @@ from heatdrift.records import (
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.course import run_course
 from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
-from heatdrift.train.loop import accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
 
@@ -112,6 +110,7 @@ def run_cell(
             device=str(resources.device),
             threads=torch.get_num_threads(),
             precision=course.precision,
+            eval_precision="bfloat16" if resources.eval_bfloat16 else "float32",
             deterministic=resources.device.type == "cpu" or torch.are_deterministic_algorithms_enabled(),
             split_sha256=data.split_sha256,
             class_names={cell.dataset: data.class_names, **{t.plan.name: t.class_names for t in transfers}},
@@ -130,7 +129,7 @@ def run_cell(
     checks = _adapter_checks(model, data, selected.measured, resources)
     status, error = _judge(cell, checks)
     frozen = resources.fast.frozen(cell, model, course.precision)
-    hits = _final_hits(None if frozen else model, transfers, resources)
+    hits = _final_hits(None if frozen and frozen.whole else model, transfers, resources)
     record = msgspec.structs.replace(
         common,
         status=status,
@@ -148,7 +147,7 @@ def run_cell(
             for t in transfers
         ),
         robustness=tuple(
-            RobustnessRecord(corruption=name, acc_pct=accuracy_pct(model.logits, pixels, resources.normalise))
+            RobustnessRecord(corruption=name, acc_pct=resources.evaluation.accuracy_pct(model, pixels))
             for name, pixels in corrupted.items()
         ),
         checks=checks,
@@ -189,8 +188,8 @@ def _test_accuracy(
     if data.test is None:
         return None
     if frozen is not None and frozen.test is not None:
-        return frozen_accuracy_pct(model.classifier, frozen.test, data.test.labels)
-    return accuracy_pct(model.logits, data.test, resources.normalise)
+        return frozen_accuracy_pct(model, frozen, frozen.test, data.test.labels, resources.evaluation)
+    return resources.evaluation.accuracy_pct(model, data.test)
 
 
 def _further_sources(cell: Cell) -> tuple[str, ...]:
@@ -204,8 +203,10 @@ def _final_hits(model: AdaptedModel | None, transfers: list[TransferData], resou
     found: Arrays = {}
     for transfer in transfers:
         label = transfer.pixels.labels.numpy()
-        batches = resources.normalise.batches(transfer.pixels)
-        predicted = transfer.base_class if model is None else zero_shot_classes(model.visual, batches, transfer.text)
+        if model is None:
+            predicted = transfer.base_class
+        else:
+            predicted = resources.evaluation.classes(model.visual, transfer.pixels, transfer.text)
         kept = ImageResults(
             base=transfer.base_hits,
             adapted=predicted == label,

@@ -14,12 +14,11 @@ from heatdrift.model.adapt import AdaptedModel
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.compare import probe_values
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.probes.transfer import zero_shot_hits
 from heatdrift.probes.weights import weight_probes
 from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.frozen import frozen_accuracy_pct
-from heatdrift.train.loop import Optimisation, accuracy_pct, steps_per_epoch, train_epoch
+from heatdrift.train.loop import Optimisation, steps_per_epoch, train_epoch
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
@@ -70,7 +69,7 @@ def run_course(
 ) -> Course:
     """Train all epochs, measuring after each; `on_epoch` is called with each (1-based) before its checkpoint.
 
-    A method that leaves the tower as it is trains on embeddings that are computed once, and keeps the base's
+    What a method leaves as it is at the start of the tower is computed once; one that leaves all of it keeps the base's
     measurements.
     """
     clock = time.perf_counter()
@@ -91,16 +90,19 @@ def run_course(
         if frozen is None:
             result = train_epoch(model.logits, model.trained(), data.train, resources.normalise, run)
         else:
-            result = train_epoch(model.classifier, model.trained(), frozen.train, resources.normalise, run)
+            result = train_epoch(frozen.logits(model), model.trained(), frozen.train, resources.normalise, run)
         model.train_mode(on=False)
         if result.diverged:
             steps = steps_per_epoch(len(data.train), recipe.batch_size)
             course.problem = f"loss or gradient not finite in epoch {epoch}, step {result.diverged_at} of {steps}"
             return course
-        if frozen is not None:
-            val, measured = frozen_accuracy_pct(model.classifier, frozen.val, data.val.labels), data.base
+        if frozen is None:
+            val = resources.evaluation.accuracy_pct(model, data.val)
         else:
-            val = accuracy_pct(model.logits, data.val, resources.normalise)
+            val = frozen_accuracy_pct(model, frozen, frozen.val, data.val.labels, resources.evaluation)
+        if frozen is not None and frozen.whole:
+            measured = data.base
+        else:
             try:
                 measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
             except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
@@ -108,8 +110,8 @@ def run_course(
                 return course
             track = None
             if tracked is not None:
-                batches = resources.normalise.batches(tracked.tracked)
-                track = hit_pct(zero_shot_hits(model.visual, batches, tracked.tracked.labels.numpy(), tracked.text))
+                classes = resources.evaluation.classes(model.visual, tracked.tracked, tracked.text)
+                track = hit_pct(classes == tracked.tracked.labels.numpy())
         record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
         course.history.append(
             msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)
@@ -143,6 +145,7 @@ def _optimisation(
         clip_norm=recipe.clip_norm,
         batch_size=recipe.batch_size,
         bfloat16=precision == "bfloat16",
+        scaler=torch.amp.GradScaler(model.classifier.weight.device.type) if precision == "float16" else None,
         warmup_from_zero=recipe.warmup == "from_zero",
         loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
@@ -160,6 +163,7 @@ def _state(course: Course, model: AdaptedModel, run: Optimisation, elapsed_s: fl
         "optimizer": run.optimizer.state_dict(),
         "precision": course.precision,
         "step": run.step,
+        "scaler": None if run.scaler is None else run.scaler.state_dict(),
         "order": run.order.get_state(),
         "flips": run.flips.get_state(),
         "dropout": torch.get_rng_state(),
@@ -193,6 +197,8 @@ def _resume(
     model.restore(kept["model"])
     load_state(run.optimizer, kept["optimizer"])
     run.step = kept["step"]
+    if run.scaler is not None and kept["scaler"] is not None:
+        run.scaler.load_state_dict(kept["scaler"])
     run.order.set_state(kept["order"])
     run.flips.set_state(kept["flips"])
     torch.set_rng_state(kept["dropout"])

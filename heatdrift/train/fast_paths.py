@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from heatdrift.model.adapt import AdaptedModel
 from heatdrift.records import Cell, Recipe
-from heatdrift.train.frozen import FrozenData, frozen_data
+from heatdrift.train.frozen import FrozenData, frozen_data, tokens_fit
 from heatdrift.train.precision import Precision, chosen_precision
+from heatdrift.train.prefix import frozen_blocks
 from heatdrift.train.step import StepKind
 from heatdrift.train.step_choice import chosen_step
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FastPaths:
-    """Arithmetic, kind of step and kept embeddings for the cells of one process."""
+    """Arithmetic, kind of step and kept outputs of frozen parts for the cells of one process."""
 
     resources: "Resources"
     _precisions: dict[tuple[str, int], Precision] = field(default_factory=dict)
     _steps: dict[tuple[str, str, int, Precision], StepKind] = field(default_factory=dict)
-    _frozen: dict[tuple[str, Precision], FrozenData] = field(default_factory=dict)
+    _frozen: dict[tuple[str, Precision, int | None], FrozenData] = field(default_factory=dict)
 
     def precision(self, recipe: Recipe) -> Precision:
         """Arithmetic that trains a cell of `recipe` here; what `auto` means is measured."""
@@ -38,10 +39,13 @@ class FastPaths:
         return self._precisions[key]
 
     def step(self, cell: Cell, recipe: Recipe, model: AdaptedModel, precision: Precision) -> StepKind:
-        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked."""
+        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked.
+
+        A step that scales its loss is never captured.
+        """
         resources = self.resources
         train = resources.target(cell.dataset).train
-        if resources.compile == "off" or len(train) < recipe.batch_size:
+        if resources.compile == "off" or precision == "float16" or len(train) < recipe.batch_size:
             return "plain"
         key = (cell.dataset, cell.method, recipe.batch_size, precision)
         if key not in self._steps:
@@ -59,18 +63,26 @@ class FastPaths:
         return self._steps[key]
 
     def frozen(self, cell: Cell, model: AdaptedModel, precision: Precision) -> FrozenData | None:
-        """Embeddings of the cell's data set where its method leaves the tower as it is; else None."""
-        if model.family.changes_encoder:
+        """What the part of the tower that the cell's method leaves as it is gives for its data set.
+
+        None where it leaves nothing, where the tokens of a block would take too much memory, and in float16.
+        """
+        if precision == "float16":
             return None
-        key = (cell.dataset, precision)
+        data = self.resources.target(cell.dataset)
+        blocks = frozen_blocks(model.visual) if model.family.changes_encoder else None
+        held_out = [data.val, *([data.test] if data.test else [])]
+        if blocks == 0 or (blocks and not tokens_fit(model.visual, [data.train, *held_out])):
+            return None
+        key = (cell.dataset, precision, blocks)
         if key not in self._frozen:
-            data = self.resources.target(cell.dataset)
             self._frozen[key] = frozen_data(
                 self.resources.backbone.visual,
                 data.train,
                 data.val,
                 data.test,
-                self.resources.normalise,
+                self.resources.evaluation,
                 bfloat16=precision == "bfloat16",
+                blocks=blocks,
             )
         return self._frozen[key]

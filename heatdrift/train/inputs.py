@@ -4,6 +4,7 @@ Torch-free: the command line asks before it starts a worker, and workers split b
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,18 @@ from heatdrift.errors import DataError
 from heatdrift.model.download import absent_files, missing_weights, where_weights
 from heatdrift.model.identity import is_tag
 from heatdrift.records import TransferPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCounts:
+    """Images that a cell of one data set passes; `transfer` and `tracked` over all its transfer sets."""
+
+    train: int
+    val: int
+    probe: int
+    test: int
+    transfer: int
+    tracked: int
 
 
 def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tuple[str, ...]:
@@ -144,6 +157,37 @@ def unused_caution(name: str, images: LabelledImages) -> str | None:
         f"{name}: {images.source} declares {declared} classes and has no picture of {n} ({listed(images.unused)}); "
         f"they are left out, so it has {len(images.class_names)} classes"
     )
+
+
+def image_counts(study: StudySpec, folder: Path, datasets: Iterable[str]) -> dict[str, ImageCounts]:
+    """Return data set -> its images; nothing is decoded.
+
+    Raises
+    ------
+    DataError : images are missing, changed or too few.
+    """
+    seed, transfer, tracked = study.train.data_seed, 0, 0
+    for place, (name, given) in enumerate(study.transfer.items()):
+        images = open_source(given.test_source, folder)
+        chosen, track = transfer_positions(name, images, given.n_images, given.track, data_seed=seed)
+        transfer += len(chosen)
+        tracked += len(track) if place == 0 else 0  # the first one is tracked
+    found = {}
+    for name in dict.fromkeys(datasets):
+        spec = study.datasets[name]
+        source, test = open_target(spec, folder, data_seed=seed)
+        splits = split_target(
+            name, spec, source, test, protocol=study.protocol, data_seed=seed, probe_draw=study.train.probe_draw
+        )
+        found[name] = ImageCounts(
+            train=len(splits.train),
+            val=len(splits.val),
+            probe=len(splits.probe),
+            test=0 if splits.held_out == "test" else len(test),
+            transfer=transfer,
+            tracked=tracked,
+        )
+    return found
 
 
 def split_target(

@@ -1,4 +1,4 @@
-"""One epoch of training, one pass of evaluation. Knows no paths and no records."""
+"""One epoch of training. Knows no paths and no records."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from heatdrift.records import Preprocess
 from heatdrift.train.schedule import lr_factor
 from heatdrift.train.step import PlainStep, Step, StepResult, set_lr
 
-EVAL_BATCH = 250
 FLIPPED = 0.5  # share of training images that are mirrored
 
 
@@ -82,7 +81,7 @@ class Normaliser:
         # in place: on a processor the same bits six times as fast, because nothing new is allocated
         return crops.to(self.mean.device).float().div_(255).sub_(self.mean).div_(self.std)
 
-    def batches(self, pixels: PixelSet, size: int = EVAL_BATCH) -> Iterator[Tensor]:
+    def batches(self, pixels: PixelSet, size: int) -> Iterator[Tensor]:
         """Normalised batches in order."""
         for start in range(0, len(pixels), size):
             yield self(pixels.crops[start : start + size])
@@ -94,7 +93,8 @@ class Optimisation:
 
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
     which nothing else uses while a cell trains. ``loss_of_batches``: an epoch's loss is the mean over batches, where
-    images of a smaller last one weigh more; else the mean over images. ``step_by``: what takes the steps; None = plain
+    images of a smaller last one weigh more; else the mean over images. ``scaler``: of the loss, which makes the
+    arithmetic float16. ``step_by``: what takes the steps; None = plain
     ones.
     """
 
@@ -105,6 +105,7 @@ class Optimisation:
     clip_norm: float
     batch_size: int
     bfloat16: bool
+    scaler: torch.amp.GradScaler | None = None
     warmup_from_zero: bool = False
     loss_of_batches: bool = False
     order: torch.Generator
@@ -152,7 +153,9 @@ def train_epoch(
     flips = torch.rand(len(images), generator=run.flips) < FLIPPED
     order_there, flips_there = order.to(images.device), flips.to(images.device)
     shuffled = images.labels[order].to(normalise.mean.device)
-    step = run.step_by or PlainStep(logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16)
+    step = run.step_by or PlainStep(
+        logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16, scaler=run.scaler
+    )
     results: list[StepResult] = []
     for start in range(0, len(images), run.batch_size):
         chosen = slice(start, start + run.batch_size)
@@ -172,10 +175,3 @@ def train_epoch(
     losses, hits = (torch.stack(values).cpu() for values in ([r.loss for r in results], [r.hits for r in results]))
     total = float((losses.double() * torch.tensor(shares)).sum())
     return EpochResult(loss=total / sum(shares), acc_pct=100 * int(hits.sum()) / len(images))
-
-
-@torch.inference_mode()
-def accuracy_pct(logits: Callable[[Tensor], Tensor], pixels: PixelSet, normalise: Normaliser) -> float:
-    """Top-1 accuracy in percent, in float32 and without augmentation."""
-    predicted = torch.cat([logits(batch).argmax(-1) for batch in normalise.batches(pixels)]).cpu()
-    return 100 * int((predicted == pixels.labels).sum()) / len(pixels)

@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-Precision = Literal["float32", "bfloat16"]
+from heatdrift.errors import TrainError
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 WORTH: Final = 1.3  # bfloat16 must be so many times as fast: below it, runs of one study would differ by chance
 _IMAGES: Final = 8  # of a timed step, at most: on a processor more only take longer
@@ -26,9 +28,18 @@ def chosen_precision(
 
     Parameters
     ----------
-    wanted : `float32`, `bfloat16`, or `auto`.
+    wanted : `float32`, `bfloat16`, `float16`, or `auto`, which chooses between the first two.
     tower : visual tower that will be trained; a copy is timed.
+
+    Raises
+    ------
+    TrainError : float16 without CUDA: what was published with it was trained there, and in float32 elsewhere.
     """
+    if wanted == "float16":
+        if device.type != "cuda":
+            problem = f"precision float16 (with loss scaling) needs CUDA, this device is {device.type}"
+            raise TrainError(problem, hint='precision = "float32" or "auto" in [train]')
+        return "float16"
     if wanted != "auto":
         return "bfloat16" if wanted == "bfloat16" else "float32"
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):

@@ -23,13 +23,12 @@ from heatdrift.data.prompts import templates_of
 from heatdrift.data.sources import open_source
 from heatdrift.data.splits import ProbeDraw
 from heatdrift.image_results import images_sha256
-from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone, load_backbone
-from heatdrift.probes.collector import Measured, measure
+from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.probes.transfer import zero_shot_classes
 from heatdrift.records import CropPlan, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
+from heatdrift.train.evaluate import Evaluation
 from heatdrift.train.fast_paths import FastPaths
 from heatdrift.train.inputs import (
     open_corrupted,
@@ -108,7 +107,7 @@ class Resources:
 
     ``crop_folder`` keeps crops (``data/crop_cache.py``), None keeps none. ``on_crops`` is called with a source, the
     pictures done and those in all while crops are made; ``on_problem`` with what went otherwise than asked. ``compile``
-    says which steps may train (``step_choice.py``).
+    says which steps may train (``step_choice.py``), ``eval_bfloat16`` whether models are measured in bfloat16.
     """
 
     backbone_spec: BackboneSpec
@@ -123,10 +122,12 @@ class Resources:
     crop_plan: CropPlan = field(default_factory=CropPlan)
     crop_folder: Path | None = None
     compile: Compile = "off"
+    eval_bfloat16: bool = False
     on_crops: Callable[[str, int, int], object] = lambda _what, _done, _total: None
     on_problem: Callable[[str], object] = lambda _problem: None
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
+    _evaluation: Evaluation | None = None
     _targets: dict[str, TargetData] = field(default_factory=dict)
     _transfers: dict[str, TransferData] = field(default_factory=dict)
     _test_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -153,6 +154,7 @@ class Resources:
             probe_draw=study.train.probe_draw,
             crop_plan=study.preprocess,
             crop_folder=crop_folder,
+            eval_bfloat16=study.train.eval_precision == "bfloat16",
         )
 
     @property
@@ -168,6 +170,17 @@ class Resources:
     def normalise(self) -> Normaliser:
         """The backbone's normalisation."""
         return Normaliser.of(self.backbone.preprocess, self.device)
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """How models are measured here."""
+        if self._evaluation is None:
+            self._evaluation = Evaluation(
+                normalise=self.normalise,
+                bfloat16=self.eval_bfloat16,
+                on_problem=lambda problem: self.on_problem(problem),  # noqa: PLW0108  it may be set later
+            )
+        return self._evaluation
 
     def target(self, name: str) -> TargetData:
         """Splits, crops and base measurements of a target data set."""
@@ -190,7 +203,7 @@ class Resources:
 
     def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
-        return measure(tower, self.normalise.batches(pixels, size=50), observed, keep=keep)
+        return self.evaluation.measure(tower, pixels, keep)
 
     def sources_of(self, dataset: str, transfers: Iterable[str]) -> dict[str, SourceRecord]:
         """What was read for a cell: backbone, both splits of its data set, its transfer sets."""
@@ -260,7 +273,7 @@ class Resources:
             text=text,
             class_names=names,
             track=track,
-            base_class=zero_shot_classes(self.backbone.visual, self.normalise.batches(pixels), text),
+            base_class=self.evaluation.classes(self.backbone.visual, pixels, text),
             images=images_sha256(images.sha256, chosen.tolist()),
         )
 

@@ -1,6 +1,6 @@
 """What the store folder says about planned cells: planned, running, done, diverged, failed; and the time left."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -24,6 +24,7 @@ class CellState(msgspec.Struct, frozen=True, kw_only=True):
     attempt : number of the current record, 0 without one.
     note : why it failed or is not readable; where it runs.
     wall_s : seconds that its current record took.
+    device : that its current record trained on.
     host, heartbeat_age_s : of a running cell: its machine, and seconds since its last sign of life.
     """
 
@@ -32,6 +33,7 @@ class CellState(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     note: str | None = None
     wall_s: float | None = None
+    device: str | None = None
     host: str | None = None
     heartbeat_age_s: float | None = None
 
@@ -154,7 +156,12 @@ def _state(cell: Cell, folder: Path) -> CellState:
         return CellState(cell=cell, status="failed", note=error.problem)
     if record is not None:
         return CellState(
-            cell=cell, status=record.status, attempt=record.attempt, note=record.error, wall_s=record.wall_s
+            cell=cell,
+            status=record.status,
+            attempt=record.attempt,
+            note=record.error,
+            wall_s=record.wall_s,
+            device=record.provenance.device,
         )
     if claim is not None:
         return CellState(cell=cell, status="failed", note=KILLED)
@@ -178,10 +185,19 @@ def study_status(study: str, states: Sequence[CellState], bulk: Mapping[str, int
     )
 
 
-def time_left_s(states: Sequence[CellState], *, workers: int | None = None) -> float | None:
+def devices(states: Iterable[CellState]) -> tuple[str | None, ...]:
+    """Devices that finished cells were trained on, in alphabetical order; None among them = not recorded."""
+    found = {s.device for s in states if s.status in FINISHED and s.wall_s is not None}
+    return tuple(sorted(found, key=lambda device: device or ""))
+
+
+def time_left_s(
+    states: Sequence[CellState], *, workers: int | None = None, of: Collection[str | None] | None = None
+) -> float | None:
     """Seconds until all are finished: mean wall time of finished cells of the same group, over the workers.
 
     A group without a finished cell takes the mean of all. `workers`: None = those that run now, one where none does.
+    `of`: devices whose finished cells count; None = all.
 
     Returns
     -------
@@ -189,7 +205,8 @@ def time_left_s(states: Sequence[CellState], *, workers: int | None = None) -> f
     """
     known: dict[str, list[float]] = {}
     for state in states:
-        if state.status in FINISHED and state.wall_s is not None:
+        measured = of is None or state.device in of
+        if state.status in FINISHED and state.wall_s is not None and measured:
             known.setdefault(state.cell.group, []).append(state.wall_s)
     open_cells = [s for s in states if s.status not in FINISHED]
     if not open_cells:

@@ -38,7 +38,8 @@ class PlainStep:
     """Forward, backward, clipping and optimiser, one operation after the other.
 
     On a processor a loss or gradient that is not finite leaves the parameters as they were; elsewhere finding out would
-    mean waiting, and what such a step leaves behind is of no use.
+    mean waiting, and what such a step leaves behind is of no use. With a `scaler` the model computes in float16, and
+    only a loss that is not finite counts: gradients overflow now and then, which the scaler is for.
     """
 
     def __init__(
@@ -49,25 +50,39 @@ class PlainStep:
         *,
         clip_norm: float,
         bfloat16: bool,
+        scaler: torch.amp.GradScaler | None = None,
     ) -> None:
         self.logits = logits
         self.parameters = parameters
         self.optimizer = optimizer
         self.clip_norm = clip_norm
         self.bfloat16 = bfloat16
+        self.scaler = scaler
 
     def __call__(self, x: Tensor, labels: Tensor) -> StepResult:
         """Train on one batch."""
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
+        half = torch.bfloat16 if self.scaler is None else torch.float16
+        with torch.autocast(x.device.type, dtype=half, enabled=self.bfloat16 or self.scaler is not None):
             scores = self.logits(x)
         loss = functional.cross_entropy(scores.float(), labels)
+        if self.scaler is not None:
+            return self._scaled(loss, scores, labels, self.scaler)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         finite = torch.isfinite(loss.detach()) & torch.isfinite(norm)
         if x.device.type != "cpu" or finite:
             self.optimizer.step()
         return StepResult(loss.detach(), (scores.detach().argmax(-1) == labels).sum(), finite)
+
+    def _scaled(self, loss: Tensor, scores: Tensor, labels: Tensor, scaler: torch.amp.GradScaler) -> StepResult:
+        """Backward with a scaled loss: one that overflows leaves the parameters, and the next scale is smaller."""
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        scaler.step(self.optimizer)
+        scaler.update()
+        return StepResult(loss.detach(), (scores.detach().argmax(-1) == labels).sum(), torch.isfinite(loss.detach()))
 
 
 class CapturedStep:

@@ -10,7 +10,7 @@ import msgspec
 
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import StudySpec
-from heatdrift.errors import HeatdriftError
+from heatdrift.errors import HeatdriftError, out_of_memory
 from heatdrift.records import FINISHED, Cell, Provenance, RunRecord, TransferRecord
 from heatdrift.store.claims import claim
 from heatdrift.store.folder import (
@@ -255,6 +255,6 @@ def failed_record(cell: Cell, study: str, provenance: Provenance, error: str) ->
 
 def _advice(error: Exception) -> str:
     text = f"{type(error).__name__}: {error}".splitlines()[0][:500]
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "out of memory" in text.lower():
+    if out_of_memory(error):
         return f"{text} (out of memory: fewer --jobs, a smaller batch_size, or a larger machine)"
     return text

@@ -34,14 +34,15 @@ from heatdrift.plan.cells import plan_cells
 from heatdrift.records import Preprocess
 from heatdrift.train import cell as cell_module
 from heatdrift.train import course as course_module
+from heatdrift.train.evaluate import Evaluation
 from heatdrift.train.loop import Normaliser, PixelSet
 from heatdrift.train.resources import Resources
 
 CLASSES = 10
 PARTS = {
     "train": [(course_module, "train_epoch")],
-    "evaluate": [(course_module, "accuracy_pct"), (cell_module, "accuracy_pct"), (course_module, "zero_shot_hits"),
-                 (cell_module, "zero_shot_classes")],
+    "evaluate": [(Evaluation, "accuracy_pct"), (Evaluation, "classes"), (course_module, "frozen_accuracy_pct"),
+                 (cell_module, "frozen_accuracy_pct")],
     "probe": [(Resources, "measure")],
 }  # fmt: skip
 

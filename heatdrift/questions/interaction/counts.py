@@ -4,7 +4,6 @@ The linear model takes a point of accuracy to be worth the same everywhere. Near
 there, and a difference that is constant in log odds shrinks with them, which looks like an interaction.
 """
 
-import warnings
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -20,6 +19,7 @@ from heatdrift.questions.answer import ALPHA, Check
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import TermTest
 from heatdrift.questions.selection import FACTORS, Selection
+from heatdrift.stats.overdispersed import fit_counts
 from heatdrift.wording import counted, number, p_text
 
 Floats = npt.NDArray[np.float64]
@@ -106,10 +106,6 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
     model : of an accuracy in %. tests : its term tests; those by Kenward-Roger are compared, which assume as the
         binomial does that a seed does not interact with anything. images : behind each accuracy.
     """
-    from statsmodels.genmod.families import Binomial  # a second to import: only accuracies pay
-    from statsmodels.genmod.generalized_linear_model import GLM
-    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
-
     name = "binomial"
     right = model.y / 100.0 * images
     if _all_or_none(right, images, model.cells) or _all_or_none(right, images, model.seeds):
@@ -120,22 +116,17 @@ def binomial_check(model: InteractionModel, tests: tuple[TermTest, ...], images:
     if design.shape[0] <= design.shape[1] or not hypotheses:
         return Check(name=name, flag=False, values={}, sentence="Too few runs for an overdispersed binomial model.")
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("error", PerfectSeparationWarning)
-            # shares with weights: of two columns of counts statsmodels 0.15 takes the dispersion n times too small
-            fit = GLM(right / images, design, family=Binomial(), var_weights=images).fit(scale="X2")
-            found = {
-                term: float(fit.wald_test(rows, use_f=True, scalar=True).pvalue) for term, rows in hypotheses.items()
-            }
-    except (np.linalg.LinAlgError, ValueError, PerfectSeparationWarning):
+        fit = fit_counts(right, images, design)
+        found = {term: fit.wald_p(rows) for term, rows in hypotheses.items()}
+    except (np.linalg.LinAlgError, StatsError):
         return Check(name=name, flag=True, values={}, sentence=_CANNOT)
     linear = {test.term: test.p for test in tests if test.method == "kenward_roger"}
     apart = [term for term, p in found.items() if (p < ALPHA) != (linear[term] < ALPHA)]
-    values: dict[str, float | int | str | None] = {"dispersion": float(fit.scale)}
+    values: dict[str, float | int | str | None] = {"dispersion": fit.dispersion}
     values |= {f"{term} p": p for term, p in found.items()}
     untested = [term for term in model.design.hypotheses if term not in hypotheses]
     left_out = f" Not compared: {', '.join(untested)}, which no seed can tell apart." if untested else ""
-    spread = f"runs scatter {number(float(fit.scale))} times as much as images drawn at random would make them"
+    spread = f"runs scatter {number(fit.dispersion)} times as much as images drawn at random would make them"
     if not apart:
         sentence = (
             f"An overdispersed binomial model of the counts ({spread}) answers as the linear model does.{left_out}"

@@ -13,16 +13,15 @@ import polars as pl
 from heatdrift import wording
 from heatdrift.accuracy import selection_splits
 from heatdrift.report.inputs import ReportInput
-from heatdrift.run_facts import fact_title
+from heatdrift.run_facts import fact_title, listed_names, names_apart
 
 FOLDER: Final = Path(__file__).parent / "published_values"
-NAMES: Final = "class names in prompts"
+NAMES: Final = fact_title("class_names")
 DECISIVE: Final = (
     *map(fact_title, ("backbone", "protocol", "select_on", "transfer_set", "epochs", "preprocess", "prompt_template")),
     NAMES,
     *("classifier at the start", "warm-up", "probe images drawn by"),
 )
-_SHOWN_NAMES: Final = 4  # class names that tell two lists apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +109,9 @@ def _names(published: Mapping[str, Any], runs: pl.DataFrame) -> Fact:
     ]
     distinct = sorted(set(map(tuple, found)))
     if not distinct:
-        return Fact(name=NAMES, theirs=_listed(theirs), ours=_shown(()), same=None)
+        return Fact(name=NAMES, theirs=listed_names(theirs), ours=_shown(()), same=None)
     other = [ours for ours in distinct if list(ours) != theirs]
     if not other:
-        return Fact(name=NAMES, theirs=_listed(theirs), ours=_listed(theirs), same=True)
-    if len(other[0]) != len(theirs):
-        return Fact(name=NAMES, theirs=_listed(theirs), ours=_listed(other[0]), same=False)
-    apart = [(a, b) for a, b in zip(theirs, other[0], strict=True) if a != b]
-    return Fact(name=NAMES, theirs=_listed([a for a, _ in apart]), ours=_listed([b for _, b in apart]), same=False)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN_NAMES
-    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+        return Fact(name=NAMES, theirs=listed_names(theirs), ours=listed_names(theirs), same=True)
+    shown = names_apart(theirs, other[0])
+    return Fact(name=NAMES, theirs=shown[0], ours=shown[1], same=False)

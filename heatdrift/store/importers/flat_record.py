@@ -32,6 +32,8 @@ STATUS: Final[Mapping[str, Status]] = {
 }
 _FINAL: Final = ("test_acc_pct", "zero_shot_pct")  # what a run without epochs may have
 _AT_EPOCH: Final = (*_FINAL, "zero_shot_base_pct")  # results that a source may give after every epoch
+# columns of a recipe that a source may leave open, where the cell then holds this program's defaults
+UNSTATED: Final = ("weight_decay", "warmup_fraction", "clip_norm", "requested_precision", "prompt_template")
 T = TypeVar("T", int, float, str)
 
 
@@ -76,7 +78,10 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         transfer=transfer,
         further=_further(run, with_transfer=bool(transfer)),
         provenance=Provenance(
-            commit=text_of(run, "commit"), device=text_of(run, "device"), source=text_of(run, "source")
+            commit=text_of(run, "commit"),
+            device=text_of(run, "device"),
+            source=text_of(run, "source"),
+            unstated=tuple(name for name in UNSTATED if run.get(name) is None),
         ),
         started_at=time_of(run, "started_at"),
         finished_at=time_of(run, "finished_at"),

@@ -32,6 +32,7 @@ BACKBONES: Final = {
 }
 # the study's name of a method -> ours where they differ: its last_block leaves the projection trainable, ours does not
 RENAMED: Final = {"last_block": "last_block_proj"}
+UNSTATED: Final = ("warmup_fraction", "clip_norm", "requested_precision", "prompt_template")  # by a reference run
 TRACK_IMAGES: Final = 1000  # protocol leakfree: the tracking subset, of the first transfer set
 
 
@@ -69,6 +70,7 @@ def reference_record(run: ReferenceRun, study: str) -> RunRecord:
             packages={name: version for name, version in run.environment.items() if name != "commit"},
             device=run.config.device,
             source=f"reference run {run.run_id}" + (f", tag {run.config.tag}" if run.config.tag else ""),
+            unstated=UNSTATED,
         ),
         wall_s=run.runtime_seconds,
     )

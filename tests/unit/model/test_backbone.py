@@ -1,5 +1,8 @@
 import copy
 import json
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -10,6 +13,7 @@ from safetensors.torch import save_file
 
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
+from heatdrift.model import backbone as backbone_module
 from heatdrift.model.attention import attention_blocks
 from heatdrift.model.backbone import load_backbone
 
@@ -194,6 +198,22 @@ def test_a_config_that_is_none_is_refused(folder, text):
 def test_a_config_that_cannot_be_built_is_refused(folder, part, changes):
     write_config(folder, part=part, **changes)
     assert "is not an open_clip architecture" in refused(folder)
+
+
+def test_an_attribute_error_of_open_clip_is_not_the_fault_of_the_file(folder, monkeypatch):
+    def removed(**_architecture):
+        raise AttributeError("module 'torch' has no attribute 'something_renamed'")
+
+    monkeypatch.setattr(open_clip, "CLIP", removed)
+    said = refused(folder)
+    assert "is not an open_clip architecture" not in said
+    assert f"open_clip_torch {version('open_clip_torch')}" in said
+    assert "something_renamed" in said
+
+
+def test_the_tested_range_is_that_of_the_package():
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert backbone_module.TESTED in project["dependencies"]
 
 
 @pytest.mark.parametrize(

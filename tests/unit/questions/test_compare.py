@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,7 @@ from heatdrift.accuracy import ON_TEST_TITLE
 from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.compare.analysis import compare_studies
 from heatdrift.questions.compare.section import compare_document
+from heatdrift.questions.interaction.analysis import interaction
 
 NAMES = ("first", "second")
 RETENTION = ["retention_pct"]
@@ -299,3 +302,46 @@ def test_what_cannot_be_compared_is_an_error(runs):
         compared(runs, runs.with_columns(retention_pct=pl.lit(None, dtype=pl.Float64)))
     with pytest.raises(UnknownNameError):
         compare_studies(runs, runs, names=NAMES, metrics=["retention"])
+
+
+def test_another_arithmetic_of_evaluation_is_named_and_never_pooled(runs):
+    stated = [runs.with_columns(eval_precision=pl.lit(value)) for value in ("float32", "bfloat16")]
+    result = compared(*stated)
+    fact = next(fact for fact in result.facts if fact.name == "eval_precision")
+    assert (fact.a, fact.b, fact.same, fact.decides) == ("float32", "bfloat16", False, True)
+    assert "arithmetic of evaluation (float32 against bfloat16)" in " ".join(result.caveats)
+    half = pl.concat([stated[0].filter(pl.col("seed") == 7), stated[1].filter(pl.col("seed") != 7)])
+    with pytest.raises(StatsError, match="differ in eval_precision"):
+        interaction(half, metric="delta_entropy_pct")
+
+
+def names_of(runs, names, template="a photo of a {}."):
+    kept = json.dumps({"cifar100": names, "pets": ["cat", "dog"]})
+    return runs.with_columns(
+        transfer_set=pl.lit("cifar100"), class_names=pl.lit(kept), prompt_template=pl.lit(template)
+    )
+
+
+def test_class_names_and_prompts_that_differ_are_listed(runs):
+    ours, theirs = ["apple", "aquarium fish", "crab"], ["apple", "aquarium_fish", "cra"]
+    result = compared(names_of(runs, ours), names_of(runs, theirs, "a photo of a {}"))
+    found = {(fact.name, fact.of): fact for fact in result.facts}
+    names, prompt = found["class_names", "cifar100"], found["prompt_template", ""]
+    assert (names.a, names.b, names.same, names.decides) == ("aquarium fish, crab", "aquarium_fish, cra", False, True)
+    assert (prompt.a, prompt.b, prompt.same) == ("a photo of a {}.", "a photo of a {}", False)
+    said = " ".join(result.caveats)
+    assert "class names in prompts of cifar100 (aquarium fish, crab against aquarium_fish, cra)" in said
+    assert ("class_names", "pets") not in found, "names of a target set are in no prompt"
+
+
+def test_equal_and_unknown_class_names_are_not_called_different(runs):
+    named = names_of(runs, [f"class {i}" for i in range(9)])
+    fact = next(f for f in compared(named, named).facts if f.name == "class_names")
+    assert (fact.a, fact.same) == ("class 0, class 1, class 2, class 3 and 5 more", True)
+    silent = named.with_columns(class_names=pl.lit(None, dtype=pl.String))
+    fact = next(f for f in compared(named, silent).facts if f.name == "class_names")
+    assert (fact.b, fact.same) == ("", None)
+    assert not any(f.name == "class_names" for f in compared(silent, silent).facts)
+    longer = names_of(runs, [f"class {i}" for i in range(5)])
+    fact = next(f for f in compared(named, longer).facts if f.name == "class_names")
+    assert (fact.b, fact.same) == ("class 0, class 1, class 2, class 3 and 1 more", False)

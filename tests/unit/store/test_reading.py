@@ -207,3 +207,13 @@ def test_a_test_accuracy_alone_makes_a_run(bring, mine):
     assert "row 2: no result: map at least one of test_acc_pct" in report.problems[0].reason
     query = "SELECT status, test_acc_pct, val_acc_pct FROM runs"
     assert run_sql(mine, query).rows() == [("done", 60.0, None)]
+
+
+@pytest.mark.parametrize(("columns", "values", "decay"), [("", "", None), (",weight_decay", ",0.1", 0.1)])
+def test_what_a_table_does_not_state_of_a_recipe_is_not_shown(bring, mine, columns, values, decay):
+    bring(
+        f"dataset,method,lr,seed,epochs,batch_size,val_acc_pct,test_acc_pct,transfer_set{columns}\n"
+        f"cars,full_ft,1e-5,0,3,16,62,60,cifar100{values}\ncars,full_ft,1e-5,1,3,16,64,61,cifar100{values}\n"
+    )
+    shown = "weight_decay, warmup_fraction, clip_norm, requested_precision, prompt_template"
+    assert run_sql(mine, f"SELECT DISTINCT batch_size, {shown} FROM runs").rows() == [(16, decay, *[None] * 4)]

@@ -242,3 +242,15 @@ def test_two_files_of_one_run_with_other_results_are_refused_or_settled(run, tmp
     record = read_record(find_records(mine)[0])
     assert record.test_acc_pct == pytest.approx(67.5)
     assert (record.duplicates.rows, record.duplicates.rule) == (2, "mean")
+
+
+def test_our_defaults_are_not_shown_as_the_studys_own(run, tmp_path):
+    """The file states batch size, epochs and weight decay; of the rest the cell holds defaults, the store nothing."""
+    store = tmp_path / "runs" / "heatdrift.duckdb"
+    import_reference(write(tmp_path / "in", run), store.parent, study="reference")
+    ingest(store)
+    with open_store(store, read_only=True) as connection:
+        (row,) = read_view(connection, "runs", study="reference").to_dicts()
+    assert (row["batch_size"], row["epochs"], row["weight_decay"]) == (32, 2, 0.01)
+    hidden = ("warmup_fraction", "clip_norm", "requested_precision", "prompt_template", "precision", "eval_precision")
+    assert [row[name] for name in hidden] == [None] * 6

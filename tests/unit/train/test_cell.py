@@ -10,9 +10,8 @@ from heatdrift.errors import DataError, ModelError
 from heatdrift.image_results import image_results
 from heatdrift.plan.study import load_study
 from heatdrift.records import Provenance, SplitSizes
-from heatdrift.train import cell as cell_module
-from heatdrift.train import course as course_module
 from heatdrift.train.cell import run_cell
+from heatdrift.train.evaluate import Evaluation
 from heatdrift.train.resources import Resources
 
 
@@ -151,15 +150,14 @@ def test_a_run_that_blows_up_in_the_last_step_of_an_epoch_has_diverged(cells, re
 
 def test_the_test_split_is_read_once_at_the_selected_epoch(cells, resources, monkeypatch):
     calls = []
-    real = cell_module.accuracy_pct
+    real = Evaluation.accuracy_pct
     data = resources.target("stripes")
 
-    def counted(logits, pixels, normalise):
+    def counted(self, model, pixels):
         calls.append("test" if pixels is data.test else "val" if pixels is data.val else "other")
-        return real(logits, pixels, normalise)
+        return real(self, model, pixels)
 
-    for module in (cell_module, course_module):
-        monkeypatch.setattr(module, "accuracy_pct", counted)
+    monkeypatch.setattr(Evaluation, "accuracy_pct", counted)
     run(cells["stripes", "full_ft", 1e-2, 1], resources)
     assert calls == ["val", "val", "test"]
 

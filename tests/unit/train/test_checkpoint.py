@@ -1,5 +1,7 @@
 """A killed run goes on from its checkpoint and gives the same numbers, bit for bit."""
 
+from functools import partial
+
 import msgspec
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from heatdrift.cli.workspace import planned_cells
 from heatdrift.errors import StoreError
 from heatdrift.plan.study import load_study
 from heatdrift.records import Provenance
+from heatdrift.train import fast_paths
 from heatdrift.train.cell import run_cell
 from heatdrift.train.checkpoint import Checkpoint, resume_key
 from heatdrift.train.resources import Resources
@@ -129,3 +132,19 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path, monkeypatch):
         checkpoint.write({"weights": torch.zeros(3)})
     assert np.array_equal(checkpoint.read()["weights"], np.ones(3))
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_the_scale_of_the_loss_is_kept_too(cells, study, tiny_inputs, tmp_path, monkeypatch):
+    """In float16, whose scaler has a state; a processor stands in for CUDA."""
+    monkeypatch.setattr(fast_paths, "chosen_precision", lambda *_, **__: "float16")
+    growing = partial(torch.amp.GradScaler, init_scale=2.0**6, growth_interval=4)  # so that the state changes
+    monkeypatch.setattr(torch.amp, "GradScaler", growing)
+    half = Resources.of(study, tiny_inputs, torch.device("cpu"))
+    cell, checkpoint = cells["stripes", "full_ft", 1e-2, 1], Checkpoint(tmp_path / "checkpoint.pt", "key")
+    whole = run(cell, half)
+    assert whole.record.provenance.precision == "float16"
+    with pytest.raises(KilledError):
+        run(cell, half, checkpoint=checkpoint, on_epoch=killed_after(2))
+    kept = checkpoint.read()
+    assert kept["scaler"]["_growth_tracker"] + kept["scaler"]["scale"] != 2.0**6
+    assert result(run(cell, half, checkpoint=checkpoint)) == result(whole)

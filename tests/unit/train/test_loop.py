@@ -20,7 +20,8 @@ from heatdrift.probes.collector import measure
 from heatdrift.probes.compare import probe_values
 from heatdrift.probes.weights import OF_WEIGHTS, weight_probes
 from heatdrift.records import Preprocess
-from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, accuracy_pct, steps_per_epoch, train_epoch
+from heatdrift.train.evaluate import Evaluation
+from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, steps_per_epoch, train_epoch
 from heatdrift.train.schedule import derived_seed, lr_factor
 
 CLASSES = 3
@@ -265,7 +266,8 @@ def test_accuracy_counts_hits_over_all_batches():
     pixels = random_pixels(n=600)
     model = linear_model()
     expected = sum(int(model(NORMALISE(pixels.crops[i : i + 1])).argmax()) == int(pixels.labels[i]) for i in range(600))
-    assert accuracy_pct(model, pixels, NORMALISE) == 100 * expected / 600
+    parts = SimpleNamespace(visual=model[0], classifier=model[1])
+    assert Evaluation(normalise=NORMALISE).accuracy_pct(parts, pixels) == 100 * expected / 600
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +302,7 @@ def train(lab, method, *, lr, epochs):
 def test_every_method_learns(lab, method):
     model, results = train(lab, method, lr=3e-2 if method == "linear_probe" else 1e-2, epochs=5)
     assert results[-1].loss < 0.8 * results[0].loss
-    assert accuracy_pct(model.logits, lab.pixels, lab.normalise) > 60
+    assert Evaluation(normalise=lab.normalise).accuracy_pct(model, lab.pixels) > 60
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -316,7 +318,8 @@ def test_learning_rate_zero_is_the_base_exactly(lab, method):
     """The negative control: nothing may drift, and similarity to the base is 1 to the last bit."""
     model, _ = train(lab, method, lr=0.0, epochs=1)
     reference = lab.backbone.visual
-    base, adapted = (measure(tower, lab.normalise.batches(lab.pixels), observed) for tower in (reference, model.visual))
+    towers, batches = (reference, model.visual), list(lab.normalise.batches(lab.pixels, 250))
+    base, adapted = (measure(tower, batches, observed) for tower in towers)
     weights = weight_probes(reference, model.visual, model.family.updates(model.visual, reference))
     itself = probe_values(base, base, weights=dict.fromkeys(OF_WEIGHTS, 0.0))
     found = probe_values(base, adapted, weights=weights)

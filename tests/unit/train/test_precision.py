@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from heatdrift.errors import TrainError
 from heatdrift.train import precision
 from heatdrift.train.precision import chosen_precision
 
@@ -36,3 +37,11 @@ def test_timing_leaves_the_tower_and_the_generator_as_they_were():
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
     assert not model.training
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_float16_is_for_cuda_and_is_refused_elsewhere():
+    with pytest.raises(TrainError, match=r"float16 .* needs CUDA, this device is cpu") as caught:
+        chosen_precision("float16", nn.Linear(2, 2), torch.device("cpu"), batch_size=8, image_size=4)
+    assert "float32" in caught.value.hint
+    cuda = torch.device("cuda")  # nothing runs there
+    assert chosen_precision("float16", nn.Linear(2, 2), cuda, batch_size=8, image_size=4) == "float16"

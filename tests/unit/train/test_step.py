@@ -195,3 +195,42 @@ def test_a_compiled_step_equals_a_plain_one(monkeypatch):
     compiled = trained(lambda step: make_step("compiled", step, BATCH), captured=True, dropout=0.0)
     assert compiled[0] == pytest.approx(plain[0], rel=1e-6)
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain[1], compiled[1], strict=True))
+
+
+def scaled(scale):
+    """An epoch in float16 with a scaler of the processor, which does what CUDA's does."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=1000)
+    model = network(dropout=0.0)
+    parameters = list(model.parameters())
+    optimizer = adamw(parameters, lr=1e-2, weight_decay=0.01, device=CPU, captured=False)
+    step = PlainStep(model, parameters, optimizer, clip_norm=1.0, bfloat16=False, scaler=scaler)
+    images = pixels()
+    x, labels = NORMALISE(images.crops[:BATCH]), images.labels[:BATCH]
+    before = [p.detach().clone() for p in parameters]
+    results = [step(x, labels) for _ in range(3)]
+    return results, before, parameters, scaler
+
+
+def test_float16_with_a_scaled_loss_trains_as_float32_does_to_its_rounding():
+    results, before, parameters, scaler = scaled(2.0**8)
+    assert all(bool(r.finite) for r in results)
+    assert results[-1].loss < results[0].loss
+    model = network(dropout=0.0)
+    own = list(model.parameters())
+    optimizer = adamw(own, lr=1e-2, weight_decay=0.01, device=CPU, captured=False)
+    exact = PlainStep(model, own, optimizer, clip_norm=1.0, bfloat16=False)
+    images = pixels()
+    x, labels = NORMALISE(images.crops[:BATCH]), images.labels[:BATCH]
+    for result in results:
+        plain = exact(x, labels)
+        assert float(result.loss) == pytest.approx(float(plain.loss), rel=5e-3)
+        assert float(result.loss) != float(plain.loss)
+    assert not any(torch.equal(a, b) for a, b in zip(before, parameters, strict=True))
+    assert scaler.get_scale() == 2.0**8
+
+
+def test_a_gradient_that_overflows_is_no_divergence_and_leaves_the_parameters():
+    results, before, parameters, scaler = scaled(2.0**120)  # beyond what float16 can hold
+    assert all(bool(r.finite) for r in results)
+    assert all(torch.equal(a, b) for a, b in zip(before, parameters, strict=True))
+    assert scaler.get_scale() < 2.0**120
