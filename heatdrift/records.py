@@ -22,6 +22,7 @@ _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
     *("classifier_init", "warmup", "probe_draw", "loss_mean"),
+    "adapted_sha256",
 )
 
 
@@ -143,6 +144,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     lr : peak learning rate, >= 0 (0 is the negative control).
     seed : seeds classifier initialisation, data order, flips and dropout, each with its own generator.
     preprocess : what of the crops is not as the backbone has it; None = nothing.
+    adapted_sha256 : of a model that was trained elsewhere and measured here: the hash of its weights.
     """
 
     backbone: str
@@ -157,6 +159,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     recipe: Recipe | None
     transfer: tuple[TransferPlan, ...] = ()
     preprocess: CropPlan | None = None
+    adapted_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):

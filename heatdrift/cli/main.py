@@ -10,6 +10,8 @@ from heatdrift.cli import (
     doctor,
     exchange,
     fetch,
+    inspect_weights,
+    measure,
     plan,
     report,
     sql,
@@ -63,6 +65,8 @@ for register in (
     stats.register,
     report.register,
     compare.register,
+    measure.register,
+    inspect_weights.register,
     verify_protocol.register,
 ):
     register(app)

@@ -64,6 +64,18 @@ def fused_attention(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], l
     return found, [f"q, k and v of {blocks} blocks put into one matrix"] if blocks else []
 
 
+def split_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse for the visual tower: one matrix of a block as q, k and v of heatdrift's split attention."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        stem, fused, kind = name.partition("in_proj_")
+        if fused and name.startswith("visual."):
+            found |= {f"{stem}{part}_proj.{kind}": third for part, third in zip("qkv", tensor.chunk(3), strict=True)}
+        else:
+            found[name] = tensor
+    return found
+
+
 def with_logit_scale(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Add the temperature where a whole CLIP lacks it: it scales all logits alike."""
     if "logit_scale" in tensors or "text_projection" not in tensors:

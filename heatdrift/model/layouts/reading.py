@@ -1,17 +1,17 @@
 """read_weights: any file or folder of a CLIP's weights -> tensors in open_clip's names, and what was done to them."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from torch import Tensor
 
 from heatdrift.errors import ModelError
 from heatdrift.model.identity import file_sha256, weight_parts
 from heatdrift.model.layouts.adapters import is_adapter
-from heatdrift.model.layouts.architectures import read_architecture
 from heatdrift.model.layouts.containers import read_container
 from heatdrift.model.layouts.fitting import refuse_not_finite
 from heatdrift.model.layouts.hugging_face import from_hugging_face, is_hugging_face
@@ -111,22 +111,18 @@ def weights_file(path: Path) -> Path:
 
 
 def config_near(path: Path) -> Path | None:
-    """The configuration that belongs to weights: in their folder, or a JSON of the same name next to the file."""
+    """The configuration that belongs to weights: in their folder, or a JSON of the same name next to the file.
+
+    That of a folder counts for the file that the folder is about, not for any checkpoint that lies in it.
+    """
     folder = path if path.is_dir() else path.parent
     same = [] if path.is_dir() else [path.with_suffix(".json")]
-    return next((c for c in (*same, *(folder / name for name in CONFIGS)) if c.is_file() and c != path), None)
-
-
-def stated_architecture(path: Path) -> tuple[dict[str, Any], Path] | None:
-    """Architecture that lies next to weights, with its file; None where there is none."""
-    config = config_near(path)
-    return None if config is None else (read_architecture(config), config)
+    whole = [folder / name for name in CONFIGS] if path.is_dir() or path.name in FILES else []
+    return next((c for c in (*same, *whole) if c.is_file() and c != path), None)
 
 
 def parts_sha256(file: Path) -> str:
     """Hash of the file, or over all files of a sharded model."""
-    import hashlib
-
     parts = weight_parts(file)
     if len(parts) == 1:
         return file_sha256(file)
