@@ -11,6 +11,7 @@ from heatdrift.cli import (
     exchange,
     fetch,
     inspect_weights,
+    maps,
     measure,
     plan,
     report,
@@ -67,6 +68,7 @@ for register in (
     compare.register,
     measure.register,
     inspect_weights.register,
+    maps.register,
     verify_protocol.register,
 ):
     register(app)
