@@ -1,8 +1,6 @@
-import copy
 import json
 
 import clip_equivalence
-import open_clip
 import pytest
 import stubs
 import torch
@@ -39,14 +37,3 @@ def write(tmp_path):
         return path
 
     return written
-
-
-@pytest.fixture
-def changed(clip):
-    """The tiny CLIP after some training of its visual tower and projection."""
-    found: open_clip.CLIP = copy.deepcopy(clip)
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in found.visual.parameters():
-            parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
-    return found
