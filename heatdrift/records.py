@@ -23,6 +23,7 @@ _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
     *("classifier_init", "warmup", "probe_draw", "loss_mean", "corruptions", "eval_precision"),
+    "adapted_sha256",
 )
 
 
@@ -155,6 +156,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     seed : seeds classifier initialisation, data order, flips and dropout, each with its own generator.
     preprocess : what of the crops is not as the backbone has it; None = nothing.
     corruptions : of the test images, that fill the view `robustness`; None = none.
+    adapted_sha256 : of a model that was trained elsewhere and measured here: the hash of its weights.
     """
 
     backbone: str
@@ -170,6 +172,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     transfer: tuple[TransferPlan, ...] = ()
     preprocess: CropPlan | None = None
     corruptions: tuple[CorruptionPlan, ...] | None = None
+    adapted_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):

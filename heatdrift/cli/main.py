@@ -12,6 +12,9 @@ from heatdrift.cli import (
     exchange,
     fetch,
     init,
+    inspect_weights,
+    maps,
+    measure,
     plan,
     report,
     sql,
@@ -67,6 +70,9 @@ for register in (
     stats.register,
     report.register,
     compare.register,
+    measure.register,
+    inspect_weights.register,
+    maps.register,
     verify_protocol.register,
 ):
     register(app)

@@ -18,8 +18,11 @@ from heatdrift.model.architecture import QUICK_GELU_HINT, check_plain, check_sta
 from heatdrift.model.attention import split_attention
 from heatdrift.model.download import missing_weights, origin, verified_sha256, where_weights
 from heatdrift.model.identity import backbone_files, backbone_sha256, files_sha256, is_tag
+from heatdrift.model.layouts.architectures import read_architecture
+from heatdrift.model.layouts.fitting import check_fit
+from heatdrift.model.layouts.reading import read_weights
 from heatdrift.model.tags import pretrained
-from heatdrift.model.weight_files import read_openai_archive, read_safetensors
+from heatdrift.model.weight_files import read_openai_archive
 from heatdrift.records import Preprocess, SourceRecord
 
 TESTED = "open_clip_torch>=3.2,<4"  # as in pyproject.toml
@@ -43,6 +46,7 @@ class Backbone:
     ----------
     sha256 : identity, part of every cell id: of a MODEL/TAG the pin or the hash of that name, else over both files.
     read : what was really read: its source, the hash of its content, the hub's commit.
+    said : what the weights' layout made it necessary to convert, in words.
     architecture : open_clip's model config.
     visual : open_clip vision transformer with split attention, in eval mode; its parameters need no gradient.
     clip : the whole model; used for text only.
@@ -52,6 +56,7 @@ class Backbone:
     name: str
     sha256: str
     read: SourceRecord
+    said: tuple[str, ...] = ()
     architecture: Mapping[str, Any]
     visual: nn.Module
     clip: open_clip.CLIP
@@ -97,7 +102,7 @@ class Backbone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Files:
+class BackboneFiles:
     """Config (open_clip's ``model_cfg`` and ``preprocess_cfg``) and weights of a backbone, found and verified."""
 
     config: dict[str, Any]
@@ -116,6 +121,11 @@ def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Bac
         activation; another hash than published or than the study pins.
     """
     files = _published(spec, folder) if is_tag(spec) else _given(spec, folder)
+    return built_backbone(spec.name, files, device)
+
+
+def built_backbone(name: str, files: BackboneFiles, device: torch.device) -> Backbone:
+    """The frozen model of a configuration and weights; errors as :func:`load_backbone`."""
     try:
         preprocess = _preprocess(files.config)
         architecture = files.config.get("model_cfg", files.config)
@@ -127,20 +137,18 @@ def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Bac
         raise ModelError(
             problem, hint="it must hold embed_dim, vision_cfg and text_cfg as open_clip's own configs do"
         ) from error
-    try:
-        clip.load_state_dict(_weights(files, quick_gelu=architecture["quick_gelu"]), strict=True)
-    except RuntimeError as error:
-        first = [line.strip() for line in str(error).splitlines()[1:2]]
-        problem = f"{files.weights} does not fit the architecture {files.where}: {''.join(first)[:300]}"
-        raise ModelError(problem, hint="give the weights that were trained with this architecture") from error
+    weights, said = _weights(files, quick_gelu=architecture["quick_gelu"])
+    check_fit(weights, clip.state_dict(), str(files.weights), files.where)
+    clip.load_state_dict(weights, strict=True)
     clip.requires_grad_(requires_grad=False).eval().to(device)
     split_attention(clip.visual)
     clip.visual.requires_grad_(requires_grad=False).eval()
     context = int(architecture["text_cfg"].get("context_length", 77))
     return Backbone(
-        name=spec.name,
+        name=name,
         sha256=files.sha256,
         read=files.read,
+        said=said,
         architecture=architecture,
         visual=clip.visual,
         clip=clip,
@@ -161,22 +169,19 @@ def _built(architecture: dict[str, Any], where: str) -> open_clip.CLIP:
         raise ModelError(problem, hint=hint) from error
 
 
-def _given(spec: BackboneSpec, folder: Path) -> _Files:
+def _given(spec: BackboneSpec, folder: Path) -> BackboneFiles:
     """Architecture JSON and safetensors by path, or embedded in the package."""
     config_path, weights_path = backbone_files(spec, folder)
     sha256 = files_sha256(config_path, weights_path)
     if spec.sha256 is not None and sha256 != spec.sha256:
         problem = f"backbone {spec.name!r} has sha256 {sha256[:12]}..., the study file says {spec.sha256[:12]}..."
         raise ModelError(problem, hint="use the weights that the study names, or pin the new hash on purpose")
-    try:
-        config = msgspec.json.decode(config_path.read_bytes(), type=dict)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{config_path} is not an open_clip architecture: {error}", hint="it must be JSON") from error
+    config = read_architecture(config_path)
     read = SourceRecord(source=spec.weights or spec.name, sha256=sha256)
-    return _Files(config=config, where=str(config_path), weights=weights_path, sha256=sha256, read=read)
+    return BackboneFiles(config=config, where=str(config_path), weights=weights_path, sha256=sha256, read=read)
 
 
-def _published(spec: BackboneSpec, folder: Path) -> _Files:
+def _published(spec: BackboneSpec, folder: Path) -> BackboneFiles:
     """A MODEL/TAG of open_clip whose weights are on this machine."""
     tag = pretrained(spec.name)
     weights = where_weights(spec, folder)
@@ -184,7 +189,7 @@ def _published(spec: BackboneSpec, folder: Path) -> _Files:
         raise missing_weights(spec, folder)
     content = verified_sha256(spec, weights)
     came_from, revision = origin(spec, weights)
-    return _Files(
+    return BackboneFiles(
         config={
             "model_cfg": {"quick_gelu": False, **tag.architecture},  # open_clip's default, checked against the tag
             "preprocess_cfg": tag.preprocess,
@@ -196,17 +201,21 @@ def _published(spec: BackboneSpec, folder: Path) -> _Files:
     )
 
 
-def _weights(files: _Files, *, quick_gelu: bool) -> dict[str, Tensor]:
-    """Tensors of the weights file; what its metadata say of the activation must agree with the architecture."""
+def _weights(files: BackboneFiles, *, quick_gelu: bool) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Tensors of the weights file and what was converted; what its metadata say of the activation must agree."""
     if files.weights.suffix == ".pt" and files.read.source.startswith("open_clip:"):
-        return read_openai_archive(files.weights)
-    weights, metadata = read_safetensors(files.weights)
+        return read_openai_archive(files.weights), ()
+    found = read_weights(files.weights)
+    metadata = found.metadata
     if metadata.get("quick_gelu", str(quick_gelu).lower()) != str(quick_gelu).lower():
         problem = (
             f"{files.weights} says quick_gelu {metadata['quick_gelu']}, {files.where} says {str(quick_gelu).lower()}"
         )
         raise ModelError(problem, hint=QUICK_GELU_HINT)
-    return weights
+    if found.visual_only:
+        problem = f"{files.weights} holds a visual tower alone, and a base needs its text tower too"
+        raise ModelError(problem, hint="give the whole model it comes from as the base, this file as the adapted one")
+    return found.tensors, found.said
 
 
 def _preprocess(config: dict[str, dict[str, object]]) -> Preprocess:

@@ -8,6 +8,7 @@ import msgspec
 
 from heatdrift.config import BackboneSpec
 from heatdrift.errors import ModelError
+from heatdrift.model.layouts.architectures import read_architecture
 from heatdrift.model.tags import pretrained
 
 EMBEDDED = ("lab",)  # backbones whose files are in the package
@@ -48,6 +49,27 @@ def backbone_files(spec: BackboneSpec, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+def weight_parts(path: Path) -> tuple[Path, ...]:
+    """Files of weights: the file, or an index (JSON) and then the files that it names, in order.
+
+    ModelError when an index is none.
+    """
+    if path.suffix != ".json":
+        return (path,)
+    try:
+        index = msgspec.json.decode(path.read_bytes(), type=_Index)
+    except (OSError, msgspec.MsgspecError) as error:
+        problem = f"{path} is no index of sharded weights: {error}"
+        raise ModelError(problem, hint="give the weights, or a model.safetensors.index.json") from error
+    return (path, *(path.parent / name for name in sorted(set(index.weight_map.values()))))
+
+
+class _Index(msgspec.Struct):
+    """model.safetensors.index.json: which file holds which tensor."""
+
+    weight_map: dict[str, str]
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
@@ -55,8 +77,9 @@ def file_sha256(path: Path) -> str:
 
 
 def files_sha256(config: Path, weights: Path) -> str:
-    """Hash over the bytes of architecture and weights."""
-    return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(path)) for path in (config, weights))).hexdigest()
+    """Hash over the bytes of architecture and weights, of all files of sharded ones."""
+    parts = (config, *(part for part in weight_parts(weights) if part.is_file()))
+    return hashlib.sha256(b"".join(bytes.fromhex(file_sha256(path)) for path in parts)).hexdigest()
 
 
 def backbone_sha256(spec: BackboneSpec, folder: Path) -> str:
@@ -103,17 +126,6 @@ def _as_crops(size: object, interpolation: object) -> dict[str, object]:
     return {"interpolation": interpolation, "antialias": True, "resize": size, "crop": size}
 
 
-class _Vision(msgspec.Struct):
-    layers: int
-
-
-class _Architecture(msgspec.Struct):
-    """The one thing that planning asks of an architecture, at the top or under ``model_cfg``."""
-
-    vision_cfg: _Vision | None = None
-    model_cfg: "_Architecture | None" = None
-
-
 def backbone_depth(spec: BackboneSpec, folder: Path) -> int | None:
     """Blocks of the visual tower, without torch; None where the architecture is not at hand or does not say.
 
@@ -122,9 +134,9 @@ def backbone_depth(spec: BackboneSpec, folder: Path) -> int | None:
     if is_tag(spec):
         layers = pretrained(spec.name).architecture["vision_cfg"]["layers"]
         return int(layers)
+    path = backbone_paths(spec, folder)[0]
     try:
-        found = msgspec.json.decode(backbone_paths(spec, folder)[0].read_bytes(), type=_Architecture)
-    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):  # loading the backbone says what is wrong with it
+        config = read_architecture(path)
+        return int(config.get("model_cfg", config)["vision_cfg"]["layers"])
+    except (OSError, ModelError, LookupError, TypeError, ValueError, AttributeError):  # loading it says what is wrong
         return None
-    vision = (found.model_cfg or found).vision_cfg
-    return None if vision is None else vision.layers

@@ -74,7 +74,7 @@ def pretrained(name: str) -> Pretrained:
     """
     model, _, tag = name.partition("/")
     tags = _tags_by_model()
-    architecture = _architecture(model)
+    architecture = open_clip_architecture(model)
     if architecture is None or model not in tags:
         meant = nearest_name(name, [f"{m}/{t}" for m in tags for t in tags[m] if _fits(m, tags[m][t])])
         hint = (
@@ -146,7 +146,8 @@ def _open_clip_folder() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _architecture(model: str) -> dict[str, Any] | None:
+def open_clip_architecture(model: str) -> dict[str, Any] | None:
+    """Open_clip's own config of a MODEL, as its JSON file has it; None where there is no such model."""
     path = _open_clip_folder() / "model_configs" / f"{PurePosixPath(model).name}.json"
     return msgspec.json.decode(path.read_bytes(), type=dict) if path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Weights files -> named tensors in float32, and back; no pickle in either direction."""
+"""OpenAI's archives -> named tensors, and tensors -> safetensors (``layouts/`` reads all other weights)."""
 
 import tempfile
 import warnings
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import open_clip
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 from heatdrift.errors import ModelError
@@ -20,22 +20,6 @@ _OTHER_WAY: Final = (
     "keep the file; get the same weights as safetensors from the hub with heatdrift fetch --study NAME, or install an "
     "open_clip that reads such archives: pip install 'open_clip_torch>=3.2,<4'"
 )
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors as float32 and the file's metadata (empty when it has none).
-
-    Raises
-    ------
-    ModelError : the file is truncated or something else, a pickle for instance.
-    """
-    try:
-        with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-        return {name: tensor.float() for name, tensor in load_file(path).items()}, metadata
-    except SafetensorError as error:
-        problem = f"{path} is not a readable safetensors file: {error}"
-        raise ModelError(problem, hint="it may be truncated: copy or download it again") from error
 
 
 def read_openai_archive(path: Path) -> dict[str, Tensor]:

@@ -143,16 +143,28 @@ def test_what_was_read_is_kept(folder):
     assert (loaded.read.source, loaded.read.revision) == ("tiny.safetensors", None)
 
 
-@pytest.mark.parametrize("keep", [0, 7, 1000, -1])
+@pytest.mark.parametrize("keep", [7, 1000, -1])
 def test_truncated_weights_are_refused(folder, keep):
     path = folder / "tiny.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     assert "not a readable safetensors file" in refused(folder)
 
 
-def test_a_pickle_is_not_loaded(folder):
-    torch.save(stubs.tiny_clip().state_dict(), folder / "tiny.safetensors")
-    assert "not a readable safetensors file" in refused(folder)
+def test_a_pickle_that_needs_code_is_not_loaded(folder):
+    torch.save(stubs.tiny_clip(), folder / "tiny.safetensors")
+    assert "a pickle that needs code" in refused(folder)
+
+
+def test_a_square_size_given_twice_is_that_size(folder, backbone):
+    write_config(folder, part="vision_cfg", image_size=[28, 28])
+    loaded = load_backbone(SPEC, folder, CPU)
+    assert loaded.preprocess == backbone.preprocess
+    assert loaded.architecture == backbone.architecture
+
+
+def test_a_byte_order_mark_before_a_config_is_read_over(folder):
+    (folder / "tiny.json").write_bytes(b"\xef\xbb\xbf" + (folder / "tiny.json").read_bytes())
+    assert load_backbone(SPEC, folder, CPU).preprocess.size == 28
 
 
 @pytest.mark.parametrize("name", ["tiny.json", "tiny.safetensors"])
@@ -192,7 +204,7 @@ def test_a_config_that_is_none_is_refused(folder, text):
         ("vision_cfg", {"head_width": 10}),
         ("vision_cfg", {"unknown_key": 1}),
         ("vision_cfg", {"image_size": "large"}),
-        ("vision_cfg", {"image_size": [28, 28]}),
+        ("vision_cfg", {"image_size": [28, 35]}),
     ],
 )
 def test_a_config_that_cannot_be_built_is_refused(folder, part, changes):

@@ -35,6 +35,6 @@ def test_every_section_is_there():
 def test_the_page_says_defaults_values_and_methods():
     page = study_page()
     assert "| `epochs` | whole number; >= 1 | required | passes over the training set |" in page
-    assert '| `precision` | `"auto"`, `"bfloat16"`, `"float32"` | `"float32"` |' in page
+    assert '| `precision` | `"auto"`, `"bfloat16"`, `"float16"`, `"float32"` | `"float32"` |' in page
     assert "`track_zero_shot_pct` is NULL" in page
     assert all(f"| `{name}` | {title} |" in page for name, title in METHOD_TITLES.items())
