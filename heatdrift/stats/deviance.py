@@ -128,9 +128,11 @@ class ProfiledDeviance:
 
     def deviance(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
         """Deviance profiled over s2, without its constant, and y'Py."""
-        _, _, spread, logdet = self.solve(ratios, u, yy)
-        if not self.reml:
-            logdet = self.logdet(ratios)
+        g = ratios @ self.member.T
+        system = np.eye(self.w.shape[0]) + self.w * g[..., None, :]
+        b = np.linalg.solve(system, u[..., :, None])[..., 0]
+        spread = yy - np.sum(u * g * b, axis=-1)
+        logdet = np.linalg.slogdet(system)[1] if self.reml else self.logdet(ratios)
         return logdet + self.size * np.log(spread), spread
 
     def derivatives(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:

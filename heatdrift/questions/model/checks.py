@@ -113,8 +113,11 @@ def _influence(model: TableModel) -> Check:
 
     design = model.design
     fitted = sm.OLS(design.y - model.predicted, design.x).fit()
+    left = design.y.size - design.x.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        studentised = np.asarray(OLSInfluence(fitted).resid_studentized_external)
+        inside = np.asarray(OLSInfluence(fitted).resid_studentized_internal)
+        # statsmodels' external residuals fit the model again for every row; this is the same number in closed form
+        studentised = inside * np.sqrt((left - 1) / np.maximum(left - inside**2, 0.0))
     studentised = np.where(np.isfinite(studentised), studentised, 0.0)
     worst = int(np.argmax(np.abs(studentised)))
     n, df = design.y.size, design.y.size - design.x.shape[1] - 1
