@@ -80,4 +80,4 @@ def _view(name: str, study: str | None, store: Path | None) -> "pl.DataFrame":
         raise UnknownNameError("view", name, VIEWS)
     work = Workspace.of(store)
     with open_current(work.store) as connection:
-        return read_view(connection, name, study=work.stored_study(connection, study))  # type: ignore[arg-type]
+        return read_view(connection, name, study=work.stored_study(connection, study))

@@ -38,7 +38,7 @@ class Grouping:
     def sums(self, b: Floats) -> Floats:
         """Z_k'b of b (n,) or (n, m): sums over the runs of a group, without forming Z_k."""
         if b.ndim == 1:
-            return np.bincount(self.codes, weights=b, minlength=self.size)
+            return np.asarray(np.bincount(self.codes, weights=b, minlength=self.size), dtype=float)
         order = np.argsort(self.codes, kind="stable")
         starts = np.searchsorted(self.codes[order], np.arange(self.size))
         return np.asarray(np.add.reduceat(b[order], starts, axis=0))

@@ -97,7 +97,9 @@ def _group_moments(groupings: Sequence[Grouping], ratios: Floats, s2: float) -> 
     sizes = [grouping.size for grouping in groupings]
     ends = np.cumsum(sizes)[:-1].tolist()
     raw = crossings(groupings)
-    weights = np.linalg.inv(np.eye(raw.shape[0]) + np.repeat(ratios, sizes)[:, None] * raw) / s2
+    weights: Floats = (
+        np.asarray(np.linalg.inv(np.eye(raw.shape[0]) + np.repeat(ratios, sizes)[:, None] * raw), dtype=float) / s2
+    )
     between = raw @ weights
     between = (between + between.T) / 2.0
     squared = np.sum(weights * between, axis=0)
@@ -177,7 +179,9 @@ def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
 
 def _starts(q: int, k: int) -> Iterator[tuple[float, ...]]:
     """Points of the start grid for k components with q groups, coarser where a fine one would take long."""
-    ratios = next((r for r in (_START_RATIOS, _FEW_STARTS) if len(r) ** k * q**3 <= _WORK), _FEW_STARTS)
+    ratios: tuple[float, ...] = next(
+        (r for r in (_START_RATIOS, _FEW_STARTS) if len(r) ** k * q**3 <= _WORK), _FEW_STARTS
+    )
     ratios = ratios if len(ratios) ** k <= _MOST_STARTS else (0.0, 1.0)
     yield from product(ratios, repeat=k)
 

@@ -54,9 +54,9 @@ class Estimable:
     @classmethod
     def of(cls, x: Floats, wide: Floats) -> "Estimable":
         """Compare a fitted design (n, p) of full rank with a wider one (n, m) of the same span."""
-        t = np.linalg.lstsq(x, wide, rcond=None)[0]
+        t: Floats = np.asarray(np.linalg.lstsq(x, wide, rcond=None)[0], dtype=float)
         t[np.abs(t) < _RANK * max(1.0, float(np.abs(t).max()))] = 0.0
-        return cls(wide=t, inverse=np.linalg.pinv(t))
+        return cls(wide=t, inverse=np.asarray(np.linalg.pinv(t), dtype=float))
 
     def row(self, wanted: Floats) -> Floats | None:
         """Return the combination (p,) of the fitted coefficients for a row (m,) of the wide design, if there is one."""

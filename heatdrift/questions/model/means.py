@@ -175,7 +175,7 @@ def contrast_rows(
                 ci_high=high,
             )
         )
-    adjusted = {}
+    adjusted: dict[int, float] = {}
     for spec in dict.fromkeys(one.spec for one in comparisons):
         places = [i for i, one in enumerate(made) if one.spec == spec]
         adjusted.update(zip(places, holm([made[i].p for i in places]).tolist(), strict=True))
