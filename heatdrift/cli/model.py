@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from heatdrift.cli.options import ConfOption, ResultFormat, ResultFormatOption, StoredStudyOption, StoreOption
+from heatdrift.cli.options import (
+    ConfOption,
+    ResultFormat,
+    ResultFormatOption,
+    StoredStudyOption,
+    StoreOption,
+    VerboseOption,
+)
 from heatdrift.cli.output import show_answer
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import StatsError
@@ -37,6 +44,7 @@ def model(
     resampling_seed: Annotated[int, typer.Option("--resampling-seed", help="Seed of resampling.", min=0)] = 0,
     conf_level: ConfOption = 0.95,
     fmt: ResultFormatOption = ResultFormat.table,
+    verbose: VerboseOption = False,
     study: StoredStudyOption = None,
     store: StoreOption = None,
 ) -> None:
@@ -62,6 +70,7 @@ def model(
             seed=resampling_seed,
         ),
         fmt,
+        verbose=verbose,
     )
 
 
