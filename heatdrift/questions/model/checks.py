@@ -80,7 +80,7 @@ def _balance(model: TableModel) -> Check:
             f"{'Balanced' if equal else 'Unbalanced'}: {sizes.min()}"
             f"{'' if equal else f' to {sizes.max()}'} rows in each of {sizes.size} cells ({possible} possible)."
         )
-    flag = bool(model.design.dropped) or (not model.design.means and sizes.min() != sizes.max())
+    flag = bool(model.design.dropped) or (not model.design.means and bool(sizes.min() != sizes.max()))
     return Check(name="balance", flag=flag, values=values, sentence=sentence)
 
 
