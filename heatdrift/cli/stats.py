@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from heatdrift.cli.model import model
 from heatdrift.cli.options import ConfOption, ResultFormat
 from heatdrift.cli.output import note, show_answer
 from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views, study_of
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     )
     for question in QUESTIONS:
         group.command(question.name)(chooses_runs(_command(question)))
+    group.command("model")(model)
     group.command("all")(chooses_runs(_all))
     app.add_typer(group, name="stats")
 

@@ -26,17 +26,52 @@ class Grouping:
     codes: Codes
 
     @property
+    def size(self) -> int:
+        """Number of groups."""
+        return int(self.codes.max()) + 1
+
+    @property
     def indicator(self) -> Floats:
         """Z_k, shape (runs, groups)."""
-        return np.eye(int(self.codes.max()) + 1)[self.codes]
+        return np.eye(self.size)[self.codes]
+
+    def sums(self, b: Floats) -> Floats:
+        """Z_k'b of b (n,) or (n, m): sums over the runs of a group, without forming Z_k."""
+        if b.ndim == 1:
+            return np.asarray(np.bincount(self.codes, weights=b, minlength=self.size), dtype=float)
+        order = np.argsort(self.codes, kind="stable")
+        starts = np.searchsorted(self.codes[order], np.arange(self.size))
+        return np.asarray(np.add.reduceat(b[order], starts, axis=0))
+
+
+def grouped_sums(groupings: Sequence[Grouping], b: Floats) -> Floats:
+    """Z'b of b (n,) or (n, m), the groupings' sums one below the other."""
+    return np.concatenate([grouping.sums(b) for grouping in groupings])
+
+
+def crossings(groupings: Sequence[Grouping]) -> Floats:
+    """Z'Z (q, q): how many runs each pair of groups shares."""
+    blocks = [
+        [
+            np.bincount(a.codes * b.size + b.codes, minlength=a.size * b.size).reshape(a.size, b.size).astype(float)
+            for b in groupings
+        ]
+        for a in groupings
+    ]
+    return np.block(blocks)
+
+
+def spread_out(groupings: Sequence[Grouping], u: Floats) -> Floats:
+    """Z u of u (q, ...): what the groups of each run add up to, (n, ...)."""
+    ends = np.cumsum([grouping.size for grouping in groupings])[:-1]
+    return np.asarray(sum(part[g.codes] for g, part in zip(groupings, np.split(u, ends), strict=True)))
 
 
 def solve_unit(groupings: Sequence[Grouping], ratios: Floats, b: Floats) -> Floats:
-    """(I + sum_k g_k Z_k Z_k')^-1 b for b (n, ...), by Woodbury's identity: no n x n matrix is formed."""
-    z = np.hstack([g.indicator for g in groupings])
-    g = np.repeat(ratios, [int(grouping.codes.max()) + 1 for grouping in groupings])
-    inner = np.linalg.solve(np.eye(g.size) + (z.T @ z) * g, z.T @ b)
-    return np.asarray(b - z @ (g[:, None] * inner if b.ndim > 1 else g * inner))
+    """(I + sum_k g_k Z_k Z_k')^-1 b for b (n, ...), by Woodbury's identity: no n x n or n x q matrix is formed."""
+    g = np.repeat(ratios, [grouping.size for grouping in groupings])
+    inner = np.linalg.solve(np.eye(g.size) + crossings(groupings) * g, grouped_sums(groupings, b))
+    return np.asarray(b - spread_out(groupings, g[:, None] * inner if b.ndim > 1 else g * inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +80,12 @@ class ProfiledDeviance:
 
     Attributes
     ----------
-    z : (n, q) grouping indicators side by side. basis : (n, p) orthonormal basis of X.
+    groupings : the random intercepts, Z being their indicators side by side. basis : (n, p) orthonormal basis of X.
     w_raw, w : (q, q) Z'Z and Z'SZ. member : (q, K), which component a column of Z belongs to.
     logdet_xx : log|X'X|. reml : whether it is restricted (else ML).
     """
 
-    z: Floats
+    groupings: tuple[Grouping, ...]
     basis: Floats
     w_raw: Floats
     w: Floats
@@ -73,7 +108,7 @@ class ProfiledDeviance:
     def project(self, y: Floats) -> tuple[Floats, Floats]:
         """Project X out of responses (B, n): u = Z'Sy (B, q) and y'Sy (B,)."""
         free = y - (y @ self.basis) @ self.basis.T
-        return free @ self.z, np.sum(free**2, axis=1)
+        return grouped_sums(self.groupings, free.T).T, np.sum(free**2, axis=1)
 
     def solve(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """Return A (..., q, q), b (..., q), y'Py (...) and log|I + WG| (...) at `ratios` (..., K)."""
@@ -93,9 +128,11 @@ class ProfiledDeviance:
 
     def deviance(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
         """Deviance profiled over s2, without its constant, and y'Py."""
-        _, _, spread, logdet = self.solve(ratios, u, yy)
-        if not self.reml:
-            logdet = self.logdet(ratios)
+        g = ratios @ self.member.T
+        system = np.eye(self.w.shape[0]) + self.w * g[..., None, :]
+        b = np.linalg.solve(system, u[..., :, None])[..., 0]
+        spread = yy - np.sum(u * g * b, axis=-1)
+        logdet = np.linalg.slogdet(system)[1] if self.reml else self.logdet(ratios)
         return logdet + self.size * np.log(spread), spread
 
     def derivatives(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
@@ -131,15 +168,14 @@ class ProfiledDeviance:
 
 def profiled_deviance(x: Floats, groupings: Sequence[Grouping], *, reml: bool) -> ProfiledDeviance:
     """Prepare the deviance of a fixed-effects design (n, p) of full rank and its random intercepts."""
-    z = np.hstack([g.indicator for g in groupings])
-    component = np.repeat(np.arange(len(groupings)), [g.indicator.shape[1] for g in groupings])
+    component = np.repeat(np.arange(len(groupings)), [g.size for g in groupings])
     basis, triangle = np.linalg.qr(x)
-    z_free = z - basis @ (basis.T @ z)
+    raw, crossed = crossings(groupings), grouped_sums(groupings, basis)
     return ProfiledDeviance(
-        z=z,
+        groupings=tuple(groupings),
         basis=basis,
-        w_raw=z.T @ z,
-        w=z_free.T @ z_free,
+        w_raw=raw,
+        w=raw - crossed @ crossed.T,
         member=np.eye(len(groupings))[component],
         logdet_xx=float(2.0 * np.sum(np.log(np.abs(np.diag(triangle))))),
         reml=reml,

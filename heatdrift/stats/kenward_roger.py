@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heatdrift.errors import StatsError
+from heatdrift.stats.deviance import grouped_sums
 from heatdrift.stats.mixed_model import MixedFit
 
 Floats = npt.NDArray[np.float64]
@@ -63,23 +64,26 @@ class KenwardRoger:
 
 def kenward_roger(fit: MixedFit) -> KenwardRoger:
     """Prepare the tests of a REML fit: adjusted covariance, and that of its variances by expected information."""
-    indicators = [g.indicator for g in fit.groupings]
-    k, p = len(indicators) + 1, fit.x.shape[1]
-    phi, s2 = fit.cov_beta, fit.residual_variance
-    vz = [fit.solve(z) for z in indicators]  # V^-1 Z_k, (n, groups)
+    k, p = len(fit.groupings) + 1, fit.x.shape[1]
+    phi, s2, groups = fit.cov_beta, fit.residual_variance, fit.groups
     vx = fit.solve(fit.x)
-    zx = [*(m.T @ fit.x for m in vz), vx]  # Z_k'V^-1 X, the residual's Z being the identity
+    # Z_k'V^-1 X, the residual's Z being the identity
+    zx = [*np.split(grouped_sums(fit.groupings, vx), groups.ends), vx]
+    zvx = np.split(groups.weights.T @ np.concatenate(zx[:-1]), groups.ends)  # Z_k'V^-2 X
     slopes = np.stack([-(m.T @ m) for m in zx])
     # from V^-1 V V^-1 = V^-1 with V = s2 I + sum v_k Z_k Z_k': the traces of V^-1 and V^-2 without an (n, n) matrix
-    trace = (fit.y.size - float(fit.variances @ [np.sum(z * m) for z, m in zip(indicators, vz, strict=True)])) / s2
-    square = (trace - float(fit.variances @ [np.sum(m**2) for m in vz])) / s2
+    squared = groups.squared_traces
+    trace = (fit.y.size - float(fit.variances @ groups.traces)) / s2
+    square = (trace - float(fit.variances @ squared)) / s2
     products = np.empty((k, k, p, p))
     information = np.empty((k, k))
     for i in range(k):
         for j in range(i, k):
-            if i < k - 1:
-                between = indicators[i].T @ vz[j] if j < k - 1 else vz[i].T
+            if j < k - 1:
+                between = groups.block(i, j)
                 products[i, j], squares = zx[i].T @ (between @ zx[j]), float(np.sum(between**2))
+            elif i < k - 1:
+                products[i, j], squares = zx[i].T @ zvx[i], float(squared[i])
             else:
                 products[i, j], squares = vx.T @ fit.solve(vx), square
             products[j, i] = products[i, j].T

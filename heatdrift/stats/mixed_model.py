@@ -5,7 +5,7 @@ g_k = v_k / s2 >= 0. In terms of the ratios (not of their square roots, lme4's t
 boundary optimum is an ordinary constrained one: g_k = 0 with a positive slope.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -13,13 +13,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.deviance import Grouping, ProfiledDeviance, profiled_deviance, solve_unit
+from heatdrift.stats.deviance import Grouping, ProfiledDeviance, crossings, profiled_deviance, solve_unit
 
 Floats = npt.NDArray[np.float64]
 
 # A ratio is called zero below lme4's own limit for singularity: theta < 1e-4, that is v < 1e-8 s2.
 SINGULAR_RATIO: Final = 1e-8
 _START_RATIOS: Final = (0.0, 1e-2, 0.1, 0.4, 1.5, 6.0, 50.0, 1e3, 1e6)
+_FEW_STARTS: Final = (0.0, 0.1, 1.5, 50.0)
+_WORK: Final = 2e8  # operations of a start grid beyond which a coarser one is tried
+_MOST_STARTS: Final = 1000
 _MAX_STEPS: Final = 100
 _LARGEST_LOG: Final = 30.0  # a ratio of 1e13: beyond it the residual variance is rounding
 
@@ -59,9 +62,54 @@ class MixedFit:
         """Whether a variance is zero relative to the residual variance."""
         return bool(np.any(self.ratios < SINGULAR_RATIO))
 
+    @property
+    def groups(self) -> "GroupMoments":
+        """What tests need of V^-1 between groups."""
+        return _group_moments(self.groupings, self.ratios, self.residual_variance)
+
     def solve(self, b: Floats) -> Floats:
         """V^-1 b, V the (n, n) covariance of the responses and b (n,) or (n, k)."""
         return solve_unit(self.groupings, self.ratios, b) / self.residual_variance
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMoments:
+    """V^-1 seen from the groups, in matrices of q x q alone: V^-1 Z = Z H and M = Z'V^-1 Z = Z'Z H.
+
+    Attributes
+    ----------
+    weights : H (q, q). between : M (q, q). ends : where the columns of a grouping end, for ``numpy.split``.
+    traces, squared_traces : tr Z_k'V^-1 Z_k and tr Z_k'V^-2 Z_k of each grouping.
+    """
+
+    weights: Floats
+    between: Floats
+    ends: list[int]
+    traces: Floats
+    squared_traces: Floats
+
+    def block(self, i: int, j: int) -> Floats:
+        """Z_i'V^-1 Z_j."""
+        return np.split(np.split(self.between, self.ends, axis=0)[i], self.ends, axis=1)[j]
+
+
+def _group_moments(groupings: Sequence[Grouping], ratios: Floats, s2: float) -> GroupMoments:
+    sizes = [grouping.size for grouping in groupings]
+    ends = np.cumsum(sizes)[:-1].tolist()
+    raw = crossings(groupings)
+    weights: Floats = (
+        np.asarray(np.linalg.inv(np.eye(raw.shape[0]) + np.repeat(ratios, sizes)[:, None] * raw), dtype=float) / s2
+    )
+    between = raw @ weights
+    between = (between + between.T) / 2.0
+    squared = np.sum(weights * between, axis=0)
+    return GroupMoments(
+        weights=weights,
+        between=between,
+        ends=ends,
+        traces=np.array([part.sum() for part in np.split(np.diag(between), ends)]),
+        squared_traces=np.array([part.sum() for part in np.split(squared, ends)]),
+    )
 
 
 def fit_mixed(y: Floats, x: Floats, groupings: Sequence[Grouping], *, reml: bool = True) -> MixedFit:
@@ -117,7 +165,7 @@ def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
     """Per response the best point of a grid that includes every boundary, so that no basin is missed."""
     best = np.full(yy.shape, np.inf)
     start = np.zeros((*yy.shape, moments.member.shape[1]))
-    for point in product(_START_RATIOS, repeat=moments.member.shape[1]):
+    for point in _starts(*moments.member.shape):
         ratios = np.array(point)
         g = moments.member @ ratios
         system = np.eye(g.size) + moments.w * g
@@ -127,6 +175,15 @@ def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
         best = np.where(better, deviance, best)
         start[better] = ratios
     return start
+
+
+def _starts(q: int, k: int) -> Iterator[tuple[float, ...]]:
+    """Points of the start grid for k components with q groups, coarser where a fine one would take long."""
+    ratios: tuple[float, ...] = next(
+        (r for r in (_START_RATIOS, _FEW_STARTS) if len(r) ** k * q**3 <= _WORK), _FEW_STARTS
+    )
+    ratios = ratios if len(ratios) ** k <= _MOST_STARTS else (0.0, 1.0)
+    yield from product(ratios, repeat=k)
 
 
 def _newton(moments: ProfiledDeviance, u: Floats, yy: Floats, start: Floats) -> Floats:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heatdrift.stats.deviance import profiled_deviance
+from heatdrift.stats.deviance import profiled_deviance, spread_out
 from heatdrift.stats.mixed_model import MixedFit, fit_many
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def parametric_bootstrap(fit: MixedFit, *, draws: int, seed: int) -> Refits:
     moments = profiled_deviance(fit.x, fit.groupings, reml=True)
     u, yy = moments.project(y)
     predicted = (fits.ratios @ moments.member.T) * moments.solve(fits.ratios, u, yy)[1]
-    beta = (y - predicted @ moments.z.T) @ np.linalg.pinv(fit.x).T
+    beta = (y - spread_out(fit.groupings, predicted.T).T) @ np.linalg.pinv(fit.x).T
     return Refits(
         beta=beta,
         variances=np.column_stack([fits.ratios * fits.residual_variance[:, None], fits.residual_variance]),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.deviance import grouped_sums
 from heatdrift.stats.mixed_model import SINGULAR_RATIO, MixedFit
 
 Floats = npt.NDArray[np.float64]
@@ -58,24 +59,32 @@ def satterthwaite(fit: MixedFit) -> Satterthwaite:
     def project(b: Floats) -> Floats:  # P b, with P = V^-1 - V^-1 X C X'V^-1
         return np.asarray(fit.solve(b) - vx @ (fit.cov_beta @ (vx.T @ b)))
 
-    every = [g.indicator for g in fit.groupings]
-    projected = [project(z) for z in every]  # P Z_k, (n, groups)
+    groups = fit.groups
+    zx = np.split(grouped_sums(fit.groupings, vx), groups.ends)  # Z_k'V^-1 X
+    zvx = np.split(groups.weights.T @ np.concatenate(zx), groups.ends)  # Z_k'V^-2 X
     kept = [k for k, ratio in enumerate(fit.ratios) if ratio >= SINGULAR_RATIO]
     residual = project(fit.y)
+    twice = project(residual)
+    c, inner = fit.cov_beta, vx.T @ vx
     # from P V P = P with V = s2 I + sum v_k Z_k Z_k': the traces of P and of P P without either (n, n) matrix
-    s2, traces = fit.residual_variance, [float(np.sum(z * pz)) for z, pz in zip(every, projected, strict=True)]
+    s2 = fit.residual_variance
+    traces = [t - float(np.sum((m @ c) * m)) for t, m in zip(groups.traces, zx, strict=True)]
+    squares = [
+        t - 2.0 * float(np.sum((a @ c) * m)) + float(np.sum((m @ c @ inner @ c) * m))
+        for t, a, m in zip(groups.squared_traces, zvx, zx, strict=True)
+    ]  # tr Z_k'P P Z_k
     trace = (fit.y.size - fit.x.shape[1] - float(fit.variances @ traces)) / s2
-    square = (trace - float(fit.variances @ [np.sum(pz**2) for pz in projected])) / s2
-    sums = [every[k].T @ residual for k in kept]
+    square = (trace - float(fit.variances @ squares)) / s2
+    sums = [fit.groupings[k].sums(residual) for k in kept]
     information = np.empty((len(kept) + 1, len(kept) + 1))
     for i, k in enumerate(kept):
         for j, other in enumerate(kept):
-            between = every[k].T @ projected[other]
+            between = groups.block(k, other) - zx[k] @ c @ zx[other].T  # Z_k'P Z_j
             information[i, j] = -np.sum(between**2) + 2.0 * sums[i] @ between @ sums[j]
-        last = -np.sum(projected[k] ** 2) + 2.0 * sums[i] @ (projected[k].T @ residual)
+        last = -squares[k] + 2.0 * sums[i] @ fit.groupings[k].sums(twice)
         information[i, -1] = information[-1, i] = last
-    information[-1, -1] = -square + 2.0 * residual @ project(residual)
-    slopes = [fit.cov_beta @ (vx.T @ every[k]) for k in kept] + [fit.cov_beta @ vx.T]
+    information[-1, -1] = -square + 2.0 * residual @ twice
+    slopes = [c @ zx[k].T for k in kept] + [c @ vx.T]
     return Satterthwaite(
         fit=fit,
         jacobian=np.stack([s @ s.T for s in slopes]),

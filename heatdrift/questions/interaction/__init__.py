@@ -40,6 +40,13 @@ _SCALE: Final = Option(
     default="raw",
     help="Model the metric as it is, as log odds (accuracies), or as its logarithm.",
 )
+_SECOND_OPINION: Final = Option(
+    parameter="second_opinion",
+    flag="--second-opinion",
+    type=bool,
+    default=False,
+    help="Fit the same model with statsmodels (MixedLM, AnovaRM) and say how far apart the answers are.",
+)
 QUESTION: Final = Question(
     name="interaction",
     order=10,
@@ -47,7 +54,7 @@ QUESTION: Final = Question(
     example="heatdrift stats interaction --metric delta_entropy_pct",
     options=(
         METRIC, _SCALE, _LR_AS, _RANDOM, _DDF, _INTERVALS, BOOTSTRAP,
-        RESAMPLING_SEED.named("bootstrap_seed"), CONF_LEVEL,
+        RESAMPLING_SEED.named("bootstrap_seed"), CONF_LEVEL, _SECOND_OPINION,
     ),
     noun="interaction models",
     place=Place(

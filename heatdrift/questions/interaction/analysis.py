@@ -22,6 +22,7 @@ from heatdrift.questions.interaction.findings import interaction_claims, interac
 from heatdrift.questions.interaction.intervals import IntervalKind, with_intervals
 from heatdrift.questions.interaction.model import InteractionModel
 from heatdrift.questions.interaction.result import DdfMethod, FixedEffect, InteractionResult, VarianceComponent
+from heatdrift.questions.interaction.second_opinion import second_opinion as statsmodels_checks
 from heatdrift.questions.interaction.sensitivity import sensitivity_checks
 from heatdrift.questions.interaction.variance_tests import variance_tests
 from heatdrift.questions.pairs import seed_level_difference
@@ -62,6 +63,7 @@ def interaction(
     intervals: IntervalKind = "wald",
     bootstrap: int = 2_000,
     bootstrap_seed: int = 0,
+    second_opinion: bool = False,
 ) -> InteractionResult:
     """Fit and test one metric over the largest complete lr x method block of the finished runs.
 
@@ -79,6 +81,7 @@ def interaction(
         of the methods that are modelled, finished or not. Tests and averages are over the learning rates modelled.
     intervals : of coefficients, contrasts and variances (``intervals.py``): Wald, profile likelihood or bootstrap.
     bootstrap, bootstrap_seed : refits of the parametric bootstrap, and the seed of its generator.
+    second_opinion : also fit the model with statsmodels; the comparison is two more checks (``second_opinion.py``).
 
     Raises
     ------
@@ -124,7 +127,8 @@ def interaction(
     random_part = " + ".join(f"(1 | {g.name})" for g in model.groupings)
     counts = () if images is None or scale != "raw" else (binomial_check(model, tests, images),)
     checks = (
-        *assumption_checks(model, tests), twin_check(shown.contrasts, robust), *counts, *sensitivity_checks(model)
+        *assumption_checks(model, tests), twin_check(shown.contrasts, robust), *counts, *sensitivity_checks(model),
+        *(statsmodels_checks(model) if second_opinion else ()),
     )  # fmt: skip
     claims = interaction_claims(model, column, effects, conf_level, checks)
     return InteractionResult(
