@@ -54,7 +54,7 @@ def typable(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return `text` with control characters (C0 but line breaks and tabs, DEL, C1) written out, as a backslash and a number.
+    """Return `text` with control characters (C0 but line breaks and tabs, DEL, C1) written out in hex.
 
     A name from a stranger's file must not move the cursor, recolour or retitle the terminal.
     """
