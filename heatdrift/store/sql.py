@@ -104,7 +104,8 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, query: str, given: dic
                 connection.interrupt()
                 wait([running], timeout=0.1)
             raise
-        return running.result()
+        frame: pl.DataFrame = running.result()
+        return frame
 
 
 def pooled_studies(store: Path, query: str, frame: pl.DataFrame) -> dict[str, int]:
