@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from heatdrift.questions.answer import Shown
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
 _GAP: Final = 3  # between two columns
 _ROW_NUMBER: Final = 8
@@ -31,25 +32,33 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def note(text: str) -> None:
     """Say something that is not data."""
-    err.print(typable(text), markup=False)
+    err.print(harmless(typable(text)), markup=False)
 
 
 def say(text: str) -> None:
     """Print a line of the answer."""
-    out.print(text, markup=False)
+    out.print(harmless(text), markup=False)
 
 
 def show_error(message: str, hint: str | None) -> None:
     """One clear paragraph: what happened and where, then the next command."""
-    err.print(f"error: {typable(message)}", markup=False, style="bold red" if err.is_terminal else None)
+    err.print(f"error: {harmless(typable(message))}", markup=False, style="bold red" if err.is_terminal else None)
     if hint:
-        err.print(f"try:   {indented(typable(hint), 7)}", markup=False)
+        err.print(f"try:   {indented(harmless(typable(hint)), 7)}", markup=False)
 
 
 def typable(text: str) -> str:
     """Return `text` with paths below the current folder relative to it, as a person would type them."""
     here = f"{Path.cwd()}{os.sep}"
     return text if here == os.sep * 2 else re.sub(rf"(?<![\w./~-]){re.escape(here)}", "", text)
+
+
+def harmless(text: str) -> str:
+    """Return `text` with control characters (C0 but line breaks and tabs, DEL, C1) written out in hex.
+
+    A name from a stranger's file must not move the cursor, recolour or retitle the terminal.
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def indented(text: str, n: int) -> str:
@@ -157,7 +166,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
     for number, block in enumerate(blocks):
         table = Table(
             box=box.SIMPLE_HEAD,
-            title=None if number else title,
+            title=None if number or title is None else harmless(title),
             title_justify="left",
             title_style="bold",
             pad_edge=False,
@@ -189,11 +198,11 @@ def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
 
 
 def _escaped(text: str) -> str:
-    """Text without rich's markup."""
-    return text.replace("[", "\\[")
+    """Text without rich's markup and without control characters."""
+    return harmless(text).replace("[", "\\[")
 
 
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return six_digits(value) if isinstance(value, float) else str(value)
+    return six_digits(value) if isinstance(value, float) else harmless(str(value))

@@ -3,19 +3,23 @@
 import dataclasses
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from heatdrift.data.files import FileEntry
 from heatdrift.errors import DataError
 
 Labels = NDArray[np.int64]
 SHOWN: Final = 3  # names listed in a message before it says how many more there are
+# Pillow also has formats that run other programs (EPS: Ghostscript), follow files (FITS, stubs) or are documents (PDF).
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA", "AVIF")
+MAX_PIXELS: Final = 64_000_000  # 8,000 x 8,000: a photograph; 192 MB as RGB, whatever the size of the file
 _SIXTEEN_BITS: Final = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -88,10 +92,19 @@ def decode_image(data: bytes, where: str) -> Image.Image:
 
     Raises
     ------
-    DataError : empty, truncated, not a picture, or of 32-bit samples, whose range nobody knows; `where` names it.
+    DataError : empty, truncated, not a picture in one of `FORMATS`, of more than `MAX_PIXELS` pixels by its header, or
+        of 32-bit samples, whose range nobody knows; `where` names it.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below
+            opened = Image.open(io.BytesIO(data), formats=FORMATS)
+        with opened as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise DataError(
+                    f"{where} has {picture.width} x {picture.height} pixels, more than the limit of {MAX_PIXELS:,}",
+                    hint="make it smaller, or leave such ones out with --skip-unreadable",
+                )
             if picture.mode in _SIXTEEN_BITS:
                 return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
             if picture.mode in ("I", "F"):
@@ -99,7 +112,9 @@ def decode_image(data: bytes, where: str) -> Image.Image:
             if picture.mode == "P" and "transparency" in picture.info:
                 return picture.convert("RGBA").convert("RGB")
             return picture.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise what they like: struct.error, KeyError, MemoryError, RuntimeError, ...
         problem = f"{where} does not decode as an image ({len(data)} bytes): {type(error).__name__}"
         hint = "replace the picture or remove it from the source, or leave such ones out with --skip-unreadable"
         raise DataError(problem, hint=hint) from error

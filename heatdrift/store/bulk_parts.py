@@ -13,7 +13,7 @@ from typing import Final
 import duckdb
 import msgspec
 
-from heatdrift.store.connect import open_store
+from heatdrift.store.connect import is_write_failure, open_store
 from heatdrift.store.read import View
 from heatdrift.store.scan import Problem
 
@@ -52,8 +52,12 @@ def find_parts(store_folder: Path) -> tuple[Part, ...]:
 def load_part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[int, Problem | None]:
     """Insert the runs of a part that the open store does not hold; return how many, and what was passed over.
 
-    A part that cannot be read is reported and inserts nothing.
+    A part that cannot be read, or whose files are not those that part.json has the hashes of, is reported and inserts
+    nothing.
     """
+    damage = part_damage(part)
+    if damage:
+        return 0, Problem(path=part.folder, reason=f"not counted: {damage}")
     connection.execute("BEGIN TRANSACTION")
     try:
         connection.execute(
@@ -76,7 +80,9 @@ def load_part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[int, P
                 )
         connection.execute("INSERT INTO raw.part VALUES (?, ?)", [part.sha256, n_runs])
         connection.execute("DROP TABLE incoming_run")
-    except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.BinderException) as cause:
+    except duckdb.Error as cause:  # for a damaged file DuckDB raises its bare base class too
+        if is_write_failure(cause):
+            raise
         connection.execute("ROLLBACK")
         return 0, Problem(path=part.folder, reason=f"not a readable part: {str(cause).splitlines()[0]}")
     connection.execute("COMMIT")
@@ -112,7 +118,7 @@ def part_damage(part: Part) -> str | None:
         found = {path.name: file_sha256(path) for path in sorted(part.folder.glob("*.parquet"))}
     except OSError as cause:
         return cause.strerror or str(cause)
-    except msgspec.MsgspecError as cause:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
         return f"part.json is damaged: {cause}"
     wrong = sorted({*stated.files, *found} - {n for n in stated.files if found.get(n) == stated.files[n]})
     return f"{', '.join(wrong)} changed or gone" if wrong else None

@@ -18,6 +18,7 @@ from heatdrift.metrics import PROBE
 from heatdrift.records import FINISHED, RunRecord
 from heatdrift.store.advice import with_store
 from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, find_parts, part_damage
+from heatdrift.store.checksum import split_checksum
 from heatdrift.store.claims import CLAIM_FILE, is_live, read_claim
 from heatdrift.store.connect import open_store
 from heatdrift.store.folder import (
@@ -43,7 +44,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    kind : damaged, changed, misplaced, not loaded, orphan, rows, view, missing layers, repeated, leftover, interrupted.
+    kind : damaged, changed, misplaced, not loaded, orphan, rows, view, missing layers, repeated, leftover, interrupted,
+        unverified.
     where : file or cell.
     what, todo : what was found, and the next command or edit.
     wrong : False for what needs no repair: kept attempts that differ, runs that were killed.
@@ -77,6 +79,7 @@ class _Cells(msgspec.Struct, kw_only=True):
     unreadable: set[tuple[str, str]] = set()
     records: int = 0
     attempts: int = 0
+    unverified: int = 0
 
 
 def check_store(store: Path) -> CheckReport:
@@ -89,6 +92,10 @@ def check_store(store: Path) -> CheckReport:
     """
     cells = _Cells()
     findings = list(_files(store.parent, cells))
+    if cells.unverified:
+        what = f"{cells.unverified} of {cells.records} records carry no checksum: a change to them would not be noticed"
+        where = str(store.parent)
+        findings.append(Finding(kind="unverified", where=where, what=what, todo=_REPAIR, wrong=False))
     n_runs = 0
     if store.exists():
         with open_store(store) as connection:
@@ -173,6 +180,7 @@ def _cell(folder: Path, cells: _Cells) -> Iterator[Finding]:
         yield Finding(kind="damaged", where=str(path), what=error.problem, todo=todo)
         return
     cells.records += 1
+    cells.unverified += split_checksum(data)[1] is None
     key = (record.study, record.cell_id)
     if key != here:
         what = f"holds the record of study {record.study}, cell {record.cell_id}"
@@ -181,7 +189,7 @@ def _cell(folder: Path, cells: _Cells) -> Iterator[Finding]:
         return
     cells.expected[key] = hashlib.sha256(data).hexdigest(), _expected(record)
     kept = attempts.get(record.attempt)
-    if kept is not None and kept[0] != data:
+    if kept is not None and split_checksum(kept[0])[0] != split_checksum(data)[0]:
         what = f"differs from attempts/{record.attempt}.json, which was written with it"
         yield Finding(kind="changed", where=str(path), what=what, todo=f"cp attempts/{record.attempt}.json record.json")
     results = {result_sha256(r) for _, r in attempts.values() if r.status in FINISHED}

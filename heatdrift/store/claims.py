@@ -98,7 +98,7 @@ def read_claim(folder: Path) -> Running | None:
     """Return the claim on a cell, stale or not; None when there is none or it is damaged (that binds nobody)."""
     try:
         return msgspec.json.decode((folder / CLAIM_FILE).read_bytes(), type=Running)
-    except (OSError, msgspec.MsgspecError, StudyError):
+    except (OSError, ValueError, RecursionError, MemoryError, StudyError):  # msgspec's errors are ValueErrors
         return None
 
 

@@ -153,5 +153,15 @@ def _explained(cause: duckdb.Error, path: Path) -> StoreError:
     return NotAStoreError(f"{path} is damaged: {_first_line(text)}", hint=rebuild)
 
 
+def is_write_failure(cause: duckdb.Error) -> bool:
+    """Whether DuckDB failed because the disk did not take what it wrote: full, at its quota, or gone.
+
+    At a commit such a failure comes as a TransactionException, or as a FatalException that ends the connection.
+    """
+    return isinstance(cause, duckdb.TransactionException | duckdb.FatalException | duckdb.OutOfMemoryException) or any(
+        words in str(cause) for words in ("No space left", "Could not write", "Disk quota", "Could not fsync")
+    )
+
+
 def _first_line(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else "no reason given"

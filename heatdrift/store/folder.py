@@ -5,8 +5,7 @@ rename is the moment at which a run counts; every attempt is kept under its numb
 """
 
 import os
-import zipfile
-import zlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,12 +15,15 @@ import numpy as np
 
 from heatdrift.errors import RecordError, StoreError, StudyError
 from heatdrift.records import FINISHED, RECORD_FORMAT, RunRecord
+from heatdrift.store.checksum import checksum_problem, encode_record, sealed, split_checksum
 from heatdrift.store.claims import study_lock
 from heatdrift.store.files import create_bytes, replacing, write_bytes
 from heatdrift.store.validate import NAME, record_problem
 
 MAX_RECORD_BYTES: Final = 64 * 2**20  # a full run with all heads is below 1 MB
+MAX_ARRAY_BYTES: Final = 4 * 2**30  # of an unpacked npz; per-image results of 10^6 images are below 100 MB
 ArrayKind = Literal["hits", "gallery"]
+_ATTEMPT: Final = re.compile(r"[0-9]{1,6}")  # a larger number is no attempt of ours and would not fit the tables
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,19 +59,23 @@ def cell_folder(store_folder: Path, study: str, cell_id: str) -> Path:
 
 
 def decode_record(data: bytes, path: Path) -> RunRecord:
-    """Decode and check the bytes of a record; RecordError names `path` and the place in the JSON."""
+    """Decode and check the bytes of a record; RecordError names `path` and the place in the JSON.
+
+    A record that carries a checksum must agree with it; one without is taken as it is (``check`` counts those).
+    """
+    body, stated = split_checksum(data)
     try:
-        found = msgspec.json.decode(data, type=_Header).format
+        found = msgspec.json.decode(body, type=_Header).format
         if found > RECORD_FORMAT:
             raise RecordError(
                 path,
                 f"record format {found} is newer than {RECORD_FORMAT}, the newest that this heatdrift reads",
                 hint="python -m pip install --upgrade heatdrift",
             )
-        record = msgspec.json.decode(data, type=RunRecord)
-    except (msgspec.MsgspecError, StudyError, UnicodeDecodeError, RecursionError) as cause:  # Cell checks itself
+        record = msgspec.json.decode(body, type=RunRecord)
+    except (ValueError, StudyError, RecursionError, MemoryError) as cause:  # Cell checks itself
         raise RecordError(path, f"not a valid record: {cause}", hint=_restoring(path)) from cause
-    problem = record_problem(record)
+    problem = record_problem(record) or checksum_problem(body, stated)
     if problem:
         raise RecordError(path, f"not a valid record: {problem}", hint=_restoring(path))
     return record
@@ -82,6 +88,8 @@ def _restoring(path: Path) -> str:
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a record file; RecordError when it is missing, unreadable or absurdly large."""
     try:
+        if path.exists() and not path.is_file():  # opening a FIFO would wait for its writer
+            raise RecordError(path, "not a regular file", hint=f"delete {path}")
         size = path.stat().st_size
         if size > MAX_RECORD_BYTES:
             raise RecordError(
@@ -101,7 +109,7 @@ def read_record(path: Path) -> RunRecord:
 
 def attempt_files(folder: Path) -> list[Path]:
     """Return a cell's kept attempts, oldest first."""
-    found = [p for p in folder.glob("attempts/*.json") if p.stem.isdecimal()]
+    found = [p for p in folder.glob("attempts/*.json") if _ATTEMPT.fullmatch(p.stem)]
     return sorted(found, key=lambda p: int(p.stem))
 
 
@@ -134,23 +142,23 @@ def _write(record: RunRecord, folder: Path) -> Written:
     current = _readable(path)
     kept = [(int(p.stem), _readable(p)) for p in attempt_files(folder)]
     if current and current.attempt not in {n for n, _ in kept}:  # a crash came between the two files of an attempt
-        create_bytes(folder / "attempts" / f"{current.attempt}.json", msgspec.json.encode(current))
+        create_bytes(folder / "attempts" / f"{current.attempt}.json", encode_record(current))
         kept.append((current.attempt, current))
     for number, earlier in kept:
         if earlier and msgspec.structs.replace(earlier, attempt=record.attempt) == record:
             if current is None:
-                write_bytes(path, msgspec.json.encode(earlier))
+                write_bytes(path, encode_record(earlier))
             return Written(path=path, attempt=number, new=False)
     number = max((n for n, _ in kept), default=0) + 1
     while True:
         record = msgspec.structs.replace(record, attempt=number)
-        data = msgspec.json.encode(record)
+        data = encode_record(record)
         if create_bytes(folder / "attempts" / f"{number}.json", data):
             break
         number += 1  # another process took this number in between
     if current is None or record.status in FINISHED or current.status not in FINISHED:
         # Where record.json was lost or damaged, what was finished before still comes before a failure.
-        write_bytes(path, data if record.status in FINISHED else msgspec.json.encode(newest_attempt(folder) or record))
+        write_bytes(path, data if record.status in FINISHED else encode_record(newest_attempt(folder) or record))
     return Written(path=path, attempt=number, new=True)
 
 
@@ -189,8 +197,22 @@ def restore_record(folder: Path) -> bool:
     with study_lock(folder):
         kept = newest_attempt(folder) if _readable(path) is None else None
         if kept is not None:
-            write_bytes(path, msgspec.json.encode(kept))
+            write_bytes(path, encode_record(kept))
     return kept is not None
+
+
+def seal_records(folder: Path) -> int:
+    """Give the readable records of a cell that have no checksum the one of their present bytes; return how many."""
+    added = 0
+    with study_lock(folder):
+        for path in (*attempt_files(folder), folder / "record.json"):
+            if _readable(path) is None:
+                continue
+            body, stated = split_checksum(read_bytes(path))
+            if stated is None:
+                write_bytes(path, sealed(body))
+                added += 1
+    return added
 
 
 def _readable(path: Path) -> RunRecord | None:
@@ -245,11 +267,22 @@ def read_arrays(folder: Path, kind: ArrayKind) -> dict[str, np.ndarray[Any, Any]
     """Read what `write_arrays` wrote; an empty dict when the cell has none, RecordError when the file is damaged."""
     path = folder / f"{kind}.npz"
     try:
+        if path.exists() and not path.is_file():  # opening a FIFO would wait for its writer
+            raise RecordError(path, "not a regular file", hint=f"delete {path}")
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            declared = sum(member.file_size for member in archive.zip.infolist())
+            if declared > MAX_ARRAY_BYTES:
+                raise RecordError(
+                    path,
+                    f"it would take {declared / 2**20:,.0f} MiB unpacked (the limit is {MAX_ARRAY_BYTES // 2**20:,})",
+                    hint="delete it and train the cell again with --force",
+                )
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
+    except RecordError:
+        raise
+    except Exception as cause:  # zipfile and NumPy: NotImplementedError for a flag bit, KeyError, MemoryError, ...
         raise RecordError(
             path, f"damaged array file: {cause}", hint="delete it and train the cell again with --force"
         ) from cause

@@ -19,7 +19,7 @@ import polars as pl
 
 from heatdrift.errors import NotAStoreError, StoreError
 from heatdrift.store.bulk_parts import find_parts, load_part
-from heatdrift.store.connect import attach, checked_version, open_store
+from heatdrift.store.connect import attach, checked_version, is_write_failure, open_store
 from heatdrift.store.expire import expire_claims
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
@@ -220,7 +220,9 @@ def rewriting(store: Path, *, fresh: bool = False, keep_old: bool = False) -> It
             migrate(connection)
             yield connection
             connection.execute("CHECKPOINT")
-        except duckdb.IOException as cause:
+        except duckdb.Error as cause:
+            if not (isinstance(cause, duckdb.IOException) or is_write_failure(cause)):
+                raise
             raise StoreError(
                 f"cannot write a new {store}: {str(cause).splitlines()[0]}",
                 hint="free some space, then run the same command again",

@@ -5,12 +5,12 @@ from pathlib import Path
 from heatdrift.store.bulk_parts import PARTS
 from heatdrift.store.claims import CLAIM_FILE, read_claim, take_stale
 from heatdrift.store.files import remove_old_temporary
-from heatdrift.store.folder import cell_folders, find_cells, restore_record
+from heatdrift.store.folder import cell_folders, find_cells, restore_record, seal_records
 from heatdrift.store.ingest import ingest
 
 
 def repair_store(store: Path) -> tuple[str, ...]:
-    """Restore lost or damaged records from their attempts, clear up after killed processes, ingest; say what was done.
+    """Restore lost or damaged records from their attempts, add missing checksums, clear up, ingest; say what was done.
 
     Raises
     ------
@@ -22,6 +22,9 @@ def repair_store(store: Path) -> tuple[str, ...]:
         for folder in find_cells(store.parent)
         if restore_record(folder)
     ]
+    added = sum(seal_records(folder) for folder in find_cells(store.parent))
+    if added:
+        done.append(f"added checksums to {added} records that had none, of the content that they have now")
     for folder in cell_folders(store.parent):
         if (folder / CLAIM_FILE).exists() and read_claim(folder) is None:
             take_stale(folder)

@@ -7,6 +7,7 @@ the statement's kind comes first only to give a clear message.
 import io
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -82,14 +83,29 @@ def query_frame(
     given = dict(parameters or {})
     _check_names(set(statement.named_parameters), given)
     try:
-        frame: pl.DataFrame = connection.sql(query, params=given or None).pl()
+        return _interruptible(connection, query, given)
     except duckdb.Error as cause:
         raise _explained(cause) from cause
     except pl.exceptions.PolarsError as cause:
         raise QueryError(
             f"a column of the result has a type that tables cannot hold: {cause}", hint="cast it: column::VARCHAR"
         ) from cause
-    return frame
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, query: str, given: dict[str, Parameter]) -> pl.DataFrame:
+    """Run a query in a thread, so that Ctrl-C reaches this one, which stops DuckDB and passes the signal on."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sql") as pool:
+        running = pool.submit(lambda: connection.sql(query, params=given or None).pl())
+        try:
+            while not running.done():  # in short waits: a signal that another thread took would not end a long one
+                wait([running], timeout=0.2)
+        except KeyboardInterrupt:
+            while not running.done():  # an interrupt between two stages of a query is forgotten
+                connection.interrupt()
+                wait([running], timeout=0.1)
+            raise
+        frame: pl.DataFrame = running.result()
+        return frame
 
 
 def pooled_studies(store: Path, query: str, frame: pl.DataFrame) -> dict[str, int]:

@@ -15,6 +15,7 @@ from stubs import find_records
 
 from heatdrift.errors import StoreError
 from heatdrift.store.check import check_store
+from heatdrift.store.checksum import sealed, split_checksum
 from heatdrift.store.claims import claim, read_claim
 from heatdrift.store.expire import KILLED, expire_claims
 from heatdrift.store.folder import cell_folder, current_record, read_arrays, read_record, write_arrays, write_record
@@ -56,9 +57,16 @@ def damage_record(store):
     first(store).write_bytes(first(store).read_bytes()[:99])
 
 
-def change_record(store):
+def edit_record(store):
     path = first(store)
     path.write_text(re.sub(r'"test_acc_pct":[0-9.]+', '"test_acc_pct":99.0', path.read_text()))
+
+
+def change_record(store):
+    """Edit a record and give it the checksum that fits."""
+    edit_record(store)
+    path = first(store)
+    path.write_bytes(sealed(split_checksum(path.read_bytes())[0]))
 
 
 def damage_hits(store):
@@ -113,6 +121,7 @@ def lose_database(store):
     ("harm", "found", "repaired"),
     [
         (damage_record, ["damaged"], True),
+        (edit_record, ["damaged"], True),
         (change_record, ["changed", "not loaded"], False),
         (damage_hits, ["damaged"], False),
         (shorten_hits, ["damaged"], False),
