@@ -74,7 +74,7 @@ def published(archive, tmp_path, monkeypatch):
     made.set_url("http://127.0.0.1:9")
     architectures = {"Tiny-quickgelu": published_model.published_config()}
     monkeypatch.setattr(tags, "_tags_by_model", lambda: table)
-    monkeypatch.setattr(tags, "_architecture", lambda model: copy.deepcopy(architectures.get(model)))
+    monkeypatch.setattr(tags, "open_clip_architecture", lambda model: copy.deepcopy(architectures.get(model)))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(made.hub))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HOME", str(made.home))

@@ -149,7 +149,7 @@ def test_weights_of_another_architecture_are_refused(published, monkeypatch):
     path.write_bytes(published.archive.read_bytes())
     other = published_model.published_config()
     other["vision_cfg"]["patch_size"] = 14
-    monkeypatch.setattr(tags, "_architecture", lambda _model: other)
+    monkeypatch.setattr(tags, "open_clip_architecture", lambda _model: other)
     assert "does not fit the architecture Tiny-quickgelu" in refused(published).message
 
 
@@ -171,5 +171,5 @@ def test_metadata_that_contradict_the_activation_are_refused(published):
 
 def test_quick_gelu_weights_in_a_gelu_model_are_refused_by_name(published, monkeypatch):
     published.tags["Tiny"] = dict(published.tags["Tiny-quickgelu"])
-    monkeypatch.setattr(tags, "_architecture", lambda _model: published_model.published_config(quick_gelu=False))
+    monkeypatch.setattr(tags, "open_clip_architecture", lambda _model: published_model.published_config(quick_gelu=False))
     assert '"Tiny-quickgelu/openai"' in refused(published, BackboneSpec(name="Tiny/openai")).hint

@@ -33,8 +33,8 @@ def test_an_open_clip_written_otherwise_is_asked_itself(tmp_path, monkeypatch):
 
 def test_architectures_are_those_of_the_installed_open_clip():
     for model in ("ViT-B-32-quickgelu", "ViT-B-16", "RN50"):
-        assert tags._architecture(model) == open_clip.get_model_config(model)
-    assert tags._architecture("../pretrained") is None
+        assert tags.open_clip_architecture(model) == open_clip.get_model_config(model)
+    assert tags.open_clip_architecture("../pretrained") is None
 
 
 def test_openais_weights_have_an_archive_with_a_published_hash_and_a_hub_file():
