@@ -12,9 +12,10 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, nearest_name
 from heatdrift.primary import PrimarySpec, QuestionsSpec
-from heatdrift.records import CropPlan, SplitSizes, Strict
+from heatdrift.records import SplitSizes, Strict
 
 T = TypeVar("T")
 DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")

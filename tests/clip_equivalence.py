@@ -10,13 +10,14 @@ import open_clip
 import torch
 from safetensors.torch import load_file
 
+from heatdrift.crop_plan import Preprocess
 from heatdrift.methods import METHODS
 from heatdrift.methods.families.lora import adapters
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.attention import observed, split_attention
 from heatdrift.model.backbone import Backbone
 from heatdrift.model.export import merged_state_dict
-from heatdrift.records import Preprocess, SourceRecord
+from heatdrift.records import SourceRecord
 
 LIMIT = 1e-5
 PROMPTS = ["a photo of a dog.", "a photo of a red car.", "a photo of a field of wheat.", "a photo of a lake."]

@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import Final
 
 from heatdrift.config import StudySpec
+from heatdrift.crop_plan import Preprocess
 from heatdrift.methods import METHODS, Method
 from heatdrift.metrics import PROBES
-from heatdrift.records import Cell, Preprocess, TransferPlan
+from heatdrift.records import Cell, TransferPlan
 from heatdrift.wording import learning_rate, six_digits
 
 REPOSITORY: Final = "https://github.com/xiaruize0911/Attention_Collapse_in_CLIP_Fine-tuning_repo"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from heatdrift.cli.workspace import KeptPlan, Workspace
-    from heatdrift.records import Preprocess
+    from heatdrift.crop_plan import Preprocess
     from heatdrift.report.inputs import Maps
 
 _SHOWN_SIDE = 96  # pixels of a photograph on the page: thumbnails keep the file small

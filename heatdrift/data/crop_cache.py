@@ -23,11 +23,11 @@ from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
 from heatdrift.corruption_plan import RECIPE
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data.corruptions import corrupted
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
 from heatdrift.errors import HeatdriftError
-from heatdrift.records import Preprocess
 
 Crops: TypeAlias = NDArray[np.uint8]
 Report = Callable[[int], object]  # takes the number of pictures done

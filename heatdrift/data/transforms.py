@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize
 
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data.images import LabelledImages
-from heatdrift.records import Preprocess
 
 
 def crops(images: LabelledImages, positions: NDArray[np.int64], preprocess: Preprocess) -> NDArray[np.uint8]:

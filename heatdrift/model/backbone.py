@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 
 from heatdrift.config import BackboneSpec
+from heatdrift.crop_plan import Preprocess
 from heatdrift.errors import ModelError
 from heatdrift.model.architecture import QUICK_GELU_HINT, check_plain, check_states_activation
 from heatdrift.model.attention import split_attention
@@ -23,7 +24,7 @@ from heatdrift.model.layouts.fitting import check_fit
 from heatdrift.model.layouts.reading import read_weights
 from heatdrift.model.tags import pretrained
 from heatdrift.model.weight_files import read_openai_archive
-from heatdrift.records import Preprocess, SourceRecord
+from heatdrift.records import SourceRecord
 
 TESTED = "open_clip_torch>=3.2,<4"  # as in pyproject.toml
 _NOT_BUILT = (  # what open_clip and torch raise for a configuration that makes no sense

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml
 from heatdrift.corruption_plan import check_corruptions
+from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
 from heatdrift.primary import check_questions
-from heatdrift.records import CropPlan, SplitSizes
+from heatdrift.records import SplitSizes
 
 
 def builtin_studies() -> tuple[str, ...]:

@@ -15,8 +15,9 @@ from heatdrift.config import (
     TransferSpec,
 )
 from heatdrift.corruption_plan import CORRUPTIONS
+from heatdrift.crop_plan import CropPlan
 from heatdrift.primary import PrimarySpec, QuestionsSpec
-from heatdrift.records import CropPlan, SplitSizes
+from heatdrift.records import SplitSizes
 
 
 class Key(NamedTuple):

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from heatdrift.config import DatasetSpec, StudySpec
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data.contact_sheet import Row, sample_positions, write_sheet
 from heatdrift.data.duplicates import MOST_NEAR, Copy, Fingerprints, by_sets, copies, fingerprints
 from heatdrift.data.images import LabelledImages
@@ -22,7 +23,6 @@ from heatdrift.data.sources import open_source
 from heatdrift.data.transforms import crops
 from heatdrift.errors import HeatdriftError
 from heatdrift.model.identity import architecture_crops
-from heatdrift.records import Preprocess
 from heatdrift.train.inputs import open_target, page_names, split_target, transfer_names, unused_caution
 from heatdrift.wording import counted
 

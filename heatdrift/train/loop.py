@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from heatdrift.records import Preprocess
+from heatdrift.crop_plan import Preprocess
 from heatdrift.train.schedule import lr_factor
 from heatdrift.train.step import PlainStep, Step, StepResult, set_lr
 

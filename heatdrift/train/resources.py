@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import BackboneSpec, DatasetSpec, StudySpec, TransferSpec
 from heatdrift.corruption_plan import CorruptionPlan
+from heatdrift.crop_plan import CropPlan
 from heatdrift.data.crop_cache import kept_corrupted, kept_crops
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.prompts import templates_of
@@ -26,7 +27,7 @@ from heatdrift.image_results import images_sha256
 from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.records import CropPlan, SourceRecord, TransferPlan
+from heatdrift.records import SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
 from heatdrift.train.evaluate import Evaluation
 from heatdrift.train.fast_paths import FastPaths

@@ -28,10 +28,10 @@ from torch.utils.data import DataLoader
 
 from heatdrift import provenance
 from heatdrift.config import SourceSpec, StudySpec, decode_toml
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data.crop_cache import kept_crops
 from heatdrift.data.sources import open_source
 from heatdrift.plan.cells import plan_cells
-from heatdrift.records import Preprocess
 from heatdrift.train import cell as cell_module
 from heatdrift.train import course as course_module
 from heatdrift.train.evaluate import Evaluation

@@ -7,10 +7,10 @@ from PIL import Image
 
 from heatdrift.cli.report_gallery import _crop, _png, _sha256, probe_pictures
 from heatdrift.cli.workspace import Workspace, planned_cells
+from heatdrift.crop_plan import CropPlan, Preprocess
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
 from heatdrift.plan.study import load_study
-from heatdrift.records import CropPlan, Preprocess
 from heatdrift.store.folder import read_arrays
 
 

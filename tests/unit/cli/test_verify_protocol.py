@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from heatdrift.cli.author_settings import COMMITS, PREPRINT80, Planned
 from heatdrift.cli.main import app
 from heatdrift.cli.workspace import planned_cells
+from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import UnknownNameError
 from heatdrift.model import adapt
 from heatdrift.plan.study import load_study
-from heatdrift.records import CropPlan
 from heatdrift.train import loop, step
 
 NOT_OURS = {  # each stands in docs/published.md, "What is not as published"

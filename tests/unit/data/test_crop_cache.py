@@ -10,12 +10,12 @@ import pytest
 from stubs import write_image_parquet
 
 from heatdrift.config import SourceSpec
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data import crop_cache
 from heatdrift.data.crop_cache import kept_crops
 from heatdrift.data.sources import open_source
 from heatdrift.data.transforms import crops
 from heatdrift.errors import DataError
-from heatdrift.records import Preprocess
 
 PREPROCESS = Preprocess(size=16, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 POSITIONS = np.array([5, 0, 11, 3, 7])

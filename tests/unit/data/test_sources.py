@@ -8,11 +8,11 @@ from PIL import Image
 from stubs import write_image_parquet
 
 from heatdrift.config import SourceSpec
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data.images import decode_image, readable
 from heatdrift.data.sources import open_source, source_sha256
 from heatdrift.data.transforms import crops
 from heatdrift.errors import DataError, UnknownNameError
-from heatdrift.records import Preprocess
 
 PREPROCESS = Preprocess(size=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 

@@ -7,10 +7,10 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode, functional
 
+from heatdrift.crop_plan import CropPlan, Preprocess
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
 from heatdrift.errors import StudyError
-from heatdrift.records import CropPlan, Preprocess
 
 SIZES = ((32, 32), (64, 64), (224, 224), (500, 333), (333, 500), (225, 1000), (7, 300), (448, 449))
 OWN = Preprocess(size=224, mean=OPENAI_DATASET_MEAN, std=OPENAI_DATASET_STD)

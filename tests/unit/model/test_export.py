@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from heatdrift.config import BackboneSpec
+from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import ModelError
 from heatdrift.methods import METHODS
 from heatdrift.methods.families.lora import adapters
@@ -18,7 +19,6 @@ from heatdrift.model.adapt import adapt
 from heatdrift.model.backbone import load_backbone
 from heatdrift.model.export import export_weights, head_tensors, merged_state_dict
 from heatdrift.model.weight_files import write_safetensors
-from heatdrift.records import CropPlan
 
 LORA = ("lora_r8", "lora_r8_frozen_proj", "lora_r8_all", "dora_r8")
 

@@ -171,5 +171,7 @@ def test_metadata_that_contradict_the_activation_are_refused(published):
 
 def test_quick_gelu_weights_in_a_gelu_model_are_refused_by_name(published, monkeypatch):
     published.tags["Tiny"] = dict(published.tags["Tiny-quickgelu"])
-    monkeypatch.setattr(tags, "open_clip_architecture", lambda _model: published_model.published_config(quick_gelu=False))
+    monkeypatch.setattr(
+        tags, "open_clip_architecture", lambda _model: published_model.published_config(quick_gelu=False)
+    )
     assert '"Tiny-quickgelu/openai"' in refused(published, BackboneSpec(name="Tiny/openai")).hint

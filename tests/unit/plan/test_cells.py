@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from heatdrift.cli.workspace import planned_cells
 from heatdrift.config import Grid
+from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import METHODS
 from heatdrift.plan.cells import plan_cells, select_cells
 from heatdrift.plan.study import load_study
-from heatdrift.records import Cell, CropPlan, Recipe, SplitSizes, TransferPlan
+from heatdrift.records import Cell, Recipe, SplitSizes, TransferPlan
 
 PUBLISHED = {  # keys of [train] that the author of the published matrix sets
     "classifier_init": "torch",

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from heatdrift.crop_plan import Preprocess
 from heatdrift.methods import METHODS
 from heatdrift.model.adapt import adapt
 from heatdrift.model.attention import observed
@@ -19,7 +20,6 @@ from heatdrift.model.backbone import load_backbone
 from heatdrift.probes.collector import measure
 from heatdrift.probes.compare import probe_values
 from heatdrift.probes.weights import OF_WEIGHTS, weight_probes
-from heatdrift.records import Preprocess
 from heatdrift.train.evaluate import Evaluation
 from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, steps_per_epoch, train_epoch
 from heatdrift.train.schedule import derived_seed, lr_factor

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from heatdrift.cli.workspace import planned_cells
+from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import DataError
 from heatdrift.plan.study import load_study
-from heatdrift.records import CropPlan, Provenance
+from heatdrift.records import Provenance
 from heatdrift.train.cell import run_cell
 from heatdrift.train.resources import Resources
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from heatdrift.crop_plan import Preprocess
 from heatdrift.model.adapt import AdaptedModel
-from heatdrift.records import Preprocess
 from heatdrift.train import step_choice
 from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, train_epoch
 from heatdrift.train.step import WARM_UP, CapturedStep, PlainStep, adamw, load_state, make_step, set_lr
