@@ -115,7 +115,7 @@ def test_a_lost_or_changed_part_is_found(source, mine, tmp_path):
     (part,) = find_parts(mine.parent)
     (part.folder / "layers.parquet").write_bytes(b"PAR1")
     assert "layers.parquet changed or gone" in [f.what for f in check_store(mine).findings]
-    assert "not a readable part" in rebuild(mine).problems[0].reason
+    assert "layers.parquet changed or gone" in rebuild(mine).problems[0].reason
     shutil.rmtree(part.folder)
 
 
