@@ -47,6 +47,7 @@ def entries() -> list[Entry]:
 
 ENTRIES = entries()
 EQUAL, SPREAD, ALONE = "Equal residual", "spread 100-fold", "one data set alone"
+DECISION = "Calibration of what to choose"
 IMAGES = "Calibration of stats images"
 NO_LINK = "no link between the metrics$"
 MODELS = r"^(Satterthwaite|Kenward-Roger), "
@@ -218,7 +219,11 @@ QUOTES = {
     "frontier": {
         "matched difference, jackknife | at equal accuracy": ("frontier", "frontier: matched difference", ""),
     },
-    "best": {"`p` | all conditions": ("Calibration of stats best", "^best, ", "")},
+    "best": {
+        "`p` | all conditions": ("Calibration of stats best", "^best, ", ""),
+        "`verdict` real | methods that do not differ, up to six of them": (DECISION, "^real, ", ""),
+        "`verdict` within the margin | methods that differ by the margin": (DECISION, "^within the margin, ", ""),
+    },
     "images": {
         "`p`, methods or base | nothing true on these images": (IMAGES, "^(methods|base) over seeds, these", ""),
         "`p`, methods or base | single images react to a method": (IMAGES, "^(methods|base) over seeds, others", ""),
