@@ -20,6 +20,7 @@ _MOST_DECIMALS: Final = 4
 _SAME: Final = 1e-4
 _ROUNDING: Final = 1e-12  # nothing that is measured is smaller; differences of equal numbers are
 _MOST_DIGITS: Final = 6
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _END: Final = re.compile(r"[.:;] ")
 
 
@@ -233,6 +234,22 @@ def gist(text: str) -> tuple[str, str]:
         if head.count("(") == head.count(")"):
             return text[: end.start() + (text[end.start()] == ".")], text[end.end() :]
     return text, ""
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return values as blocks between their lowest and their highest; a dot for NaN, one height where all are equal.
+
+    >>> sparkline([0.0, 5.0, 10.0, float("nan")])
+    '▁▅█·'
+    """
+    known = [v for v in values if not math.isnan(v)]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    step = (high - low) / (len(_BLOCKS) - 1)
+
+    def block(value: float) -> str:
+        return _BLOCKS[round((value - low) / step) if step > 0 else len(_BLOCKS) // 2]
+
+    return "".join("·" if math.isnan(v) else block(v) for v in values)
 
 
 def unbroken(text: str) -> str:

@@ -124,7 +124,8 @@ def _row(group: pl.DataFrame, metric: str, level: float, permutations: int, seed
     rho = spearman(lr, y)
     trend = within_seed_test(lr, y, seeds, draws=permutations, seed=seed)
     slope, low, high = _slope(lr, y, seeds, level)
-    means = group.group_by("lr").agg(pl.col(metric).mean()).sort("lr")[metric].to_numpy()
+    by_lr = group.group_by("lr").agg(pl.col(metric).mean()).sort("lr")
+    means = by_lr[metric].to_numpy()
     steps = np.diff(means)
     return DoseRow(
         dataset=None,
@@ -145,6 +146,8 @@ def _row(group: pl.DataFrame, metric: str, level: float, permutations: int, seed
         ci_high=high,
         monotone=bool(np.all(steps > 0) or np.all(steps < 0)),
         seed_trend_p=seed_trend_p(lr, y, seeds),
+        lrs=tuple(by_lr["lr"].to_list()),
+        means=tuple(by_lr[metric].to_list()),
     )
 
 
