@@ -18,6 +18,7 @@ from heatdrift.store.importers.columns import ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.guess import with_guesses
+from heatdrift.store.importers.lr_levels import stored_rates
 from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Choices, understand
 from heatdrift.wording import counted, listed
@@ -104,6 +105,7 @@ def import_mlflow(
         source=uri,
         guessed=guessed,
         notes=(*unclear, *seen.notes()),
+        stored_rates=lambda: stored_rates(store_folder, study),
         aside={*ALIASES.values(), "run_name", *(name for name in names if name.startswith("tags.mlflow."))},
     )
     return import_flat(

@@ -15,7 +15,7 @@ from heatdrift.store.importers.guess import may_mean
 from heatdrift.store.importers.outcome import Audit, ImportReport, Measured
 from heatdrift.store.importers.percent import Percent, Range
 from heatdrift.store.importers.table_file import TableFile
-from heatdrift.store.importers.values import is_missing, trimmed
+from heatdrift.store.importers.values import is_missing, number_from, trimmed
 from heatdrift.store.reference_points import PointsFile, ReferencePoint, points_path, write_points
 from heatdrift.store.scan import Problem
 from heatdrift.wording import listed, quoted
@@ -103,7 +103,7 @@ def _points(table: TableFile, path: Path) -> tuple[list[Found], list[Problem]]:
             continue
         for name, value in values.items():
             try:
-                measured = float(str(value))
+                measured = number_from(value)
             except ValueError:
                 problems.append(Problem(path=path, reason=f"row {number}: {name} is {str(value)[:40]!r}, not a number"))
                 continue
