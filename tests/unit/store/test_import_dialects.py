@@ -215,3 +215,32 @@ import_table(folder / "t.csv", column_map((), ["backbone=m"]), store_folder=fold
     assert (report.added, report.unchanged, report.problems) == (3, 3, ())
     assert ask("select count(*), count(distinct seed), sum(test_acc_pct) from runs") == [(6, 6, 315.0)]
     assert not list((tmp_path / "mine").glob(".import-*"))
+
+
+def test_a_log_within_a_run_is_a_row_for_each_entry(bring):
+    text = """{"run_info": {"seed": 0, "config": {"lr": 1e-4, "target_modules": ["q", "v"]}}, "train_info": {"status":
+    "success", "metrics": [{"step": 250, "valid accuracy": 34, "train loss": 0.98}, {"step": 500, "valid accuracy": 44,
+    "train loss": 0.7}, {"step": 500, "test accuracy": 48.2, "train loss": 0.7}]}}"""
+    named = ("seed=run_info.seed", "lr=run_info.config.lr", "epoch=step", "status=train_info.status")
+    text = text.replace('"seed": 0', '"seed": 0, "method": "lora", "dataset": "gsm8k"')
+    report, ask = bring(text, name="run.json", pairs=[*named, "method=run_info.method", "dataset=run_info.dataset"])
+    assert (report.added, report.audit.rows) == (1, 3)
+    assert ask("select epoch, train_loss, val_acc_pct from epochs order by 1") == [(250, 0.98, 34), (500, 0.7, 44)]
+    assert ask("select selected_epoch, test_acc_pct, status from runs") == [(500, 48.2, "done")]
+
+
+@pytest.mark.parametrize(
+    "log", ['[{"a": 1}], "other": [{"b": 2}]', '[{"a": [{"b": 1}]}]', "[[1, 2], [3, 4]]"], ids=["two", "inner", "plain"]
+)
+def test_what_is_no_log_is_nested_too_deep(bring, log):
+    with pytest.raises(DataError, match=r"row 1, column .* nested too deep"):
+        bring(f'[{{"lr": 1, "log": {log}}}, {{"lr": 2}}]', name="t.json")
+
+
+def test_results_of_models_under_the_names_of_a_probe_benchmark(bring):
+    head = "model_fullname,arch,upstream_dataset,downstream_dataset,acc1,acc5,image_retrieval_recall@5,task\n"
+    rows = ["ViT-L-14 openai,ViT-L-14,WIT,vtab,0.45,0.76,,zs", "ViT-H-14 laion2b_x,ViT-H-14,L2B,vtab,0.44,0.77,,zs"]
+    report, ask = bring(head + "\n".join(rows) + "\n")
+    assert (report.what, report.added) == ("reference point", 4)
+    found = ask("select backbone, dataset, value_pct from reference_points where metric = 'zero_shot_pct' order by 1")
+    assert found == [("ViT-H-14/laion2b_x", "vtab", 44.0), ("ViT-L-14-quickgelu/openai", "vtab", 45.0)]
