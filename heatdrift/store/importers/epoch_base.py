@@ -28,21 +28,26 @@ class EpochsSeen(msgspec.Struct, kw_only=True):
     Attributes
     ----------
     zero : run -> its epoch 0.
+    accuracy : whether an epoch 0 has a validation accuracy.
     later : label of a later epoch with a training loss or accuracy.
     chosen : label of a selected epoch 0.
     """
 
     zero: dict[tuple[str, ...], _Zero] = {}
+    accuracy: bool = False
     later: str = ""
     chosen: str = ""
 
-    def see(self, label: str, row: Mapping[str, object], epoch: int | None, selected: int | None) -> None:
-        """Take in one row in our columns."""
+    def see(
+        self, label: str, row: Mapping[str, object], epoch: int | None, selected: int | None, *, measured: bool
+    ) -> None:
+        """Take in one row in our columns; `measured`: it has results in further columns, such as a validation loss."""
         training = any(name in row for name in _TRAINING)
         if epoch == 0:
             zero = self.zero.setdefault(tuple(str(row.get(name)) for name in _RUN), _Zero(label=label))
+            self.accuracy = self.accuracy or "val_acc_pct" in row
             zero.trained = zero.trained or (label if training else "")
-            zero.judged = zero.judged or (label if "val_acc_pct" in row else "")
+            zero.judged = zero.judged or (label if "val_acc_pct" in row or measured else "")
         elif epoch is not None and training:
             self.later = self.later or label
         if selected == 0:
@@ -81,7 +86,11 @@ class EpochsSeen(msgspec.Struct, kw_only=True):
                 "model; each is stored as the next number (--epochs-from 1 keeps epoch 0 as the pretrained model)"
             )
         if (judged and not self.later) or (self.chosen and not base):
-            what = "an epoch 0 with a validation accuracy" if judged else "a selected epoch 0"
+            what = (
+                ("an epoch 0 with a validation accuracy" if self.accuracy else "an epoch 0 with results")
+                if judged
+                else "a selected epoch 0"
+            )
             raise DataError(
                 f"{source} has {what} ({judged or self.chosen}), and no training loss says whether epoch 0 is "
                 "trained; nothing was imported",

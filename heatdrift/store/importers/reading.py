@@ -107,8 +107,11 @@ def understand(
     keys: dict[str, Counter[str]] = {name: Counter() for name in _KEYS}
     names: dict[str, None] = {}
     seen = list(rows)
-    for label, row in seen:
+    for _, row in seen:
         names.update(dict.fromkeys(row))
+    free = [name for name in columns.ignored(tuple(names)) if name not in aside]
+    further = further_columns([row for _, row in seen], free, choices.ignore)
+    for label, row in seen:
         try:
             ours = columns.apply(row)
         except (ValueError, HeatdriftError):
@@ -122,9 +125,8 @@ def understand(
             if name in ours and name != "lr":
                 seed = _whole(ours, name) if name == "seed" else None
                 keys[name][str(ours[name] if seed is None else seed)] += 1
-        epochs.see(label, ours, _whole(ours, "epoch"), _whole(ours, "selected_epoch"))
-    free = [name for name in columns.ignored(tuple(names)) if name not in aside]
-    further = further_columns([row for _, row in seen], free, choices.ignore)
+        measured = any(not is_missing(row.get(name)) for name in further)
+        epochs.see(label, ours, _whole(ours, "epoch"), _whole(ours, "selected_epoch"), measured=measured)
     taken = {name: columns.source(name) for name in ranges}
     refuse_percent_signs(columns, sure_percent, source)
     sure = [name for name, column in taken.items() if column.factor != 1.0 or column.column in sure_percent]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from heatdrift.errors import DataError, HeatdriftError
+from heatdrift.store.importers.chart import chart_rows, is_chart
 from heatdrift.store.importers.columns import IDENTITY, PER_EPOCH, ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
@@ -51,6 +52,8 @@ def import_table(
         `study` cannot be a folder name, or the store folder cannot be written.
     """
     table = read_table_file(path)
+    if is_chart(table):
+        table = chart_rows(table)
     rows = table.rows
     missing = columns.missing(table.names)
     if missing:
