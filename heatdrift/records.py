@@ -50,7 +50,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     Attributes
     ----------
     epochs, batch_size : passes over the training set; images per step.
-    weight_decay : AdamW, on all trained parameters; None in an imported record whose source did not keep it.
+    weight_decay : AdamW, on all trained parameters.
     warmup_fraction : part of all steps with linearly rising learning rate; then cosine to 0 by step.
     clip_norm : gradient norm limit.
     sizes : images per class of the splits.
@@ -73,7 +73,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     batch_size: int
     sizes: SplitSizes
     data_seed: int | None
-    weight_decay: float | None = 0.01
+    weight_decay: float = 0.01
     warmup_fraction: float = 0.05
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"

@@ -127,7 +127,6 @@ def run_course(
 def _optimisation(
     cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision, kind: StepKind
 ) -> Optimisation:
-    assert recipe.weight_decay is not None, "only an imported record has none"
     parameters = model.trained()
     optimizer = adamw(
         parameters,

@@ -24,8 +24,6 @@ from heatdrift.store.scan import Problem
 
 _EPOCH: Final = re.compile(r"`\$\.epochs\[(?P<at>\d+)\](?:\.(?P<field>\w+))?")  # as validation names a place
 
-_EARLIER_DECAY: Final = 0.01
-
 
 class FlatRun(msgspec.Struct, frozen=True, kw_only=True):
     """One run as its source has it: its place there, and its rows, each with its own place where it has one."""
@@ -66,7 +64,7 @@ def import_flat(
     problems, twice = list[Problem](), list[str]()
     arrived: dict[Path, list[Arrival]] = {}
     for run in runs:
-        read = _Reader(run, reading, store_folder, study=study, origin=origin, rule=duplicates)
+        read = _Reader(run, reading, study=study, origin=origin, rule=duplicates)
         try:
             record = read()
             folder = cell_folder(store_folder, study, record.cell_id)
@@ -111,31 +109,16 @@ class RowError(ValueError):
 class _Reader:
     """Makes the record of one run, as often as it is called: tables are large, records of all rows larger."""
 
-    def __init__(
-        self, run: FlatRun, reading: Reading, store_folder: Path, *, study: str, origin: str, rule: Rule
-    ) -> None:
-        self._run, self._reading, self._store_folder = run, reading, store_folder
-        self._study, self._origin, self._rule = study, origin, rule
+    def __init__(self, run: FlatRun, reading: Reading, *, study: str, origin: str, rule: Rule) -> None:
+        self._run, self._reading, self._study, self._origin, self._rule = run, reading, study, origin, rule
 
     def __call__(self) -> RunRecord:
         rows, n_twice = one_per_epoch([self._row(number) for number in range(len(self._run.rows))], self._rule)
         self._refuse_gaps(rows)
-        record = self._as_stored(flat_record(rows, study=self._study, origin=self._origin))
+        record = flat_record(rows, study=self._study, origin=self._origin)
         if n_twice < 2 or self._rule == "refuse":
             return record
         return msgspec.structs.replace(record, duplicates=Duplicates(rows=n_twice, rule=self._rule))
-
-    def _as_stored(self, record: RunRecord) -> RunRecord:
-        """Return a record without a weight decay as an earlier heatdrift stored it, with 0.01, where it did."""
-        cell = record.cell
-        if cell.recipe is None or cell.recipe.weight_decay is not None:
-            return record
-        earlier = msgspec.structs.replace(
-            cell, recipe=msgspec.structs.replace(cell.recipe, weight_decay=_EARLIER_DECAY)
-        )
-        if not cell_folder(self._store_folder, record.study, earlier.cell_id).is_dir():
-            return record
-        return msgspec.structs.replace(record, cell=earlier, cell_id=earlier.cell_id)
 
     def place(self, problem: str) -> str:
         """Return where in the source a problem of the record lies: at a row of the epoch that it names, or the run."""

@@ -110,7 +110,7 @@ def _cell(run: Mapping[str, object]) -> Cell:
             batch_size=batch_size,
             sizes=SplitSizes(),
             data_seed=whole_of(run, "data_seed"),
-            weight_decay=real_of(run, "weight_decay"),
+            weight_decay=_given(real_of(run, "weight_decay"), 0.01),
         )
     transfer_set = text_of(run, "transfer_set")
     return Cell(

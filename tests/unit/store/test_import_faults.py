@@ -118,12 +118,3 @@ def test_settings_of_training_that_are_not_kept_or_not_given_are_said(bring):
     assert ask("select batch_size, weight_decay from runs where seed = 1") == [(64, None)]
     report, _ = bring(f"{HEAD},test_acc_pct\ncars,full_ft,1e-5,2,90\n", name="v.csv")
     assert not any("not kept" in note or "weight_decay" in note for note in report.audit.notes)
-
-
-def test_a_run_stored_with_an_invented_weight_decay_stays_one_run(bring):
-    text = f"{HEAD},epochs,batch_size,test_acc_pct\ncars,full_ft,1e-5,1,6,64,90\n"
-    earlier, _ = bring(text.replace("batch_size", "batch_size,weight_decay").replace("64,", "64,0.01,"))
-    assert earlier.added == 1
-    report, ask = bring(text)
-    assert (report.added, report.unchanged) == (0, 1)
-    assert ask("select weight_decay from runs") == [(0.01,)]
