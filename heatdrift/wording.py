@@ -204,6 +204,15 @@ def listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Return a name as it is, or its beginning where it has more than `most` letters.
+
+    >>> shortened("x" * 70, 5)
+    'xxxxx… (70 letters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
+
+
 def quoted(titles: Sequence[str], shown: int = 3) -> str:
     """Return `“a”, “b” and “c”`; of a longer list the first `shown` and how many more (never `1 more`)."""
     names = [f"“{title}”" for title in titles]

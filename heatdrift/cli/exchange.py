@@ -47,10 +47,10 @@ def import_runs(
         str | None, typer.Option("--study", help="Study that the runs become part of. Default: theirs, or 'imported'.")
     ] = None,
     columns: Annotated[
-        list[str] | None, typer.Option("--map", help="ours=theirs, or ours=theirs*100 (repeatable; table, mlflow).")
+        list[str] | None, typer.Option("--map", help="ours=theirs, or ours=theirs*100 (repeatable; tables, trackers).")
     ] = None,
     constants: Annotated[
-        list[str] | None, typer.Option("--set", help="ours=value for all runs (repeatable; table, mlflow).")
+        list[str] | None, typer.Option("--set", help="ours=value for all runs (repeatable; tables, trackers).")
     ] = None,
     map_file: Annotated[
         Path | None, typer.Option("--map-file", help="The same as TOML: [columns], [constants].")
@@ -74,7 +74,7 @@ def import_runs(
     ] = "ask",
     ignore: Annotated[
         list[str] | None,
-        typer.Option("--ignore", help="Column that is not kept as a further metric (repeatable; table, mlflow)."),
+        typer.Option("--ignore", help="Column that is not kept as a further metric (repeatable; tables, trackers)."),
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")

@@ -22,6 +22,9 @@ class ImportFormat(StrEnum):
     heatdrift = "heatdrift"
     reference = "reference"
     mlflow = "mlflow"
+    wandb = "wandb"
+    tensorboard = "tensorboard"
+    trackio = "trackio"
     table = "table"
 
 
@@ -62,6 +65,9 @@ def format_of(path: str) -> ImportFormat:
         return ImportFormat.reference
     if file.is_file() and file.suffix.lower() in _TABLES:
         return ImportFormat.table
+    tracker = _tracker(file)
+    if tracker is not None:
+        return tracker
     if file.suffix.lower() == ".duckdb" or (file / "runs.parquet").is_file() or any(file.glob("**/record.json")):
         return ImportFormat.heatdrift
     if any(_is_reference(found) for found in sorted(file.rglob("*.json"))[:1]):
@@ -69,6 +75,18 @@ def format_of(path: str) -> ImportFormat:
     raise DataError(
         f"{path} does not tell what it is", hint=f"say it with --format {'|'.join(kind.value for kind in ImportFormat)}"
     )
+
+
+def _tracker(path: Path) -> ImportFormat | None:
+    from heatdrift.store.importers.tensorboard import is_tensorboard
+    from heatdrift.store.importers.trackio import is_trackio
+    from heatdrift.store.importers.wandb import is_wandb
+
+    if path.is_file() and is_trackio(path):
+        return ImportFormat.trackio
+    if is_wandb(path):
+        return ImportFormat.wandb
+    return ImportFormat.tensorboard if is_tensorboard(path) else None
 
 
 def _is_reference(file: Path) -> bool:
@@ -104,6 +122,18 @@ def importer(
         return lambda folder: import_mlflow(
             path, chosen, store_folder=folder, study=name, duplicates=rule, choices=choices, dry_run=dry_run,
             before=announce,
+        )  # fmt: skip
+    if source.kind in (ImportFormat.wandb, ImportFormat.tensorboard, ImportFormat.trackio):
+        from heatdrift.store.importers.tensorboard import read_tensorboard
+        from heatdrift.store.importers.tracked import import_tracked
+        from heatdrift.store.importers.trackio import read_trackio
+        from heatdrift.store.importers.wandb import read_wandb
+
+        readers = {"wandb": read_wandb, "tensorboard": read_tensorboard, "trackio": read_trackio}
+        read = readers[source.kind.value]
+        return lambda folder: import_tracked(
+            read(Path(path)), chosen, source=path, origin=source.kind.value, store_folder=folder, study=name,
+            duplicates=rule, choices=choices, dry_run=dry_run, before=announce,
         )  # fmt: skip
     return lambda folder: import_table(
         Path(path), chosen, store_folder=folder, study=name, duplicates=rule, choices=choices, dry_run=dry_run,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from heatdrift.cli.output import note, say
-from heatdrift.wording import counted, listed
+from heatdrift.wording import counted, listed, shortened
 
 if TYPE_CHECKING:
     from heatdrift.store.importers.outcome import Audit, ImportReport
@@ -30,7 +30,7 @@ def show_audit(report: "ImportReport") -> None:
         if len(report.duplicates) > _SHOWN:
             note(f"  and {len(report.duplicates) - _SHOWN} more; --output json lists all")
     if report.ignored:
-        note(f"ignored columns: {', '.join(report.ignored)} (--map OURS=THEIRS takes one in)")
+        note(f"ignored columns: {', '.join(map(shortened, report.ignored))} (--map OURS=THEIRS takes one in)")
 
 
 def show_counts(report: "ImportReport") -> None:
@@ -72,12 +72,12 @@ def _audit(audit: "Audit") -> Iterable[str]:
         yield f"taken from: {', '.join(taken)}"
     for name, levels in audit.keys.items():
         more = f", ... ({len(levels)})" if len(levels) > _LEVELS else ""
-        yield f"{name}: {', '.join(levels[:_LEVELS])}{more}"
+        yield f"{name}: {', '.join(map(shortened, levels[:_LEVELS]))}{more}"
     for found in audit.measured:
         unit = f" {found.unit}" if found.unit else ""
         yield f"{found.name}: {found.low:g} to {found.high:g}{unit}, in {found.n} of {counted(audit.rows, 'row')}"
     if audit.further:
-        names = ", ".join(audit.further)
+        names = ", ".join(map(shortened, audit.further))
         yield f"further metrics: {names} (--metric further.{audit.further[0]}; --ignore COLUMN leaves one out)"
 
 

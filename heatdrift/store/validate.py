@@ -17,7 +17,7 @@ from heatdrift.records import EpochRecord, RunRecord
 ROUNDING: Final = 1e-5  # float32 feature sums may lift a CKA of 1 by this much
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # safe as a folder name everywhere
 _HIGHEST: Final = {p.name: p.highest for p in PROBES if p.highest is not None}
-_LONGEST_NAME: Final = 200
+LONGEST_NAME: Final = 200
 _INT32: Final = 2**31
 _INT64: Final = 2**63
 
@@ -135,7 +135,7 @@ def _evaluations(record: RunRecord) -> Iterator[str]:
     for i, corrupted in enumerate(record.robustness):
         yield from _percent(corrupted.acc_pct, f"$.robustness[{i}].acc_pct")
     for name, value in (record.further or {}).items():
-        if not name.strip() or len(name) > _LONGEST_NAME:
+        if not name.strip() or len(name) > LONGEST_NAME:
             yield f"{name[:40]!r} cannot be the name of a metric - at `$.further`"
         if not isfinite(value):
             yield f"{value!r} is no measured value - at `$.further.{name}`"

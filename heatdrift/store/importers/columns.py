@@ -18,7 +18,7 @@ import msgspec
 
 from heatdrift.errors import DataError, UnknownNameError
 from heatdrift.metrics import PROBE, PROBES
-from heatdrift.store.importers.values import is_missing, is_text, trimmed
+from heatdrift.store.importers.values import is_missing, is_text, number_from, trimmed
 
 IDENTITY: Final = ("backbone", "dataset", "method", "lr", "seed")
 RUN: Final = (
@@ -31,6 +31,12 @@ PER_EPOCH: Final = ("train_loss", "train_acc_pct", "val_acc_pct", "track_zero_sh
 BASE: Final = tuple(f"base_{p.name}" for p in PROBES if p.has_base)
 LAYERS: Final = tuple(f"layers_{p.name}" for p in PROBES if p.per_layer)
 BASE_LAYERS: Final = tuple(f"base_{name}" for name in LAYERS if PROBE[name.removeprefix("layers_")].has_base)
+METRICS: Final = (*PER_EPOCH, *(name for name in RUN if name.endswith("_pct") or name == "wall_s"))
+RECIPE: Final = ("epochs", "batch_size", "weight_decay", "data_seed")
+TEXTS: Final = (
+    *("backbone", "dataset", "method", "protocol", "status", "error", "started_at", "finished_at", "transfer_set"),
+    *("commit", "device", "source"),
+)
 TARGETS: Final = (*IDENTITY, *RUN, "epoch", *PER_EPOCH, *BASE, *LAYERS, *BASE_LAYERS)
 
 
@@ -62,6 +68,8 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 continue
             if not is_text(value):
                 raise ValueError(f"{name} is {ascii(value)[:40]}, which is no text")
+            if name not in (*LAYERS, *BASE_LAYERS) and isinstance(value, list | tuple | dict):
+                raise ValueError(f"{name} is {str(value)[:40]}, a list or an object, not one value")
             value = trimmed(value) if isinstance(value, str) else value
             ours[name] = _number(value, name) * column.factor if column.factor != 1.0 else value
         return ours
@@ -93,7 +101,7 @@ class ColumnMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def _number(value: object, name: str) -> float:
     try:
-        return float(str(value))
+        return number_from(value)
     except ValueError:
         raise ValueError(f"{name} is {str(value)[:40]!r}, not a number, and cannot take a factor") from None
 

@@ -12,17 +12,22 @@ import duckdb
 import polars as pl
 
 from heatdrift.errors import DataError
+from heatdrift.store.importers.values import number_from
 
 _SPOKEN: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces", ":": "colons"}
 _STATED: Final = re.compile(r"sep=(.)\s*")  # Excel's own way to say it, as the first line
 _SPACES: Final = re.compile(r"[ \t]+")
+_OPENING: Final = re.compile(r'(?:^|[,;\t|])[ ]*"')  # of a quoted field, whatever the separator is
+_CLOSING: Final = re.compile(r'(?:[^"]|"")*"(?!")')
 _HINT: Final = "correct that line; nothing was imported"
 
 
 def read_csv_text(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, object]], str]:
     """Return columns, rows and how the text was read.
 
-    Lines that begin with ``#`` are comments; empty lines are passed over. The first line that is left has the names.
+    Lines that begin with ``#`` are comments, unless they are part of a quoted field; empty lines are passed over. The
+    first line that is left has the names; where it has numbers and the comment before it as many fields, the comment
+    has them, as NumPy writes it.
 
     Raises
     ------
@@ -31,12 +36,18 @@ def read_csv_text(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, 
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     stated = _STATED.fullmatch(lines[0]) if lines else None
-    kept = [
-        i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#") and (i or not stated)
-    ]
+    inside = _inside_quotes(lines, path)
+    comments = [i for i, line in enumerate(lines) if line.lstrip().startswith("#") and not inside[i]]
+    passed = {*comments, *([0] if stated else [])}
+    kept = [i for i, line in enumerate(lines) if inside[i] or (line.strip() and i not in passed)]
     if not kept:
         raise DataError(f"{path} has no rows", hint="name a table with a header and a row for every run")
-    n_comments = sum(line.lstrip().startswith("#") for line in lines)
+    before = [i for i in comments if i < kept[0]]
+    if before and _is_header(lines[before[-1]], lines[kept[0]]):
+        lines[before[-1]] = lines[before[-1]].lstrip().removeprefix("#").lstrip(" ")
+        kept.insert(0, before[-1])
+        comments.remove(before[-1])
+    n_comments = len(comments)
     with TemporaryDirectory() as scratch:
         plain = Path(scratch) / "table.csv"
         separator = stated[1] if stated else _separator([lines[i] for i in kept], plain, path)
@@ -50,6 +61,45 @@ def read_csv_text(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, 
     words = f"CSV, separated by {_SPOKEN.get(separator, repr(separator))}" if len(names) > 1 else "CSV of one column"
     words += f", {n_comments} comment lines passed over" if n_comments else ""
     return names, frame.rows(named=True), words
+
+
+def _inside_quotes(lines: Sequence[str], path: Path) -> list[bool]:
+    """Say of each line whether it begins within a quoted field of an earlier one; a quote opens at a field's start."""
+    inside, opened, found = False, 0, list[bool]()
+    for number, line in enumerate(lines, start=1):
+        found.append(inside)
+        if not inside and line.lstrip().startswith("#"):
+            continue
+        at = 0
+        while at < len(line):
+            if inside:
+                end = _CLOSING.match(line, at)
+                at, inside = (end.end(), False) if end else (len(line), True)
+            elif start := _OPENING.search(line, at):
+                at, inside, opened = start.end(), True, number
+            else:
+                break
+    if inside:
+        raise DataError(f"{path}, line {opened}: a quote is opened there and never closed", hint=_HINT)
+    return found
+
+
+def _is_header(comment: str, first: str) -> bool:
+    """Whether a comment names the columns of the first line behind it: as many fields, names above numbers."""
+    names = comment.lstrip().removeprefix("#")
+    for mark in ("\t", ";", ",", "|", None):
+        above, below = [part.strip() for part in names.split(mark)], [part.strip() for part in first.split(mark)]
+        if len(below) > 1 and len(above) == len(below):
+            return any(map(_is_number, below)) and not any(map(_is_number, above))
+    return False
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number_from(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _separator(lines: Sequence[str], plain: Path, path: Path) -> str:

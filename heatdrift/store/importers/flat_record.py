@@ -22,7 +22,7 @@ from heatdrift.records import (
     TransferPlan,
     TransferRecord,
 )
-from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH
+from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH, RECIPE
 from heatdrift.store.importers.values import key_numbers, list_of, real_of, text_of, time_of, whole_of
 
 STATUS: Final[Mapping[str, Status]] = {
@@ -46,8 +46,12 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         A column that decides the identity is missing, or a value has the wrong type; the text names it.
     """
     run: dict[str, object] = {}
+    final: dict[str, object] = {}  # of a row without an epoch among rows with one: it states the run's own results
+    with_epochs = any("epoch" in row for row in rows)
     for row in rows:
         run |= row
+        final |= row if with_epochs and "epoch" not in row else {}
+    rows = [row for row in rows if not with_epochs or "epoch" in row]
     absent = [name for name in IDENTITY if name not in run]
     if absent:
         raise ValueError(f"no value for {', '.join(absent)}: map a column to it or set it for all runs")
@@ -58,6 +62,7 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
     chosen = next((row for row in rows if selected is not None and whole_of(row, "epoch") == selected), None)
     if chosen is not None:
         run = {name: value for name, value in run.items() if name in chosen or not _changes(name, rows)} | dict(chosen)
+    run |= final
     transfer = _transfer(run)
     return RunRecord(
         study=study,
@@ -76,7 +81,7 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         n_probe=whole_of(run, "n_probe"),
         epochs=epochs,
         transfer=transfer,
-        further=_further(run, with_transfer=bool(transfer)),
+        further=_further(run, with_transfer=bool(transfer), with_recipe=cell.recipe is not None),
         provenance=Provenance(
             commit=text_of(run, "commit"),
             device=text_of(run, "device"),
@@ -192,11 +197,14 @@ def _transfer(run: Mapping[str, object]) -> tuple[TransferRecord, ...]:
     )
 
 
-def _further(run: Mapping[str, object], *, with_transfer: bool) -> Mapping[str, float] | msgspec.UnsetType:
-    """Return what has no place of its own: further columns, and a zero-shot accuracy without its base."""
+def _further(
+    run: Mapping[str, object], *, with_transfer: bool, with_recipe: bool
+) -> Mapping[str, float] | msgspec.UnsetType:
+    """Return what has no place of its own: further columns, a zero-shot accuracy without its base, part of a recipe."""
     names = [name for name in run if name.startswith(FURTHER_PREFIX)]
     names += [] if with_transfer else [name for name in ("zero_shot_base_pct", "zero_shot_pct") if name in run]
     found = {name.removeprefix(FURTHER_PREFIX): real_of(run, name) for name in names}
+    found |= {} if with_recipe else {name: real_of(run, name) for name in RECIPE if name in run}
     return {name: value for name, value in found.items() if value is not None} or msgspec.UNSET
 
 

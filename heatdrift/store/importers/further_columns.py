@@ -5,12 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from heatdrift.errors import UnknownNameError
-from heatdrift.store.importers.values import is_missing
+from heatdrift.store.importers.values import is_missing, number_from
+from heatdrift.store.validate import LONGEST_NAME
+from heatdrift.wording import shortened
 
-# counters and clocks: they differ between two copies of a run that measured the same
+# counters, clocks and values of single steps (Lightning's): they differ between two copies of a run
 _NO_RESULTS: Final = re.compile(
     r"unnamed: \d+|index|idx|id|row|level_\d+|column \d+|_?(time)?stamp|_?step|_?runtime|_?timestamp|tags\..*"
-    r"|run_(id|name)|(start|end)_time|created(_at)?|updated(_at)?|date",
+    r"|run_(id|name)|(start|end)_time|created(_at)?|updated(_at)?|date|.*_step|lr-.*",
     re.IGNORECASE,
 )
 
@@ -33,7 +35,19 @@ def further_columns(
     return tuple(
         name
         for name in names
-        if name not in ignore and not _NO_RESULTS.fullmatch(name) and _holds_numbers([row.get(name) for row in rows])
+        if name not in ignore
+        and len(name) <= LONGEST_NAME
+        and not _NO_RESULTS.fullmatch(name)
+        and _holds_numbers([row.get(name) for row in rows])
+    )
+
+
+def name_notes(names: Sequence[str]) -> tuple[str, ...]:
+    """Say which columns cannot be metrics because of their names."""
+    return tuple(
+        f"column {shortened(name)!r} cannot be a metric: its name has {len(name)} letters, more than {LONGEST_NAME}"
+        for name in names
+        if len(name) > LONGEST_NAME
     )
 
 
@@ -58,7 +72,7 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool):
         return False
     try:
-        float(str(value))
+        number_from(value)
     except ValueError:
         return False
     return True

@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 from heatdrift.store.importers.columns import ColumnMap
+from heatdrift.store.importers.flat_record import STATUS
+from heatdrift.store.importers.values import is_missing
 
 _ALSO: Final[Mapping[str, tuple[str, ...]]] = {
     "backbone": ("model", "model_name", "arch", "architecture", "clip_model"),
@@ -21,14 +23,24 @@ _ALSO: Final[Mapping[str, tuple[str, ...]]] = {
     "seed": ("random_seed", "rng_seed", "train_seed", "random_state"),
     "epoch": ("ep", "epoch_number"),
     "selected_epoch": ("best_epoch",),
-    "train_loss": ("training_loss", "loss_train", "loss"),
-    "train_acc_pct": ("train_acc", "train_accuracy", "training_accuracy", "acc_train", "train_acc1", "train_top1"),
+    "train_loss": ("training_loss", "loss_train", "loss", "train_loss_epoch"),
+    "train_acc_pct": (
+        "train_acc",
+        "train_accuracy",
+        "training_accuracy",
+        "acc_train",
+        "train_acc1",
+        "train_top1",
+        "train_acc_epoch",
+    ),
     "val_acc_pct": (
         *("val_acc", "val_accuracy", "valid_acc", "valid_accuracy", "validation_acc", "validation_accuracy", "acc_val"),
         *("dev_acc", "dev_accuracy", "val_acc1", "val_top1", "eval_accuracy", "eval_acc"),
     ),
     "test_acc_pct": ("test_acc", "test_accuracy", "acc_test", "accuracy_test", "test_acc1", "test_top1"),
 }
+_ENDS: Final = ("state", "status", "run_state", "run_status")
+_NO_END: Final = ("running", "pending", "queued", "scheduled", "starting", "preempting", "preempted", "unknown")
 _PREFIXES: Final = ("config", "params", "param", "hparams", "hyperparameters", "summary", "metrics", "metric", "args")
 _PERCENT: Final = ("_pct", "_percent", "_percentage", "_perc")
 
@@ -61,6 +73,27 @@ def with_guesses(columns: ColumnMap, names: Iterable[str]) -> tuple[ColumnMap, t
         tuple(found),
         tuple(unclear),
     )
+
+
+def with_status(
+    columns: ColumnMap, names: Iterable[str], rows: Iterable[Mapping[str, object]]
+) -> tuple[ColumnMap, tuple[str, ...]]:
+    """Add to a map how runs ended where one column says it, as W&B's `State` does; known by its name and its words.
+
+    Returns
+    -------
+    The map, and ("status",) where it was guessed.
+    """
+    there = list(dict.fromkeys(names))
+    if "status" in there or "status" in columns.columns or "status" in columns.constants:
+        return columns, ()
+    fitting = [name for name in there if plain_name(name) in _ENDS]
+    if len(fitting) != 1:
+        return columns, ()
+    words = {str(value).strip().lower() for row in rows if not is_missing(value := row.get(fitting[0]))}
+    if not words or not words <= {*STATUS, *_NO_END}:
+        return columns, ()
+    return msgspec.structs.replace(columns, columns=dict(columns.columns) | {"status": fitting[0]}), ("status",)
 
 
 def may_mean(ours: str, name: str) -> bool:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from heatdrift.errors import DataError
 
@@ -13,6 +13,8 @@ _HINT: Final = "give a list of objects, one a run, or one object a line: numbers
 
 def json_rows(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, object]], str]:
     """Return columns, rows and how the text was read; an object within a row becomes columns `outer.inner`.
+
+    A list of objects within a run, such as its log, gives a row for each of them, with what the run has besides.
 
     NaN and Infinity, which Python writes though JSON has none, are read.
 
@@ -34,7 +36,7 @@ def json_rows(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, obje
         found, words = columns, "JSON by columns"
     if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
         raise DataError(f"{path} is JSON, but no table", hint=_HINT)
-    rows = [dict(_flat(row, path, number)) for number, row in enumerate(found, start=1)]
+    rows = [flat for number, row in enumerate(found, start=1) for flat in _rows(row, path, number)]
     return list(dict.fromkeys(name for row in rows for name in row)), rows, words
 
 
@@ -68,6 +70,29 @@ def _columns(found: Mapping[str, object]) -> list[dict[str, object]]:
     return [dict(v) for v in objects.values()]
 
 
+def _rows(run: Mapping[str, object], path: Path, number: int) -> list[dict[str, object]]:
+    """Return the rows of one run: one, or as many as its list of objects is long; the objects' names stay short."""
+    flat = dict(_flat(run, path, number))
+    logs = {name: value for name, value in flat.items() if _is_log(value)}
+    if not logs:
+        return [flat]
+    if len(logs) > 1:
+        raise _nested(path, f"row {number}", list(logs)[1])
+    ((name, items),) = logs.items()
+    whole = {column: value for column, value in flat.items() if column != name}
+    rows = [dict(_flat(item, path, number)) for item in items if isinstance(item, Mapping)]
+    if any(_is_log(value) for row in rows for value in row.values()):
+        raise _nested(path, f"row {number}", name)
+    return [
+        whole | {column if column not in whole else f"{name}.{column}": value for column, value in row.items()}
+        for row in rows
+    ]
+
+
+def _is_log(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
 def _flat(row: Mapping[str, object], path: Path, number: int) -> list[tuple[str, object]]:
     """Return a row without objects in it; lists of plain values stay, they may be values per block."""
     done, waiting = list[tuple[str, object]](), [(name, value, 1) for name, value in reversed(list(row.items()))]
@@ -77,7 +102,7 @@ def _flat(row: Mapping[str, object], path: Path, number: int) -> list[tuple[str,
             raise _nested(path, f"row {number}", name)
         if isinstance(value, Mapping):
             waiting += [(f"{name}.{inner}", v, depth + 1) for inner, v in reversed(list(value.items()))]
-        elif isinstance(value, list) and any(isinstance(item, list | Mapping) for item in value):
+        elif isinstance(value, list) and not _is_log(value) and any(isinstance(item, list | Mapping) for item in value):
             raise _nested(path, f"row {number}", name)
         else:
             done.append((name, value))

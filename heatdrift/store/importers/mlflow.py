@@ -7,20 +7,15 @@ the same column map as tables. MLflow's own facts: ``run_id``, ``run_name``, ``s
 
 import os
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from heatdrift.errors import DataError
 from heatdrift.store.importers.columns import ColumnMap
 from heatdrift.store.importers.duplicates import Rule
-from heatdrift.store.importers.flat import FlatRun, import_flat
-from heatdrift.store.importers.guess import with_guesses
 from heatdrift.store.importers.outcome import Before, ImportReport, nothing
-from heatdrift.store.importers.reading import Choices, understand
-from heatdrift.wording import counted, listed
+from heatdrift.store.importers.reading import Choices
+from heatdrift.store.importers.tracked import StepsSeen, Tracked, by_step, import_tracked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,33 +31,6 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 _PAGE: Final = 1000
 _OLDEST_FIRST: Final = ["attributes.start_time ASC"]  # MLflow's own order is the reverse: its first run is the newest
-
-
-class _Seen(msgspec.Struct, kw_only=True):
-    """What is said about how the runs were logged.
-
-    Attributes
-    ----------
-    stepless : metrics logged several times, always without a step -> how often in the first such run.
-    steps : the steps of each run that has some.
-    """
-
-    stepless: dict[str, int] = {}
-    steps: list[list[int]] = []
-
-    def notes(self) -> tuple[str, ...]:
-        said = []
-        if self.stepless:
-            names = listed([f"{name} ({times} times)" for name, times in self.stepless.items()])
-            said.append(f"logged without a step: {names}; the latest value is taken as that of the end of the run")
-        counts = [steps for steps in self.steps if steps[0] > 1 or any(b - a > 1 for a, b in pairwise(steps))]
-        if counts:
-            low, high = min(steps[0] for steps in counts), max(steps[-1] for steps in counts)
-            said.append(
-                f"the steps of {counted(len(counts), 'run')} go from {low} to {high} with gaps: they seem to count "
-                "batches; they are stored as they are, so `epoch` and `selected_epoch` of these runs are steps"
-            )
-        return tuple(said)
 
 
 def import_mlflow(
@@ -93,33 +61,26 @@ def import_mlflow(
     DuplicateRunsError
         There are such runs or steps and `duplicates` is "refuse".
     """
-    seen = _Seen()
+    seen = StepsSeen()
     runs = list(_read(uri, experiments, seen))
-    names = dict.fromkeys(name for run in runs for row in run.rows for name in row)
-    columns, guessed, unclear = with_guesses(columns, names)
-    reading = understand(
-        ((run.label, row) for run in runs for row in run.rows),
-        columns,
-        choices,
-        source=uri,
-        guessed=guessed,
-        notes=(*unclear, *seen.notes()),
-        aside={*ALIASES.values(), "run_name", *(name for name in names if name.startswith("tags.mlflow."))},
-    )
-    return import_flat(
+    tags = {name for run in runs for name in run.settings if name.startswith("tags.mlflow.")}
+    return import_tracked(
         runs,
-        reading,
-        source=Path(uri),
+        columns,
+        source=uri,
+        origin="mlflow",
         store_folder=store_folder,
         study=study,
-        origin="mlflow",
+        seen=seen,
+        aside={*ALIASES.values(), "run_name", *tags},
         duplicates=duplicates,
+        choices=choices,
         dry_run=dry_run,
         before=before,
     )
 
 
-def _read(uri: str, experiments: tuple[str, ...], seen: _Seen) -> Iterator[FlatRun]:
+def _read(uri: str, experiments: tuple[str, ...], seen: StepsSeen) -> Iterator[Tracked]:
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
@@ -140,7 +101,7 @@ def _read(uri: str, experiments: tuple[str, ...], seen: _Seen) -> Iterator[FlatR
                 [e.experiment_id for e in chosen], max_results=_PAGE, page_token=token, order_by=_OLDEST_FIRST
             )
             for run in page:
-                yield FlatRun(label=f"run {run.info.run_id}", rows=tuple(_rows(client, run, seen)))
+                yield _run(client, run, seen)
             token = page.token
             if not token:
                 return
@@ -156,14 +117,14 @@ def _file(uri: str) -> Path | None:
     return None if "://" in uri else Path(uri)
 
 
-def _rows(client: "MlflowClient", run: "Run", seen: _Seen) -> Iterator[dict[str, object]]:
+def _run(client: "MlflowClient", run: "Run", seen: StepsSeen) -> Tracked:
     whole: dict[str, object] = {f"tags.{name}": value for name, value in run.data.tags.items()}
     whole |= run.data.params
     whole |= {name: getattr(run.info, name) for name in ("run_id", "run_name", "status", "start_time", "end_time")}
     for ours, theirs in ALIASES.items():
         if ours not in whole and theirs in whole:
             whole[ours] = whole[theirs]
-    steps: dict[tuple[int, int], dict[str, object]] = {}  # step, and which time it was logged
+    points: list[tuple[int, dict[str, object]]] = []
     final: dict[str, object] = {}
     for name, latest in run.data.metrics.items():
         history = client.get_metric_history(run.info.run_id, name)
@@ -172,15 +133,6 @@ def _rows(client: "MlflowClient", run: "Run", seen: _Seen) -> Iterator[dict[str,
             if len(history) > 1:
                 seen.stepless.setdefault(name, len(history))
             continue
-        times: dict[int, int] = {}
-        for point in sorted(history, key=lambda point: point.timestamp):
-            times[point.step] = times.get(point.step, -1) + 1
-            steps.setdefault((point.step, times[point.step]), {})[name] = point.value
-    if not steps:
-        yield whole | final
-        return
-    seen.steps.append(sorted({step for step, _ in steps}))
-    last = max(steps)
-    for place, values in sorted(steps.items()):
-        # what was logged once is known at the end, not at every epoch
-        yield whole | (final if place == last else {}) | values | {"epoch": place[0]}
+        ordered = sorted(history, key=lambda point: point.timestamp)
+        points += [(point.step, {name: point.value}) for point in ordered]
+    return Tracked(label=f"run {run.info.run_id}", settings=whole, final=final, steps=by_step(points))

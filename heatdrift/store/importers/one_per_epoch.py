@@ -9,6 +9,7 @@ from heatdrift.errors import DuplicateRunsError
 from heatdrift.metrics import FURTHER_PREFIX
 from heatdrift.store.importers.columns import PER_EPOCH, RUN
 from heatdrift.store.importers.duplicates import Rule
+from heatdrift.store.importers.values import number_from
 from heatdrift.wording import counted, listed
 
 _AVERAGED: Final = (
@@ -95,6 +96,6 @@ def _equal(a: object, b: object) -> bool:
 
 def _number(value: object) -> float | None:
     try:
-        return float(str(value))
+        return number_from(value)
     except ValueError:
         return None

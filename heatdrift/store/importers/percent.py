@@ -38,7 +38,13 @@ class Range(msgspec.Struct, kw_only=True):
 
 
 def check_percent(
-    ranges: Mapping[str, Range], columns: Mapping[str, str], sure: Sequence[str], rule: Percent, source: str
+    ranges: Mapping[str, Range],
+    columns: Mapping[str, str],
+    sure: Sequence[str],
+    rule: Percent,
+    source: str,
+    *,
+    mixed_asks: bool = False,
 ) -> tuple[str, ...]:
     """Return sentences about percentages that look like fractions here and there.
 
@@ -48,21 +54,24 @@ def check_percent(
     columns : our column -> the source's name for it, empty for a constant.
     sure : columns whose values the source or the map makes percentages: a factor, a percent sign.
 
+    mixed_asks : whether some values of at most 1 among larger ones are a question too: in tables that people put
+        together; what heatdrift wrote itself may hold 0.6 %.
+
     Raises
     ------
     DataError
-        All values of a percentage are at most 1, and `rule` is "ask".
+        All values of a percentage are at most 1, or some and `mixed_asks`, and `rule` is "ask".
     """
-    asked, said = [], []
+    asked, mixed = [], []
     for name, seen in sorted(ranges.items()):
         if not name.endswith("_pct") or not seen.n_small or name in sure:
             continue
         if seen.high <= 1:
             asked.append(name)
         else:
-            said.append(
+            mixed.append(
                 f"{name}: {counted(seen.n_small, 'value')} of {seen.n} at most 1 ({seen.small}), the largest "
-                f"{seen.high:g}: taken as percent"
+                f"{seen.high:g}"
             )
     if asked and rule == "ask":
         shown = listed([f"{name} ({ranges[name].low:g} to {ranges[name].high:g})" for name in asked])
@@ -74,5 +83,11 @@ def check_percent(
             f"{source}: no value of {shown} is above 1; are they fractions, or less than 1 %? nothing was imported",
             hint=f"fractions: {maps}; percent: --percent as-is",
         )
+    if mixed and mixed_asks and rule == "ask":
+        raise DataError(
+            f"{source}: {'; '.join(mixed)}; are the small ones fractions, or less than 1 %? nothing was imported",
+            hint="write one unit in the whole column; --percent as-is takes every value as percent",
+        )
+    said = [f"{words}: taken as percent" for words in mixed]
     said += [f"{name}: all values are at most 1, taken as percent (--percent as-is)" for name in asked]
     return tuple(said)

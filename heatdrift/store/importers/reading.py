@@ -5,25 +5,23 @@ rates are one level. `understand` looks at every row once and returns a `Reading
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
 
 from heatdrift.errors import HeatdriftError, UnknownNameError
 from heatdrift.metrics import FURTHER_PREFIX, PROBE, run_column
-from heatdrift.store.importers.columns import IDENTITY, PER_EPOCH, RUN, ColumnMap
+from heatdrift.store.importers.columns import IDENTITY, METRICS, ColumnMap
 from heatdrift.store.importers.epoch_base import EpochsSeen
-from heatdrift.store.importers.further_columns import further_columns, transfer_notes
-from heatdrift.store.importers.lr_levels import lr_levels, said_levels
+from heatdrift.store.importers.further_columns import further_columns, name_notes, transfer_notes
+from heatdrift.store.importers.lr_levels import is_short, lr_levels, said_levels
 from heatdrift.store.importers.outcome import Audit, Measured
 from heatdrift.store.importers.percent import Percent, Range, check_percent
+from heatdrift.store.importers.reading_notes import endless, overruled, recipe, refuse_percent_signs
 from heatdrift.store.importers.values import is_missing, real_of, whole_of
-from heatdrift.wording import counted, listed
 
 Row = Mapping[str, object]
-_METRICS: Final = (*PER_EPOCH, *(name for name in RUN if name.endswith("_pct") or name == "wall_s"))
-_RECIPE: Final = ("epochs", "batch_size", "weight_decay", "data_seed")
 _KEYS: Final = (*IDENTITY, "protocol")
 
 
@@ -87,6 +85,7 @@ def understand(
     guessed: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
     aside: Collection[str] = (),
+    stored_rates: Callable[[], Iterable[float]] = tuple,
 ) -> Reading:
     """Look at all rows, each with a label for messages, and return how they are read.
 
@@ -97,6 +96,7 @@ def understand(
     guessed : those of our names whose column in `columns` was guessed.
     notes : what was said about the source before.
     aside : columns that are neither kept nor missed where nothing is taken from them.
+    stored_rates : gives the learning rates of the study in the store; called only where they can matter.
 
     Raises
     ------
@@ -107,29 +107,35 @@ def understand(
     keys: dict[str, Counter[str]] = {name: Counter() for name in _KEYS}
     names: dict[str, None] = {}
     seen = list(rows)
-    for label, row in seen:
+    for _, row in seen:
         names.update(dict.fromkeys(row))
+    free = [name for name in columns.ignored(tuple(names)) if name not in aside]
+    further = further_columns([row for _, row in seen], free, choices.ignore)
+    for label, row in seen:
         try:
             ours = columns.apply(row)
         except (ValueError, HeatdriftError):
             continue  # reported with its row
-        for name in _METRICS:
+        for name in METRICS:
             if (value := _number(ours, name)) is not None:
                 ranges.setdefault(name, Range()).see(label, value)
         if (lr := _number(ours, "lr")) is not None:
             rates[lr] += 1
         for name in _KEYS:
             if name in ours and name != "lr":
-                keys[name][str(ours[name])] += 1
-        epochs.see(label, ours, _whole(ours, "epoch"), _whole(ours, "selected_epoch"))
-    free = [name for name in columns.ignored(tuple(names)) if name not in aside]
-    further = further_columns([row for _, row in seen], free, choices.ignore)
+                seed = _whole(ours, name) if name == "seed" else None
+                keys[name][str(ours[name] if seed is None else seed)] += 1
+        measured = any(not is_missing(row.get(name)) for name in further)
+        epochs.see(label, ours, _whole(ours, "epoch"), _whole(ours, "selected_epoch"), measured=measured)
     taken = {name: columns.source(name) for name in ranges}
+    refuse_percent_signs(columns, sure_percent, source)
     sure = [name for name, column in taken.items() if column.factor != 1.0 or column.column in sure_percent]
-    doubts = check_percent(ranges, {name: c.column for name, c in taken.items()}, sure, choices.percent, source)
+    theirs = {name: column.column for name, column in taken.items()}
+    doubts = check_percent(ranges, theirs, sure, choices.percent, source, mixed_asks=True)
     shift, said = epochs.shift(choices.epochs_from, source)
-    levels = lr_levels(rates)
-    notes += (*transfer_notes(ranges), *_endless(seen, columns), *_overruled(seen, columns), *_recipe(seen, columns))
+    levels = lr_levels(rates, () if all(map(is_short, rates)) else stored_rates())
+    notes += (*transfer_notes(ranges), *name_notes(free), *endless(seen, columns), *overruled(seen, columns))
+    notes += recipe(seen, columns)
     notes = (*notes, *([said] if said else []), *([said_levels(levels, rates)] if levels else []), *doubts)
     shown = {name: tuple(sorted(found)) for name, found in keys.items() if found}
     shown["lr"] = tuple(f"{lr:g}" for lr in sorted({levels.get(lr, lr) for lr in rates}))
@@ -148,51 +154,6 @@ def understand(
         notes=notes,
     )
     return Reading(columns=columns, shift=shift, levels=levels, further=further, audit=audit)
-
-
-def _endless(rows: Iterable[tuple[str, Row]], columns: ColumnMap) -> tuple[str, ...]:
-    """Say which results are infinite: they are stored as missing."""
-    found: dict[str, list[str]] = {}
-    for label, row in rows:
-        for name in _METRICS:
-            value = row.get(columns.source(name).column)
-            if isinstance(value, str | float) and str(value).strip().lstrip("+-").casefold() in ("inf", "infinity"):
-                found.setdefault(name, []).append(label)
-    return tuple(
-        f"{name}: {counted(len(labels), 'infinite value')} ({labels[0]}{' and others' if len(labels) > 1 else ''}) "
-        "stored as missing"
-        for name, labels in found.items()
-    )
-
-
-def _recipe(rows: Iterable[tuple[str, Row]], columns: ColumnMap) -> tuple[str, ...]:
-    """Say which settings of training are not kept, and which is not given: a recipe needs epochs and batch size."""
-    held = {
-        name
-        for name in _RECIPE
-        if name in columns.constants or any(not is_missing(row.get(columns.source(name).column)) for _, row in rows)
-    }
-    if not {"epochs", "batch_size"} <= held:
-        lost = sorted(held & {*_RECIPE})
-        lacking = listed(sorted({"epochs", "batch_size"} - held))
-        return (
-            (f"{listed(lost)} not kept, because there is no {lacking}: runs are not told apart by it",) if lost else ()
-        )
-    return () if "weight_decay" in held else ("weight_decay is not given: runs are stored with 0.01",)
-
-
-def _overruled(rows: Iterable[tuple[str, Row]], columns: ColumnMap) -> tuple[str, ...]:
-    """Say where a value for all rows goes before a column of that name which says otherwise."""
-    said = []
-    seen = list(rows)
-    for name, value in columns.constants.items():
-        held = {str(row[name]) for _, row in seen if not is_missing(row.get(name))} - {str(value)}
-        if held:
-            said.append(
-                f"{name} is {value} for all rows, though a column {name!r} says otherwise "
-                f"({counted(len(held), 'other value')})"
-            )
-    return tuple(said)
 
 
 def _number(row: Row, name: str) -> float | None:

@@ -15,7 +15,7 @@ from heatdrift.store.importers.guess import may_mean
 from heatdrift.store.importers.outcome import Audit, ImportReport, Measured
 from heatdrift.store.importers.percent import Percent, Range
 from heatdrift.store.importers.table_file import TableFile
-from heatdrift.store.importers.values import is_missing, trimmed
+from heatdrift.store.importers.values import is_missing, number_from, trimmed
 from heatdrift.store.reference_points import PointsFile, ReferencePoint, points_path, write_points
 from heatdrift.store.scan import Problem
 from heatdrift.wording import listed, quoted
@@ -26,6 +26,7 @@ _METRICS: Final = {  # a column of theirs -> metric here
     **{name: name for name in ("image_retrieval_recall@5", "text_retrieval_recall@5")},
 }
 _COLLECTION: Final = re.compile(r"^(wds/|vtab/|webdatasets?/)+", re.IGNORECASE)
+_NAMES: Final = {"model": ("model", "model_fullname"), "dataset": ("dataset", "downstream_dataset")}
 _RUN_COLUMNS: Final = ("lr", "seed", "method")
 _QUICK: Final = re.compile(r"^(ViT-[BL]-(?:32|16|14(?:-336)?)|RN(?:50|101|50x4|50x16|50x64))$")
 
@@ -36,7 +37,7 @@ def is_result_table(table: TableFile, columns: ColumnMap) -> bool:
         return False
     if any(may_mean(ours, name) for ours in _RUN_COLUMNS for name in table.names):
         return False
-    return {"model", "dataset"} <= set(table.names) and any(name.casefold() in _METRICS for name in table.names)
+    return len(_named(table)) == len(_NAMES) and any(name.casefold() in _METRICS for name in table.names)
 
 
 def import_result_table(
@@ -90,10 +91,18 @@ def import_result_table(
 Found = tuple[str, str, str, str, float]  # backbone, data set, metric, source, value as it stands there
 
 
+def _named(table: TableFile) -> dict[str, str]:
+    """Return which column has the model, and which the data set, of those that are there."""
+    fitting = {name: [column for column in also if column in table.names] for name, also in _NAMES.items()}
+    return {name: columns[0] for name, columns in fitting.items() if columns}
+
+
 def _points(table: TableFile, path: Path) -> tuple[list[Found], list[Problem]]:
     found, problems = list[Found](), list[Problem]()
     measures = {name: _METRICS[name.casefold()] for name in table.names if name.casefold() in _METRICS}
-    for number, row in enumerate(table.rows, start=1):
+    names = _named(table)
+    for number, given in enumerate(table.rows, start=1):
+        row = given | {name: given.get(column) for name, column in names.items()}
         lacking = [name for name in ("model", "dataset") if is_missing(row.get(name))]
         values = {name: row[name] for name in measures if not is_missing(row.get(name))}
         task = "" if is_missing(row.get("task")) else f" (task {row['task']})"
@@ -103,7 +112,7 @@ def _points(table: TableFile, path: Path) -> tuple[list[Found], list[Problem]]:
             continue
         for name, value in values.items():
             try:
-                measured = float(str(value))
+                measured = number_from(value)
             except ValueError:
                 problems.append(Problem(path=path, reason=f"row {number}: {name} is {str(value)[:40]!r}, not a number"))
                 continue
@@ -116,6 +125,8 @@ def _backbone(row: dict[str, object]) -> str:
     """Return MODEL/TAG; OpenAI's weights need the quick activation, so runs name their architecture with it."""
     model = trimmed(str(row["model"]))
     tag = "" if is_missing(row.get("pretrained")) else trimmed(str(row["pretrained"]))
+    if not tag and "model_fullname" in row:  # both names in one, apart by a space
+        model, _, tag = model.partition(" ")
     model = f"{model}-quickgelu" if tag == "openai" and _QUICK.fullmatch(model) else model
     return f"{model}/{tag}" if tag else model
 

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from heatdrift.errors import DataError, HeatdriftError
-from heatdrift.store.importers.columns import IDENTITY, ColumnMap
+from heatdrift.store.importers.chart import chart_rows, is_chart
+from heatdrift.store.importers.columns import IDENTITY, PER_EPOCH, ColumnMap
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.flat import FlatRun, import_flat
-from heatdrift.store.importers.guess import with_guesses
+from heatdrift.store.importers.guess import with_guesses, with_status
+from heatdrift.store.importers.lr_levels import stored_rates
 from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Choices, Reading, understand
 from heatdrift.store.importers.result_table import import_result_table, is_result_table
 from heatdrift.store.importers.table_file import read_table_file
 from heatdrift.store.importers.values import key_numbers
+from heatdrift.wording import shortened
 
 MAX_ROWS = 200_000  # a record.json per run; more belongs into a bulk part
 
@@ -48,11 +52,13 @@ def import_table(
         `study` cannot be a folder name, or the store folder cannot be written.
     """
     table = read_table_file(path)
+    if is_chart(table):
+        table = chart_rows(table)
     rows = table.rows
     missing = columns.missing(table.names)
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r} (it has: {', '.join(table.names)})",
+            f"{path} has no column {missing[0]!r} (it has: {', '.join(map(shortened, table.names))})",
             hint="correct --map OURS=THEIRS",
         )
     if len(rows) > MAX_ROWS:
@@ -71,13 +77,15 @@ def import_table(
             before=before,
         )
     columns, guessed, unclear = with_guesses(columns, table.names)
+    columns, ends = with_status(columns, table.names, rows)
+    guessed += ends
     lacking = [
         name for name in IDENTITY if columns.source(name).column not in table.names and name not in columns.constants
     ]
     if lacking:
         raise DataError(
             f"{path}: no value for {', '.join(lacking)}, and no column that is it by its name (there are: "
-            f"{', '.join(table.names)})",
+            f"{', '.join(map(shortened, table.names))})",
             hint=" ".join(f"--map {name}=COLUMN (or --set {name}=VALUE for all runs)" for name in lacking),
         )
     reading = understand(
@@ -89,6 +97,7 @@ def import_table(
         sure_percent=table.percent,
         guessed=guessed,
         notes=unclear,
+        stored_rates=lambda: stored_rates(store_folder, study),
     )
     return import_flat(
         _runs(rows, reading),
@@ -104,27 +113,34 @@ def import_table(
 
 
 def _runs(rows: list[dict[str, object]], reading: Reading) -> Iterator[FlatRun]:
-    """Group the rows of one run where the table has epochs."""
-    groups: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
-    first: dict[tuple[object, ...], int] = {}
-    for number, row in enumerate(rows, start=1):
-        key = _key(row, reading) or (number,)
-        groups.setdefault(key, []).append(row)
-        first.setdefault(key, number)
-    for key, members in groups.items():
-        yield FlatRun(label=f"row {first[key]}", rows=tuple(members))
+    """Group the rows of one run where the table has epochs; a row of final results without an epoch belongs to it."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    final: list[tuple[int, tuple[object, ...]]] = []
+    for number, row in enumerate(rows):
+        key, kind = _key(row, reading)
+        if kind == "final":
+            final.append((number, key))
+        else:
+            groups.setdefault(key if kind == "epoch" else (number,), []).append(number)
+    for number, key in final:
+        groups.setdefault(key if key in groups else (number,), []).append(number)
+    for members in groups.values():
+        places = tuple(f"row {number + 1}" for number in members)
+        yield FlatRun(label=places[0], rows=tuple(rows[number] for number in members), places=places)
 
 
-def _key(row: Mapping[str, object], reading: Reading) -> tuple[object, ...] | None:
-    """Return what a row has in common with the other epochs of its run; None for a row that is a run by itself.
+def _key(row: Mapping[str, object], reading: Reading) -> tuple[tuple[object, ...], Literal["epoch", "final", "run"]]:
+    """Return what a row has in common with the other epochs of its run, and whether it is one of them.
 
-    Numbers count, not how they are written: 1e-5 and 0.00001 are one learning rate.
+    "final" has no epoch and nothing that epochs have, such as the test accuracy that Lightning writes last; "run" is a
+    run by itself. Numbers count, not how they are written: 1e-5 and 0.00001 are one learning rate.
     """
     try:
         ours = reading(row)
-        if "epoch" not in ours or any(name not in ours for name in IDENTITY):
-            return None
+        if any(name not in ours for name in IDENTITY) or ("epoch" not in ours and any(n in ours for n in PER_EPOCH)):
+            return (), "run"
         numbers = key_numbers(ours)
     except (ValueError, HeatdriftError):
-        return None  # reported with its row
-    return (*(str(ours.get(name)) for name in ("backbone", "dataset", "method", "protocol")), *numbers)
+        return (), "run"  # reported with its row
+    key = (*(str(ours.get(name)) for name in ("backbone", "dataset", "method", "protocol")), *numbers)
+    return key, "epoch" if "epoch" in ours else "final"

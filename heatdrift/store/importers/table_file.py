@@ -11,7 +11,7 @@ from heatdrift.errors import DataError
 from heatdrift.store.importers.csv_text import read_csv_text
 from heatdrift.store.importers.json_rows import json_rows
 from heatdrift.store.importers.text_file import read_text
-from heatdrift.store.importers.values import is_missing
+from heatdrift.store.importers.values import is_missing, number_from
 
 Rows = list[dict[str, object]]
 _TEXTS: Final = (".csv", ".tsv", ".tab", ".txt", ".dat")
@@ -80,16 +80,16 @@ def _parquet(path: Path) -> TableFile:
 def _numbers(table: TableFile) -> TableFile:
     """Take off percent signs and turn decimal commas, in columns of texts in which all values have the same form."""
     signs, commas = list[str](), list[str]()
+    elsewhere = any(_decimal_comma(_texts(table, name)) and _numbers_with_commas(table, name) for name in table.names)
     for name in table.names:
-        texts = {value.strip() for row in table.rows if isinstance(value := row.get(name), str)}
-        texts = {text for text in texts if not is_missing(text)}
+        texts = _texts(table, name)
         if not texts or any(
             not isinstance(value, str) and not is_missing(value) for value in (r.get(name) for r in table.rows)
         ):
             continue
         plain = {text: text.removesuffix("%").rstrip() for text in texts}
         changed = dict(plain) if all(text.endswith("%") for text in texts) else {text: text for text in texts}
-        if _decimal_comma(set(changed.values())):
+        if _decimal_comma(set(changed.values()), elsewhere=elsewhere):
             changed = {text: number.replace(",", ".") for text, number in changed.items()}
             commas.append(name)
         if not all(map(_is_number, changed.values())):
@@ -108,18 +108,33 @@ def _numbers(table: TableFile) -> TableFile:
     return msgspec.structs.replace(table, read_as=read_as, percent=tuple(signs))
 
 
-def _decimal_comma(texts: set[str]) -> bool:
-    """Whether commas in all these texts are decimal signs: one in a text, no point, and not three digits behind all."""
+def _texts(table: TableFile, name: str) -> set[str]:
+    texts = {value.strip() for row in table.rows if isinstance(value := row.get(name), str)}
+    return {text for text in texts if not is_missing(text)}
+
+
+def _numbers_with_commas(table: TableFile, name: str) -> bool:
+    return all(_is_number(text.removesuffix("%").rstrip().replace(",", ".")) for text in _texts(table, name))
+
+
+def _decimal_comma(texts: set[str], *, elsewhere: bool = False) -> bool:
+    """Whether commas in all these texts are decimal signs: one in a text, and no point.
+
+    Three digits behind all of them could be thousands (1,024), unless a text begins with 0 (0,001) or another column
+    of the file has decimal commas (`elsewhere`).
+    """
     with_comma = [text for text in texts if "," in text]
     if not with_comma or any("." in text for text in texts) or any(text.count(",") > 1 for text in with_comma):
         return False
-    behind = [text.partition(",")[2] for text in with_comma]
-    return any(len(digits) != 3 or not digits.isdecimal() for digits in behind)
+    parts = [text.removesuffix("%").rstrip().lstrip("+-").partition(",") for text in with_comma]
+    return elsewhere or any(
+        len(digits) != 3 or not digits.isdecimal() or whole in ("0", "") for whole, _, digits in parts
+    )
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        number_from(text)
     except ValueError:
         return False
     return True

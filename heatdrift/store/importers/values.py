@@ -45,6 +45,14 @@ def is_text(value: object) -> bool:
         return False
 
 
+def number_from(value: object) -> float:
+    """Return what a value writes as a number; ValueError where it is none, and for `1_0`, which only Python reads."""
+    text = str(value)
+    if "_" in text:
+        raise ValueError(f"{text[:40]!r} is no number")
+    return float(text)
+
+
 def text_of(row: Mapping[str, object], name: str) -> str | None:
     """Return a value as text; None when absent."""
     value = row.get(name)
@@ -55,7 +63,7 @@ def real_of(row: Mapping[str, object], name: str) -> float | None:
     """Return a number; None when absent, NaN or infinite; ValueError names what is none."""
     value = row.get(name)
     try:
-        number = float("nan") if value is None else float(str(value))
+        number = float("nan") if value is None else number_from(value)
     except ValueError:
         raise ValueError(f"{name} is {str(value)[:40]!r}, not a number") from None
     return number if isfinite(number) else None

@@ -107,12 +107,14 @@ def test_a_value_that_cannot_be_costs_its_row_only(bring, name, text, said):
 
 
 def test_settings_of_training_that_are_not_kept_or_not_given_are_said(bring):
-    report, _ = bring(f"{HEAD},batch_size,weight_decay,test_acc_pct\ncars,full_ft,1e-5,0,64,0.1,90\n")
+    report, ask = bring(f"{HEAD},batch_size,weight_decay,test_acc_pct\ncars,full_ft,1e-5,0,64,0.1,90\n")
     assert (
-        "batch_size and weight_decay not kept, because there is no epochs: runs are not told apart by it"
+        "batch_size and weight_decay kept as further metrics, because there is no epochs: runs are not told apart by it"
         in report.audit.notes
     )
-    report, _ = bring(f"{HEAD},epochs,batch_size,test_acc_pct\ncars,full_ft,1e-5,1,6,64,90\n", name="u.csv")
-    assert "weight_decay is not given: runs are stored with 0.01" in report.audit.notes
+    assert ask("select metric, value from further order by 1") == [("batch_size", 64.0), ("weight_decay", 0.1)]
+    report, ask = bring(f"{HEAD},epochs,batch_size,test_acc_pct\ncars,full_ft,1e-5,1,6,64,90\n", name="u.csv")
+    assert "weight_decay is not given: runs are stored without one" in report.audit.notes
+    assert ask("select batch_size, weight_decay from runs where seed = 1") == [(64, None)]
     report, _ = bring(f"{HEAD},test_acc_pct\ncars,full_ft,1e-5,2,90\n", name="v.csv")
     assert not any("not kept" in note or "weight_decay" in note for note in report.audit.notes)

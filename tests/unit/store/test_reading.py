@@ -116,8 +116,11 @@ def test_less_than_one_percent_can_be_meant(bring, mine):
     assert run_sql(mine, "SELECT test_acc_pct FROM runs ORDER BY seed")["test_acc_pct"].to_list() == [0.6, 0.61]
 
 
-def test_a_fraction_among_percentages_is_said(bring):
-    report = bring(FINAL.replace("0.62,0.60", "62,60"))
+def test_a_fraction_among_percentages_is_a_question_and_said_where_it_is_answered(bring):
+    mixed = FINAL.replace("0.62,0.60", "62,60")
+    with pytest.raises(DataError, match=r"test_acc_pct: 1 value of 2 at most 1 \(row 2\), .*; val_acc_pct: 1 value"):
+        bring(mixed)
+    report = bring(mixed, percent="as-is")
     assert [note.split(":")[0] for note in report.audit.notes] == ["test_acc_pct", "val_acc_pct"]
     assert all("1 value of 2 at most 1 (row 2)" in note for note in report.audit.notes)
 
