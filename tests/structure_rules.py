@@ -19,9 +19,16 @@ SHARED = (
     "margins",
     "outcomes",
     "page_choices",
+    "frames",
+    "presented",
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")
-ON_A_PAGE = ("section.py", "contrast_blocks.py", "scatter.py")  # sections and their helpers may use the page kit
+ON_A_PAGE = (
+    "section.py",
+    "contrast_blocks.py",
+    "scatter.py",
+    "drawn.py",
+)  # may use the page kit
 
 
 def imports(path: Path, *, typing_too: bool = True) -> set[str]:
