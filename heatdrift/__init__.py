@@ -30,10 +30,12 @@ if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors;
     from heatdrift.questions.images.analysis import images
     from heatdrift.questions.interaction.analysis import interaction
     from heatdrift.questions.layers.analysis import layers
+    from heatdrift.questions.model.analysis import fit_model
     from heatdrift.questions.paired.analysis import paired
     from heatdrift.questions.power.analysis import power
     from heatdrift.questions.predictors.analysis import predictors
     from heatdrift.questions.retention.analysis import retention
+    from heatdrift.train.external import measure
 
     __version__: str
 
@@ -45,11 +47,13 @@ __all__ = [
     "compare",
     "correlation",
     "dose",
+    "fit_model",
     "frontier",
     "images",
     "interaction",
     "layers",
     "load_study",
+    "measure",
     "paired",
     "power",
     "predictors",
@@ -67,11 +71,13 @@ _WHERE: Final = {
     "compare": "api.comparing",
     "correlation": "questions.correlation.analysis",
     "dose": "questions.dose.analysis",
+    "fit_model": "questions.model.analysis",
     "frontier": "questions.frontier.analysis",
     "images": "questions.images.analysis",
     "interaction": "questions.interaction.analysis",
     "layers": "questions.layers.analysis",
     "load_study": "plan.study",
+    "measure": "train.external",
     "paired": "questions.paired.analysis",
     "power": "questions.power.analysis",
     "predictors": "questions.predictors.analysis",
@@ -87,6 +93,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - names of different types
     """Import a public name when it is first asked for, and keep it."""
     if name == "__version__":
         return globals().setdefault(name, _version())
+    if name == "model":  # a package that can be called: heatdrift/model/__init__.py
+        return import_module(f"{__name__}.model")
     module = _WHERE.get(name) or _EARLIER.get(name)
     if module is None:
         from heatdrift.errors import nearest_name

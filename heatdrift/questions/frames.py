@@ -6,7 +6,7 @@ polars reads Arrow's C stream, which all of them offer, so no adapter library is
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 import polars as pl
 
@@ -73,8 +73,8 @@ def _named(frame: object) -> str:
     return f"the {type(frame).__module__.partition('.')[0]} {type(frame).__name__}".replace("the builtins ", "a ")
 
 
-def as_view(frame: Frame, view: str) -> pl.DataFrame:
-    """Return `frame` as rows of a view of the store, with the columns that any question needs of it.
+def as_view(frame: Frame, view: str, needs: Sequence[str] = ()) -> pl.DataFrame:
+    """Return `frame` as rows of a view of the store, with the columns that any question needs of it, and `needs`.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def as_view(frame: Frame, view: str) -> pl.DataFrame:
         It is no table, lacks columns (all of them are named), or has text where numbers must be.
     """
     found = as_polars(frame)
-    missing = [name for name in NEEDED[view] if name not in found.columns]
+    missing = [name for name in (*NEEDED[view], *needs) if name not in found.columns]
     if missing:
         has = (
             f"it has {', '.join(found.columns[:8])}{', ...' if found.width > 8 else ''}"
@@ -108,10 +108,12 @@ class AnyFrames:
     Parameters
     ----------
     views : the view that each argument holds rows of, in their order.
+    needs : columns of ``runs`` that this question needs besides those that every question does.
     """
 
-    def __init__(self, *views: str) -> None:
+    def __init__(self, *views: str, needs: Sequence[str] = ()) -> None:
         self._views = views
+        self._needs = tuple(needs)
 
     @overload
     def __call__(
@@ -121,16 +123,19 @@ class AnyFrames:
     def __call__(self, analysis: Callable[Concatenate[pl.DataFrame, P], R]) -> Callable[Concatenate[Frame, P], R]: ...
     def __call__(self, analysis: Callable[..., R]) -> Callable[..., R]:
         """Return the analysis for frames of any library; its signature and documentation stay."""
-        names = list(inspect.signature(analysis).parameters)
+        parameters = inspect.signature(analysis).parameters
+        names = list(parameters)
 
         @functools.wraps(analysis)
         def asked(*given: Any, **options: Any) -> R:  # noqa: ANN401 - the types are those of the analysis
             positional, kept = list(given), {}
             for i, (name, view) in enumerate(zip(names, self._views, strict=False)):
                 frame = positional[i] if i < len(positional) else options.get(name)
-                if frame is None:
-                    continue
-                kept[view] = as_view(frame, view)
+                if frame is None and (
+                    (name not in options and i >= len(positional)) or parameters[name].default is None
+                ):
+                    continue  # a frame that may be left out, or one whose absence Python reports
+                kept[view] = as_view(cast("Frame", frame), view, self._needs if view == "runs" else ())
                 if i < len(positional):
                     positional[i] = kept[view]
                 else:

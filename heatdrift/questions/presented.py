@@ -1,6 +1,6 @@
 """What an answer offers in Python: its text where it is printed, its tables as frames and LaTeX, its charts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,7 +48,7 @@ class PresentedResult(Result, frozen=True, kw_only=True, dict=True):
         )
 
     def to_frame(self, table: str | None = None) -> "pl.DataFrame":
-        """Return a table as a polars frame, at full precision; ``.to_pandas()`` of it is one of pandas.
+        """Return a table as a polars frame, at full precision, null for NaN; ``.to_pandas()`` of it is one of pandas.
 
         Parameters
         ----------
@@ -61,16 +61,21 @@ class PresentedResult(Result, frozen=True, kw_only=True, dict=True):
         """
         import polars as pl
 
-        return pl.DataFrame(self._table_rows(table), infer_schema_length=None)
+        return pl.DataFrame(self._table_rows(table), infer_schema_length=None).fill_nan(None)
 
-    def to_latex(self, table: str | None = None) -> str:
+    def to_latex(self, table: str | None = None, *, columns: Sequence[str] | None = None) -> str:
         r"""Return a table as a LaTeX ``tabular`` with the rules of booktabs, numbers to six digits at most.
 
-        It needs ``\\usepackage{booktabs}``; `table` as in `to_frame`.
+        It needs ``\\usepackage{booktabs}``; `table` as in `to_frame`, `columns` those of it that are written.
         """
         from heatdrift.questions.latex import latex_table
 
-        return latex_table([_flat(row) for row in self._table_rows(table)])
+        rows = self._table_rows(table)
+        chosen = list(rows[0] if rows else []) if columns is None else list(columns)
+        for name in chosen:
+            if rows and name not in rows[0]:
+                raise UnknownNameError("column", name, rows[0], where=f"this table of {type(self).__name__}")
+        return latex_table([{name: _flat(row[name]) for name in chosen} for row in rows])
 
     def charts(self) -> "Mapping[str, alt.TopLevelMixin]":
         """Return the figures of a page that show this answer, as Altair charts by their names.
@@ -132,7 +137,6 @@ class PresentedResult(Result, frozen=True, kw_only=True, dict=True):
         return rebuild, values, dict(self.__dict__)
 
 
-def _flat(row: Mapping[str, object]) -> dict[str, object]:
-    """Return a row with lists and mappings as text, which a table for print has no cell for."""
-    plain = (str, int, float, bool, type(None))
-    return {name: value if isinstance(value, plain) else str(value) for name, value in row.items()}
+def _flat(value: object) -> object:
+    """Return lists and mappings as text: a table for print has no cell for them."""
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -84,3 +84,10 @@ def test_the_example_of_a_name_gives_what_it_shows(name, tmp_path, monkeypatch):
     said = []
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=said.append)
     assert result.failed == 0, "".join(said)
+
+
+def test_a_model_can_be_asked_for_by_the_name_of_its_package():
+    table = {"y": [1.0, 2.1, 1.4, 2.2, 0.9, 2.4], "a": ["u", "v"] * 3, "g": ["1", "1", "2", "2", "3", "3"]}
+    formula = "y ~ a + (1 | g)"
+    assert heatdrift.model(table, formula) == heatdrift.fit_model(table, formula)
+    assert heatdrift.model.__name__ == "heatdrift.model"

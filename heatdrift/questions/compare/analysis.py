@@ -36,7 +36,7 @@ _TWO_SEEDS: Final = (
 )
 
 
-@AnyFrames("runs", "runs")
+@AnyFrames("runs", "runs", needs=("backbone",))
 def compare_studies(
     runs_a: pl.DataFrame,
     runs_b: pl.DataFrame,

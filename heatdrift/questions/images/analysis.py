@@ -47,7 +47,7 @@ _METHOD: Final = (
 )
 
 
-@AnyFrames("runs")
+@AnyFrames("runs", needs=("cell_id",))
 def images(
     runs: pl.DataFrame,
     hits: Mapping[str, Arrays],

@@ -51,7 +51,7 @@ _METHOD: Final = (
 )
 
 
-@AnyFrames("runs", "layers", "heads")
+@AnyFrames("runs", "layers", "heads", needs=("cell_id", "selected_epoch"))
 def layers(
     runs: pl.DataFrame,
     blocks: pl.DataFrame,
