@@ -69,3 +69,12 @@ def _comparable(output):
 
 def test_a_notebook_stays_small():
     assert TUTORIAL.stat().st_size < 500_000
+
+
+def test_the_picture_of_a_page_is_small_enough_for_a_readme():
+    from PIL import Image
+
+    picture = ROOT / "docs" / "mini.png"
+    assert picture.stat().st_size <= 150_000
+    with Image.open(picture) as opened:
+        assert opened.size == (1440, 900)
