@@ -89,21 +89,23 @@ _WHERE: Final = {
 _EARLIER: Final = {"compare_studies": "questions.compare.analysis"}  # names that work and are not offered any more
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - names of different types
-    """Import a public name when it is first asked for, and keep it."""
-    if name == "__version__":
-        return globals().setdefault(name, _version())
-    if name == "model":  # a package that can be called: heatdrift/model/__init__.py
-        return import_module(f"{__name__}.model")
-    module = _WHERE.get(name) or _EARLIER.get(name)
-    if module is None:
-        from heatdrift.errors import nearest_name
+if not TYPE_CHECKING:  # to a type checker a module with __getattr__ has every name
 
-        near = nearest_name(name, __all__)
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}" + (f"; did you mean {near!r}?" if near else "")
-        )
-    return globals().setdefault(name, getattr(import_module(f"{__name__}.{module}"), name))
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - names of different types
+        """Import a public name when it is first asked for, and keep it."""
+        if name == "__version__":
+            return globals().setdefault(name, _version())
+        if name == "model":  # a package that can be called: heatdrift/model/__init__.py
+            return import_module(f"{__name__}.model")
+        module = _WHERE.get(name) or _EARLIER.get(name)
+        if module is None:
+            from heatdrift.errors import nearest_name
+
+            near = nearest_name(name, __all__)
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}" + (f"; did you mean {near!r}?" if near else "")
+            )
+        return globals().setdefault(name, getattr(import_module(f"{__name__}.{module}"), name))
 
 
 def __dir__() -> list[str]:

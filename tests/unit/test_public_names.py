@@ -17,7 +17,7 @@ DOCUMENTED = sorted(set(heatdrift.__all__) - {"__version__"})
 def typed_names():
     """Public name -> module, as the block for type checkers imports them."""
     tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
-    (block,) = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    (block,) = [n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     return {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
         for node in block.body
