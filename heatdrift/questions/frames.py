@@ -123,7 +123,8 @@ class AnyFrames:
     def __call__(self, analysis: Callable[Concatenate[pl.DataFrame, P], R]) -> Callable[Concatenate[Frame, P], R]: ...
     def __call__(self, analysis: Callable[..., R]) -> Callable[..., R]:
         """Return the analysis for frames of any library; its signature and documentation stay."""
-        parameters = inspect.signature(analysis).parameters
+        signature = inspect.signature(analysis)
+        parameters = signature.parameters
         names = list(parameters)
 
         @functools.wraps(analysis)
@@ -145,4 +146,8 @@ class AnyFrames:
                 answer.keep_frames(kept)
             return answer
 
+        shown = [
+            p.replace(annotation="Frame") if i < len(self._views) else p for i, p in enumerate(parameters.values())
+        ]
+        asked.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
         return asked

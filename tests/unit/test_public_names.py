@@ -77,9 +77,8 @@ def test_the_example_of_a_name_gives_what_it_shows(name, tmp_path, monkeypatch):
     for variable in ("HEATDRIFT_STUDY", "HEATDRIFT_STORE", "HEATDRIFT_DATA"):
         monkeypatch.delenv(variable, raising=False)
     public = getattr(heatdrift, name)
-    module = inspect.getmodule(inspect.unwrap(public))
     text = inspect.getdoc(public)
-    example = doctest.DocTestParser().get_doctest(text, dict(vars(module)), name, None, 0)
+    example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
     assert len(example.examples) >= 2
     said = []
     result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=said.append)
