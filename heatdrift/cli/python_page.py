@@ -99,7 +99,11 @@ def _signature(name: str, public: object) -> str:
     """Return the call with one parameter a line where it is long, without annotations: the docstring has the words."""
     target = public if callable(public) else type(public)
     parameters = [p.replace(annotation=p.empty) for p in inspect.signature(target).parameters.values()]
-    kept = [p for p in parameters if p.name not in ("self", "cls")]
+    kept = [
+        p.replace(default=...) if inspect.isfunction(p.default) else p  # a function's repr has its address
+        for p in parameters
+        if p.name not in ("self", "cls")
+    ]
     whole = f"{name}{inspect.Signature(kept)}"
     if len(whole) <= 100:
         return whole

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import heatdrift
+from heatdrift.cli.python_page import python_page
 from heatdrift.questions import QUESTIONS
 
 SOURCE = Path(heatdrift.__file__)
@@ -90,3 +91,11 @@ def test_a_model_can_be_asked_for_by_the_name_of_its_package():
     formula = "y ~ a + (1 | g)"
     assert heatdrift.model(table, formula) == heatdrift.fit_model(table, formula)
     assert heatdrift.model.__name__ == "heatdrift.model"
+
+
+def test_the_page_of_the_names_is_what_the_docstrings_say_and_the_same_in_every_process():
+    page = SOURCE.parents[1] / "docs" / "python.md"
+    text = page.read_text(encoding="utf-8")
+    assert text == python_page()
+    assert " at 0x" not in text
+    assert all(f"\n### {name}\n" in text for name in DOCUMENTED)
