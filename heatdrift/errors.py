@@ -17,6 +17,15 @@ class HeatdriftError(Exception):
     ----------
     message : what happened and where, one sentence or two.
     hint : the next command or edit that corrects it.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> try:
+    ...     heatdrift.load_study("minni")
+    ... except heatdrift.HeatdriftError as error:
+    ...     print(error, "|", error.hint)  # doctest: +ELLIPSIS
+    unknown study 'minni' | did you mean 'mini'? known: backbone16, demo, ...
     """
 
     exit_code = 2

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-STAGES = ("plan", "data", "model", "train", "probes", "store", "stats", "questions", "report", "cli")
-MEETING_PLACES = ("train", "cli")
+STAGES = ("plan", "data", "model", "train", "probes", "store", "stats", "questions", "report", "cli", "api")
+MEETING_PLACES = ("train", "cli", "api")
 SHARED = (
     "answer",
     "base",
@@ -19,9 +19,16 @@ SHARED = (
     "margins",
     "outcomes",
     "page_choices",
+    "frames",
+    "presented",
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")
-ON_A_PAGE = ("section.py", "contrast_blocks.py", "scatter.py")  # sections and their helpers may use the page kit
+ON_A_PAGE = (
+    "section.py",
+    "contrast_blocks.py",
+    "scatter.py",
+    "drawn.py",
+)  # may use the page kit
 
 
 def imports(path: Path, *, typing_too: bool = True) -> set[str]:
@@ -39,7 +46,7 @@ def imports(path: Path, *, typing_too: bool = True) -> set[str]:
 
 
 def sibling_stages(package: Path) -> Iterator[str]:
-    """A stage imports the top-level modules and itself, never a sibling; stages meet in train and cli.
+    """A stage imports the top-level modules and itself, never a sibling; stages meet in train, cli and api.
 
     A section of a question puts an answer onto a page, so it may use the page kit; the report knows the registry.
     """

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 from typer.cli import get_docs_for_click
 
+from heatdrift.cli.python_page import python_page
 from heatdrift.methods.docs_page import methods_page
 from heatdrift.metrics import PROBES
 
@@ -19,6 +20,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "methods.md": methods_page(),
         "probes.md": probes_page(),
+        "python.md": python_page(),
         "schema.md": schema_markdown(),
         "study.md": study_page(),
     }

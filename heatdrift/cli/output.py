@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heatdrift.cli.options import Format, ResultFormat
-from heatdrift.wording import counted, gist, six_digits
+from heatdrift.wording import counted, six_digits
 
 if TYPE_CHECKING:
     import polars as pl
@@ -95,7 +95,7 @@ def show_answer(answer: "Shown", fmt: ResultFormat | Format, *, verbose: bool) -
     if fmt == ResultFormat.json:
         show_json(answer)
     elif fmt == ResultFormat.latex:
-        from heatdrift.cli.latex import latex_table
+        from heatdrift.questions.latex import latex_table
 
         sys.stdout.write(latex_table(answer.csv_rows()))
     elif fmt == ResultFormat.csv:
@@ -108,26 +108,18 @@ def show_answer(answer: "Shown", fmt: ResultFormat | Format, *, verbose: bool) -
 
 def _show_parts(answer: "Shown", *, verbose: bool) -> None:
     """Print what a person reads first, or all; how to get the rest comes last."""
-    from heatdrift.questions.tables import Caveat, Detail
+    from heatdrift.questions.tables import first_read
 
     n_tables = 0
-    for part in answer.shown():
+    for part in answer.shown() if verbose else first_read(answer.shown()):
         if isinstance(part, str):
-            if verbose or not isinstance(part, Detail):
-                say(_short(part) if isinstance(part, Caveat) and not verbose else part)
+            say(part)
             continue
         n_tables += 1
         if verbose:
             show_table(part.columns, part.rows, part.title)
     if n_tables and not verbose:
         say(f"{counted(n_tables, 'table')} and how it was computed: --verbose; every number: --format json")
-
-
-def _short(line: str) -> str:
-    """Return the label of a caveat and its first clause."""
-    label, _, text = line.partition(": ")
-    head, rest = gist(text)
-    return f"{label}: {head}{' ...' if rest else ''}"
 
 
 def show_frame(frame: "pl.DataFrame", fmt: Format) -> None:

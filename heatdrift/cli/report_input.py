@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from heatdrift.cli.method_titles import name_methods
-from heatdrift.cli.output import note
+from heatdrift.cli.output import note as print_note
 from heatdrift.config import PROTOCOLS
 from heatdrift.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import duckdb
@@ -35,12 +35,13 @@ def gather(
     images: bool = False,
     data_dir: "Path | None" = None,
     option: str | None = None,
+    note: "Callable[[str], None]" = print_note,
 ) -> "ReportInput":
     """Everything that the page shows; what these runs cannot answer is left out, and the page says why.
 
     `images`: whether to show photographs of the probe images, where the images are at hand and their hashes agree;
     `data_dir` is the folder of the images, as in training. `option`: what ``--study`` said; the questions of a
-    study file that it names go before those that training kept.
+    study file that it names go before those that training kept. `note` takes a sentence about what was left out.
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
     from heatdrift.cli.report_provenance import provenance

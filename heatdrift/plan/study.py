@@ -25,6 +25,13 @@ def load_study(name: str) -> StudySpec:
     ------
     UnknownNameError : neither a built-in study nor a file.
     StudyError : not valid TOML, an unknown key, a wrong type, or values that cannot be planned.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> study = heatdrift.load_study("mini")
+    >>> study.protocol, study.grids[0].method
+    ('leakfree', ('full_ft', 'lora_r8'))
     """
     path = Path(name)
     if name in builtin_studies():

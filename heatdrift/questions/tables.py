@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from heatdrift.wording import family_text
+from heatdrift.wording import family_text, gist
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,17 @@ class Detail(str):
 
 class Caveat(str):
     """A line that limits an answer: a label, a colon, and a text whose first clause is enough where little is asked."""
+
+
+def first_read(parts: Iterable[str | Grid]) -> Iterator[str | Grid]:
+    """Yield what a person reads first: lines without the details, caveats cut to their first clause, and the tables."""
+    for part in parts:
+        if isinstance(part, Caveat):
+            label, _, text = part.partition(": ")
+            head, rest = gist(text)
+            yield f"{label}: {head}{' ...' if rest else ''}"
+        elif not isinstance(part, Detail):
+            yield part
 
 
 class _Opened(Protocol):

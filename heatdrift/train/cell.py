@@ -35,7 +35,7 @@ from heatdrift.train.schedule import derived_seed
 Arrays = dict[str, NDArray[np.generic]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CellOutcome:
     """Record of a run and the arrays that lie next to it.
 
@@ -49,6 +49,11 @@ class CellOutcome:
     record: RunRecord
     hits: Arrays
     gallery: Arrays
+
+    def __repr__(self) -> str:
+        cell, n = self.record.cell, max((entry.epoch for entry in self.record.epochs), default=0)
+        what = f"{cell.dataset}, {cell.method}, lr {cell.lr:g}, seed {cell.seed}"
+        return f"CellOutcome({self.record.status}: {what}; {n} epoch{'' if n == 1 else 's'})"
 
 
 def run_cell(

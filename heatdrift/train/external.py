@@ -54,7 +54,7 @@ LABELS: Final = ("dataset", "method", "lr", "seed")
 _SEED: Final = 0  # draws the images
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Measurement:
     """What `measure` gives: the typed result, and the run as the store keeps it (record, per-image results, maps).
 
@@ -63,6 +63,9 @@ class Measurement:
 
     result: MeasureResult
     outcome: CellOutcome
+
+    def __repr__(self) -> str:
+        return str(self.result)
 
 
 def measure(
@@ -101,6 +104,17 @@ def measure(
     ------
     ModelError, DataError : models or images are missing, damaged, too few, or of another base.
     UnknownNameError, StudyError : a label that is none, or that is no number where it must be one.
+
+    Examples
+    --------
+    The embedded model against its own weights file: nothing moved.
+
+    >>> import heatdrift
+    >>> from importlib.resources import files
+    >>> weights = files("heatdrift.model") / "weights" / "lab.safetensors"
+    >>> found = heatdrift.measure("lab", str(weights), images="lab:terrain/test", n_images=50)
+    >>> print(found.result.sentences[0])
+    lab.safetensors has the base's visual weights to the last bit: every drift is 0.
     """
     clock, started, where = time.perf_counter(), utc_now(), folder or Path()
     facts = checked_labels(labels or {})

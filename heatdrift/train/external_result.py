@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from heatdrift.metrics import PROBE
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid
 from heatdrift.wording import counted, number, signed
 
@@ -70,7 +71,7 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
     adapted: Mapping[str, float | None]
 
 
-class MeasureResult(msgspec.Struct, frozen=True, kw_only=True):
+class MeasureResult(PresentedResult, frozen=True, kw_only=True):
     """What was measured of models that were trained elsewhere.
 
     Attributes

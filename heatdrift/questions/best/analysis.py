@@ -23,6 +23,7 @@ from heatdrift.questions.best.decision import decisions
 from heatdrift.questions.best.findings import best_claims, best_findings
 from heatdrift.questions.best.result import BestResult, BestRow, ChoiceRow
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.outcomes import DecisionRow
 from heatdrift.questions.page_choices import asked_metrics
 from heatdrift.questions.selection import Selection, check_level, codes, select_runs, shown_dataset, study_name
@@ -42,6 +43,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs")
 def best(
     runs: pl.DataFrame,
     *,
@@ -61,6 +63,13 @@ def best(
     ------
     UnknownNameError, StatsError
         Unknown metric; no usable run; a single method; no validation accuracy; a margin that is not positive.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.best(heatdrift.read_runs("mini"), metrics=["test_acc_pct"])
+    >>> answer.to_frame()["difference"].round(2).to_list()  # on eurosat, on pets, over both
+    [3.06, 2.24, 2.65]
     """
     check_level(conf_level)
     if margin is not None:

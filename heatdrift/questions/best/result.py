@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.outcomes import DecisionRow
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import learning_rate as lr_text
 from heatdrift.wording import method_title, number, percent, signed
@@ -60,7 +61,7 @@ class BestRow(Result, frozen=True, kw_only=True):
     n_only_b: int
 
 
-class BestResult(Result, frozen=True, kw_only=True):
+class BestResult(PresentedResult, frozen=True, kw_only=True):
     """Choices of all methods, and all their differences, Holm over ``rows``; and one decision per data set."""
 
     datasets: tuple[str, ...]

@@ -19,6 +19,7 @@ from heatdrift.questions.compare.findings import average_sentence, few_sentences
 from heatdrift.questions.compare.pairing import pairing_of_cells, pairing_rows, same_runs
 from heatdrift.questions.compare.result import StudyCell, StudyComparison, StudyDifferenceRow
 from heatdrift.questions.compare.rows import adjusted, metric_rows
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.selection import DEFAULT_METRICS, check_level
 from heatdrift.wording import counted
 
@@ -35,6 +36,7 @@ _TWO_SEEDS: Final = (
 )
 
 
+@AnyFrames("runs", "runs", needs=("backbone",))
 def compare_studies(
     runs_a: pl.DataFrame,
     runs_b: pl.DataFrame,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from heatdrift.questions.answer import Result
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows
 from heatdrift.run_facts import fact_title
 from heatdrift.wording import counted, learning_rate
@@ -101,7 +102,7 @@ class StudyCell(Result, frozen=True, kw_only=True):
     n_seeds: int
 
 
-class StudyComparison(Result, frozen=True, kw_only=True):
+class StudyComparison(PresentedResult, frozen=True, kw_only=True):
     """Two studies side by side; every difference is study a - study b.
 
     ``matched_on`` names the columns that make two cells one. ``caveats`` say where a comparison is not like with like.

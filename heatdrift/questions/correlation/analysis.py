@@ -27,6 +27,7 @@ from heatdrift.questions.correlation.findings import (
     reversal_note,
 )
 from heatdrift.questions.correlation.result import Association, CorrelationResult
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.selection import Selection, check_level, select_runs, study_name
 from heatdrift.stats.cell_correlation import (
     CellTable,
@@ -54,6 +55,7 @@ class _Resampling:
     level: float
 
 
+@AnyFrames("runs")
 def correlation(
     runs: pl.DataFrame,
     *,
@@ -84,6 +86,13 @@ def correlation(
     ------
     UnknownNameError, StatsError
         Unknown metric; x equal to y; no usable run; x or y the same in all of several runs; settings out of range.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.correlation(heatdrift.read_runs("mini"), x="cka", y="retention_pct", bootstrap=200)
+    >>> round(answer.pooled.spearman, 2), len(answer.charts())
+    (0.97, 1)
     """
     x_column, y_column = shown_column(x, runs), shown_column(y, runs)
     if x == y:

@@ -5,6 +5,7 @@ from typing import Final
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, finding_lines, limits
 from heatdrift.wording import percent
 
@@ -42,7 +43,7 @@ class Association(Result, frozen=True, kw_only=True):
     seed_level_p: float = float("nan")
 
 
-class CorrelationResult(Result, frozen=True, kw_only=True):
+class CorrelationResult(PresentedResult, frozen=True, kw_only=True):
     """Association of x and y: pooled, within data set, within group, repeated-measures and partial given lr.
 
     ``selection`` names the levels of each factor among the runs used.

@@ -20,6 +20,7 @@ from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.dose.findings import dose_claims, dose_findings, out_of_reach
 from heatdrift.questions.dose.result import DoseResult, DoseRow
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.selection import (
     Selection,
     check_level,
@@ -48,6 +49,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs")
 def dose(
     runs: pl.DataFrame,
     *,
@@ -68,6 +70,13 @@ def dose(
     ------
     UnknownNameError, StatsError
         Unknown metric; no usable run; no group with two learning rates.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.dose(heatdrift.read_runs("mini"), metrics=["retention_pct"])
+    >>> [(row.dataset, row.method, round(row.rho, 2)) for row in answer.rows[:2]]
+    [('eurosat', 'full_ft', -0.97), ('eurosat', 'lora_r8', -0.97)]
     """
     check_level(conf_level)
     if permutations < 1:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import learning_rate, method_title, number, percent, sparkline
 
@@ -41,7 +42,7 @@ class DoseRow(Result, frozen=True, kw_only=True):
     means: tuple[float, ...] = ()
 
 
-class DoseResult(Result, frozen=True, kw_only=True):
+class DoseResult(PresentedResult, frozen=True, kw_only=True):
     """Trends of all groups and metrics; Holm over ``rows``."""
 
     datasets: tuple[str, ...]

@@ -18,6 +18,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.frontier.findings import frontier_descriptions, frontier_findings, matched_claims
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
 from heatdrift.questions.selection import FACTORS, check_level, select_runs, shown_dataset, study_name
@@ -39,6 +40,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs")
 def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_level: float = 0.95) -> FrontierResult:
     """Find the accuracy-retention front of each data set and compare methods at matched accuracy and weight drift.
 
@@ -51,6 +53,13 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
     ------
     StatsError
         No usable run; settings out of range.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.frontier(heatdrift.read_runs("mini"), bootstrap=200)
+    >>> [(cell.dataset, cell.method, cell.lr) for cell in answer.cells if cell.on_front][:2]
+    [('eurosat', 'lora_r8', 0.0001), ('eurosat', 'lora_r8', 0.0003)]
     """
     check_level(conf_level)
     if bootstrap < 1:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import percent
 
@@ -54,7 +55,7 @@ class MatchedRow(Result, frozen=True, kw_only=True):
     note: str
 
 
-class FrontierResult(Result, frozen=True, kw_only=True):
+class FrontierResult(PresentedResult, frozen=True, kw_only=True):
     """Accuracy-retention front of cells, and methods compared at matched accuracy and matched weight drift.
 
     ``accuracy`` names the metric behind both: the test accuracy, or the validation accuracy where no run has another.

@@ -17,6 +17,7 @@ from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.image_results import Arrays
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.images.classes import class_rows, confusions
 from heatdrift.questions.images.comparisons import (
     Comparison,
@@ -46,6 +47,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs", needs=("cell_id",))
 def images(
     runs: pl.DataFrame,
     hits: Mapping[str, Arrays],
@@ -73,6 +75,14 @@ def images(
     ------
     UnknownNameError, StatsError
         Unknown method or transfer set; no run with results of single images; images that are not the same.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> store = heatdrift.Store.shipped()
+    >>> answer = heatdrift.images(store.view("runs", study="mini"), store.hits("mini"), bootstrap=100, logistic=False)
+    >>> answer.rows[0].n_images, [round(row.estimate, 1) for row in answer.rows[:3]]
+    (10000, [23.8, 24.6, 23.0])
     """
     check_level(conf_level)
     data = per_image(runs, hits, transfer)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, adjusted_over, csv_rows, grid, opening
 from heatdrift.wording import learning_rate, percent
 
@@ -173,7 +174,7 @@ class ConfusionRow(Result, frozen=True, kw_only=True):
     shared: bool
 
 
-class ImagesResult(Result, frozen=True, kw_only=True):
+class ImagesResult(PresentedResult, frozen=True, kw_only=True):
     """Everything that single images say; tables that need classes are empty where none were kept."""
 
     transfer_set: str

@@ -13,6 +13,7 @@ from heatdrift.metrics import Column, run_title
 from heatdrift.primary import CORRELATION, PREPRINT
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.interaction.build import build_model
 from heatdrift.questions.interaction.checks import assumption_checks
 from heatdrift.questions.interaction.contrast_agreement import twin_check
@@ -50,6 +51,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs")
 def interaction(
     runs: pl.DataFrame,
     *,
@@ -89,6 +91,14 @@ def interaction(
         Unknown metric, random part, lr coding or df method.
     StatsError
         The runs cannot answer the question (see ``selection.py`` and ``build.py``).
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> runs = heatdrift.read_runs("mini")
+    >>> answer = heatdrift.interaction(runs, metric="retention_pct")
+    >>> len(answer.findings), answer.tests[0].term, answer.to_frame("contrasts").height
+    (7, 'lr', 8)
     """
     column = shown_column(metric, runs)
     _check_choice("scale", scale, get_args(Scale))

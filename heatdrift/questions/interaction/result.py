@@ -5,6 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Check, Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Caveat, Detail, Grid, adjusted_over, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import number, percent
 
@@ -123,7 +124,7 @@ class MarginalMean(Result, frozen=True, kw_only=True):
     ci_high: float
 
 
-class InteractionResult(Result, frozen=True, kw_only=True):
+class InteractionResult(PresentedResult, frozen=True, kw_only=True):
     """Mixed model of one metric against lr x method x dataset, with seed as a random effect.
 
     ``method_effects`` are the differences of methods averaged over learning rates and data sets, tested at the seed

@@ -20,6 +20,7 @@ from heatdrift.metrics import PROBE
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.layers import PAGE_PROBES
 from heatdrift.questions.layers.findings import layer_claims, layer_findings, silent_methods
 from heatdrift.questions.layers.responses import LAYER_METRICS, Responses, block_responses, probe_of, refuse_unmeasured
@@ -50,6 +51,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs", "layers", "heads", needs=("cell_id", "selected_epoch"))
 def layers(
     runs: pl.DataFrame,
     blocks: pl.DataFrame,
@@ -73,6 +75,15 @@ def layers(
     ------
     UnknownNameError, StatsError
         Unknown probe or method; no usable run; one seed; nothing measured in every run.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> store = heatdrift.Store.shipped()
+    >>> runs, blocks = (store.view(name, study="mini") for name in ("runs", "layers"))
+    >>> answer = heatdrift.layers(runs, blocks, metrics=["entropy"])
+    >>> answer.n_runs, sum(row.p_bh < 0.05 for row in answer.rows if row.test == "method")
+    (80, 10)
     """
     check_level(conf_level)
     asked = tuple(dict.fromkeys(probe_of(name) for name in metrics or LAYER_METRICS))
@@ -211,6 +222,9 @@ def for_page(study: StudyRuns) -> Iterator[Attempt]:
     """Yield tests of blocks and heads, one answer per data set, of the probes that were measured."""
     measured = set(study.layers["metric"].unique().to_list())
     metrics = [name for name in PAGE_PROBES if name in measured] or list(PAGE_PROBES[:1])
-    ask = partial(layers, blocks=study.layers, heads=study.heads, metrics=metrics, conf_level=study.conf_level)
+
+    def ask(runs: pl.DataFrame) -> LayersResult:
+        return layers(runs, study.layers, study.heads, metrics=metrics, conf_level=study.conf_level)
+
     for name in study.runs["dataset"].drop_nulls().unique().sort().to_list():
         yield f"tests of blocks and heads on {name}", partial(ask, study.runs.filter(pl.col("dataset") == name))

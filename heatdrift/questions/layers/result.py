@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from heatdrift.questions.answer import ALPHA, Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 
 SHOWN_HEADS: Final = 20  # of hundreds of heads the terminal shows those that differ, at most this many
@@ -39,7 +40,7 @@ class LayerRow(Result, frozen=True, kw_only=True):
     ci_high: float
 
 
-class LayersResult(Result, frozen=True, kw_only=True):
+class LayersResult(PresentedResult, frozen=True, kw_only=True):
     """Tests of all blocks and heads at the selected epoch."""
 
     metrics: tuple[str, ...]

@@ -8,10 +8,10 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.questions.frames import Frame, as_polars
 from heatdrift.questions.model.checks import model_checks
 from heatdrift.questions.model.findings import model_claims, model_findings
 from heatdrift.questions.model.fitted import TableModel, build
-from heatdrift.questions.model.frame import as_polars
 from heatdrift.questions.model.means import (
     Comparison,
     contrast_rows,
@@ -46,7 +46,7 @@ _METHOD: Final = (
 
 
 def fit_model(
-    frame: object,
+    frame: Frame,
     formula: str,
     *,
     means: Sequence[str] | None = None,
@@ -77,10 +77,11 @@ def fit_model(
 
     Examples
     --------
+    >>> import heatdrift
     >>> table = {"y": [1.0, 2.1, 1.4, 2.2, 0.9, 2.4], "a": ["u", "v"] * 3, "g": ["1", "1", "2", "2", "3", "3"]}
-    >>> result = fit_model(table, "y ~ a + (1 | g)")
-    >>> [(c.contrast, round(c.estimate, 3), c.df) for c in result.contrasts]
-    [('u - v', -1.133, 4.0)]
+    >>> result = heatdrift.fit_model(table, "y ~ a + (1 | g)")
+    >>> [(c.contrast, round(c.estimate, 3), round(c.df, 3)) for c in result.contrasts]
+    [('u - v', -1.133, 2.0)]
     """
     for kind, value, known in (
         ("df method", ddf, get_args(DdfMethod)),

@@ -1,4 +1,4 @@
-"""A frame from anywhere -> the rows and columns that a formula uses; what cannot be used is counted."""
+"""A frame -> the rows and columns that a formula uses; what cannot be used is counted."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,26 +10,6 @@ from heatdrift.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def as_polars(frame: object) -> pl.DataFrame:
-    """Return a polars frame of one from polars, pandas, pyarrow, DuckDB (a relation), or a mapping of columns."""
-    if isinstance(frame, pl.DataFrame):
-        return frame
-    if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
-    relation = getattr(frame, "pl", None)
-    if callable(relation):
-        found = relation()
-        if isinstance(found, pl.DataFrame):
-            return found
-    try:
-        return pl.DataFrame(frame)  # type: ignore[arg-type]
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise StatsError(
-            f"a {type(frame).__name__} is no table",
-            hint="give a frame of polars, pandas or pyarrow, a DuckDB relation, or a mapping of columns",
-        ) from error
 
 
 def usable_rows(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from heatdrift.questions.answer import Check, Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import number, percent
 
@@ -83,7 +84,7 @@ class Contrast(Result, frozen=True, kw_only=True):
     ci_high: float
 
 
-class ModelResult(Result, frozen=True, kw_only=True):
+class ModelResult(PresentedResult, frozen=True, kw_only=True):
     """Mixed model of one column of a table: random intercepts, fixed part of a formula.
 
     ``dropped`` names coefficients that depend on others in these rows. ``ddf`` is how contrasts, means and claims are

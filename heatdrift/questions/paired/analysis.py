@@ -19,6 +19,7 @@ from heatdrift.metrics import run_column
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.margins import MORE_IS_BETTER, MarginRow, adjusted_rows, margin_sentences
 from heatdrift.questions.page_choices import asked_metrics, page_pairs
 from heatdrift.questions.paired.findings import PairedFindings
@@ -51,6 +52,7 @@ _MARGIN: Final = (
 )
 
 
+@AnyFrames("runs")
 def paired(
     runs: pl.DataFrame,
     *,
@@ -74,6 +76,13 @@ def paired(
     ------
     UnknownNameError, StatsError
         Unknown metric or method; no usable run; methods that share no data set and lr; a bad margin.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.paired(heatdrift.read_runs("mini"), metrics=["retention_pct"], equivalence=(-2, 2))
+    >>> [(row.dataset, round(row.seed_difference, 1), row.n_seeds) for row in answer.rows]
+    [('eurosat', 58.7, 5), ('pets', 54.9, 5), (None, 56.8, 5)]
     """
     chosen, left_out = measured_metrics(runs, metrics)
     with_margin = [name for name in chosen if metrics or name in MORE_IS_BETTER]

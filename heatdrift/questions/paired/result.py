@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.margins import MarginRow
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import percent
 
@@ -69,7 +70,7 @@ class PairedRow(Result, frozen=True, kw_only=True):
     n_lrs: int = 0
 
 
-class PairedResult(Result, frozen=True, kw_only=True):
+class PairedResult(PresentedResult, frozen=True, kw_only=True):
     """All comparisons; both Holm adjustments run over ``rows``. ``margins``: with a margin, a row for each of them."""
 
     method_a: str

@@ -16,6 +16,7 @@ from heatdrift.accuracy import shown_column
 from heatdrift.errors import StatsError
 from heatdrift.questions.answer import ALPHA
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.pairs import (
     PAIR,
     SeedDifference,
@@ -44,6 +45,7 @@ _APART: Final = "S seeds of each method, df of Welch's test; sd: of the differen
 _OWN: Final = "S runs of each method at each data set and lr, each of a seed of its own"
 
 
+@AnyFrames("runs")
 def power(
     runs: pl.DataFrame,
     *,
@@ -68,6 +70,13 @@ def power(
     ------
     UnknownNameError, StatsError
         Unknown metric or method; no usable run; fewer than two seeds, planned or at hand; no variation between seeds.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.power(heatdrift.read_runs("mini"), metric="retention_pct", seeds=5)
+    >>> [round(row.detectable, 2) for row in answer.rows if row.lr is row.dataset is None and row.n_seeds == 5]
+    [2.96]
     """
     check_level(conf_level)
     column = shown_column(metric, runs)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 
 
@@ -44,7 +45,7 @@ class NeededRow(Result, frozen=True, kw_only=True):
     sd_ci_high: float
 
 
-class PowerResult(Result, frozen=True, kw_only=True):
+class PowerResult(PresentedResult, frozen=True, kw_only=True):
     """What a seed-level comparison of two methods can find: the asked number of seeds and some others.
 
     ``seed_test``: how seeds are compared (`pairs.seed_level_difference`); with seeds of each method's own all numbers

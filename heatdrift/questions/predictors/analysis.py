@@ -18,6 +18,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.predictors.cell_choice import select_cells
 from heatdrift.questions.predictors.findings import (
     predictor_claims,
@@ -47,6 +48,7 @@ _METHOD: Final = (
 )
 
 
+@AnyFrames("runs", "epochs")
 def predictors(
     runs: pl.DataFrame,
     epochs: pl.DataFrame,
@@ -71,6 +73,14 @@ def predictors(
     ------
     StatsError
         No usable run, fewer than three cells, no variation of retention, no signal measured, settings out of range.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> store = heatdrift.Store.shipped()
+    >>> answer = heatdrift.predictors(*(store.view(name, study="mini") for name in ("runs", "epochs")), bootstrap=100)
+    >>> max((row for row in answer.rows if row.when == "final"), key=lambda row: row.score).signal
+    'cka'
     """
     check_level(conf_level)
     if bootstrap < 1 or permutations < 1 or not margin >= 0.0:

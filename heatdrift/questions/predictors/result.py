@@ -7,6 +7,7 @@ from typing import Final, Literal
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.predictors.signals import signal_title
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
 from heatdrift.wording import counted, percent
 
@@ -69,7 +70,7 @@ class SelectionRow(Result, frozen=True, kw_only=True):
     n_candidates: int
 
 
-class PredictorsResult(Result, frozen=True, kw_only=True):
+class PredictorsResult(PresentedResult, frozen=True, kw_only=True):
     """Signals against retention; ``selection`` uses the signals at the selected epoch, ``selection_epoch1`` at 1."""
 
     metric: str

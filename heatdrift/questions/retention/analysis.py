@@ -15,6 +15,7 @@ from heatdrift.errors import StatsError
 from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
+from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.margins import adjusted_rows, margin_row, margin_sentences
 from heatdrift.questions.pairs import without_rounding
 from heatdrift.questions.retention.findings import RetentionWords
@@ -41,6 +42,7 @@ _MARGIN: Final = (
 )
 
 
+@AnyFrames("runs")
 def retention(runs: pl.DataFrame, *, margin: float | None = None, conf_level: float = 0.95) -> RetentionResult:
     """Test mean retention against 100 %: of every method on average, and at each learning rate.
 
@@ -53,6 +55,13 @@ def retention(runs: pl.DataFrame, *, margin: float | None = None, conf_level: fl
     ------
     StatsError
         A margin that is not positive; no usable run with retention.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> answer = heatdrift.retention(heatdrift.read_runs("mini", dataset=["pets"]), margin=5.0)
+    >>> [(row.method, round(row.mean, 1)) for row in answer.rows if row.lr is None]
+    [('full_ft', 40.2), ('lora_r8', 95.1)]
     """
     check_level(conf_level)
     if margin is not None:

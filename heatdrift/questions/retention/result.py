@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.margins import MarginRow
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, adjusted_by, csv_rows, grid, opening
 from heatdrift.wording import percent
 
@@ -35,7 +36,7 @@ class RetentionRow(Result, frozen=True, kw_only=True):
     detectable: float
 
 
-class RetentionResult(Result, frozen=True, kw_only=True):
+class RetentionResult(PresentedResult, frozen=True, kw_only=True):
     """Methods averaged (``rows`` with lr null) and their cells; claims and findings are about the averages.
 
     ``margins``: the averages against ``margin`` points of loss or gain, where one was given.

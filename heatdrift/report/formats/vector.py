@@ -37,9 +37,15 @@ def write_figures(document: Document, folder: Path, kinds: Sequence[Kind], width
     for figure in document.figures:
         svg = figure_svg(figure, document.datasets, width_mm)
         for kind in kinds:
-            content = svg if kind == "svg" else vl_convert.svg_to_pdf(_in_points(svg))
+            content = svg if kind == "svg" else svg_pdf(svg)
             written.setdefault(figure.figure_id, []).append(write_file(folder / f"{figure.figure_id}.{kind}", content))
     return written
+
+
+def svg_pdf(svg: str) -> bytes:
+    """Return a drawing of `figure_svg` as a PDF of the same size."""
+    content: bytes = vl_convert.svg_to_pdf(_in_points(svg))
+    return content
 
 
 def figure_svg(figure: Figure, datasets: Mapping[str, pl.DataFrame], width_mm: float) -> str:
