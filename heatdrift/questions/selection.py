@@ -69,8 +69,10 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
     UnknownNameError
         A metric is not a result column of a run.
     StatsError
-        No usable run; two runs of one (dataset, method, lr, seed); or runs that must not be pooled.
+        No usable run; a metric that holds no numbers; two runs of one (dataset, method, lr, seed); or runs that must
+        not be pooled.
     """
+    _refuse_text(metrics)
     for metric in metrics:
         run_column(metric)
     missing = [c for c in (*_KEY, *metrics) if c not in runs.columns]
@@ -79,6 +81,7 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
             f"the frame of runs has no column {', '.join(missing)}",
             hint="pass rows of the view `runs`: heatdrift sql --name runs",
         )
+    _refuse_other_types(runs, metrics)
     done = runs.filter(pl.col("status") == "done")
     left_out = [
         f"{counted(count, 'run')} with status {status}"
@@ -151,8 +154,11 @@ def measured_metrics(runs: pl.DataFrame, asked: Sequence[str] | None) -> tuple[t
     ------
     UnknownNameError
         A metric is not a result column of a run.
+    StatsError
+        `asked` is one text instead of a list, or no run has any of the default metrics.
     """
     if asked:
+        _refuse_text(asked)
         for name in asked:
             run_column(name)
         return tuple(dict.fromkeys(asked)), ()
@@ -216,6 +222,20 @@ def largest_block(selection: Selection) -> Selection:
     return Selection(
         frame=block, left_out=(*selection.left_out, sentence), n_dropped=selection.n_dropped + outside.height
     )
+
+
+def _refuse_text(metrics: Sequence[str]) -> None:
+    if isinstance(metrics, str):  # a Sequence[str] to type checkers: each letter would be taken for a metric
+        raise StatsError(f"metrics is the text {metrics!r}, not a list of names", hint=f"for example [{metrics!r}]")
+
+
+def _refuse_other_types(runs: pl.DataFrame, metrics: Sequence[str]) -> None:
+    for metric in metrics:
+        kind = runs.schema[metric]
+        if not (kind.is_numeric() or kind in (pl.Null, pl.Boolean)):
+            raise StatsError(
+                f"column {metric} of the runs holds {kind}, not numbers", hint="convert it to numbers before you ask"
+            )
 
 
 def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:

@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.questions.selection import largest_block, select_runs
+from heatdrift.questions.selection import largest_block, measured_metrics, select_runs
 
 METRIC = ["delta_entropy_pct"]
 
@@ -118,3 +118,17 @@ def test_disjoint_grids_of_two_data_sets_are_refused(make_runs):
     runs = pl.concat([make_runs(datasets=("eurosat",), lrs=(1e-6,)), make_runs(datasets=("pets",), lrs=(1e-5,))])
     with pytest.raises(StatsError, match="every data set"):
         largest_block(select_runs(runs, METRIC))
+
+
+@pytest.mark.parametrize("value", [pl.lit("x"), pl.lit("1.5"), pl.lit([1.0])])
+def test_a_metric_that_holds_no_numbers_is_refused_by_name(make_runs, value):
+    with pytest.raises(StatsError, match=r"column delta_entropy_pct of the runs holds .*, not numbers"):
+        select_runs(make_runs().with_columns(delta_entropy_pct=value), METRIC)
+
+
+def test_one_text_is_no_list_of_metrics(make_runs):
+    """A text is a sequence of letters: without the check its first letter would be the unknown metric."""
+    for asked in (select_runs, measured_metrics):
+        with pytest.raises(StatsError, match="metrics is the text 'delta_entropy_pct'") as caught:
+            asked(make_runs(), "delta_entropy_pct")
+        assert caught.value.hint == "for example ['delta_entropy_pct']"
