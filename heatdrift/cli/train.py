@@ -120,7 +120,7 @@ def train(
     ] = False,
     fmt: FormatOption = Format.table,
 ) -> None:
-    """Train and measure the cells of a study; exit 3 if one failed or diverged.
+    """Train and measure the cells of a study; exit 3 if one failed or diverged, 75 if a signal stopped it.
 
     Finished cells are kept and skipped, so the same command goes on where an interrupted one stopped.
 
@@ -128,6 +128,7 @@ def train(
     """
     from heatdrift.plan.cells import select_cells
     from heatdrift.train.inputs import check_inputs
+    from heatdrift.train.interrupt import INTERRUPTED, Interrupted, interruptible
     from heatdrift.train.status import cell_states, unfinished
 
     work = Workspace.of(store)
@@ -187,7 +188,11 @@ def train(
     )
     resume = same_command(context, without=("force", "dry_run"))
     try:
-        counts = _run(cells, seen, work, settings, jobs)
+        with interruptible():
+            counts = _run(cells, seen, work, settings, jobs)
+    except Interrupted as interrupted:
+        note(f"{interrupted.name}: stopped; what is finished is kept. To go on from the last checkpoint:\n  {resume}")
+        raise typer.Exit(INTERRUPTED) from None
     except KeyboardInterrupt:
         note(f"stopped; what is finished is kept. To go on where it stopped:\n  {resume}")
         raise
