@@ -1,5 +1,6 @@
 """``heatdrift train`` and ``heatdrift pretrain``."""
 
+import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -82,7 +83,9 @@ def train(
         ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process.")] = 1,
-    shard: Annotated[str | None, typer.Option("--shard", help="i/n: every n-th cell, for n machines.")] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", help="i/n: every n-th cell, for n machines; env: from the job array.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells that would run, and stop.")] = False,
     measure: MeasureOption = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
@@ -120,14 +123,16 @@ def train(
     ] = False,
     fmt: FormatOption = Format.table,
 ) -> None:
-    """Train and measure the cells of a study; exit 3 if one failed or diverged.
+    """Train and measure the cells of a study; exit 3 if one failed or diverged, 75 if a signal stopped it.
 
     Finished cells are kept and skipped, so the same command goes on where an interrupted one stopped.
 
     Example: `heatdrift train --all --study demo`
     """
     from heatdrift.plan.cells import select_cells
+    from heatdrift.plan.shard import shard_of
     from heatdrift.train.inputs import check_inputs
+    from heatdrift.train.interrupt import INTERRUPTED, Interrupted, interruptible
     from heatdrift.train.status import cell_states, unfinished
 
     work = Workspace.of(store)
@@ -147,7 +152,7 @@ def train(
         method_name=method or (),
         lr=lr or (),
         seed=seed or (),
-        shard=shard,
+        shard=shard_of(os.environ) if shard == "env" else shard,
     )
     states = cell_states(chosen, study=spec.name, store_folder=work.store_folder)
     cells = unfinished(states, only_failed=only_failed, force=force)
@@ -187,7 +192,11 @@ def train(
     )
     resume = same_command(context, without=("force", "dry_run"))
     try:
-        counts = _run(cells, seen, work, settings, jobs)
+        with interruptible():
+            counts = _run(cells, seen, work, settings, jobs)
+    except Interrupted as interrupted:
+        note(f"{interrupted.name}: stopped; what is finished is kept. To go on from the last checkpoint:\n  {resume}")
+        raise typer.Exit(INTERRUPTED) from None
     except KeyboardInterrupt:
         note(f"stopped; what is finished is kept. To go on where it stopped:\n  {resume}")
         raise

@@ -89,7 +89,7 @@ def run_cells(
                     workers.extend(_next_cell(worker, waiting, settings))
     finally:
         for worker in workers:
-            worker.process.terminate()
+            worker.process.kill()  # workers ignore the polite signals; files are renamed into place, so none is half
             _end(worker)
             _give_back(worker, settings)
     return counts

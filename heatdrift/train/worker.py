@@ -21,6 +21,7 @@ from heatdrift.store.folder import (
     write_arrays,
     write_record,
 )
+from heatdrift.train.interrupt import ignore_signals
 
 if TYPE_CHECKING:  # torch is imported in the worker process only
     from heatdrift.model.adapt import AdaptedModel
@@ -122,6 +123,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 def work(pipe: Connection, settings: WorkerSettings) -> None:
     """Serve cells from `pipe` until it is closed or None arrives; send events back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends its workers
+    ignore_signals()
     import torch
 
     from heatdrift.train.device import make_deterministic
