@@ -5,6 +5,7 @@ kernel the module uses, and adapters on the projections are read with them.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -17,6 +18,9 @@ from heatdrift.errors import ModelError
 from heatdrift.model.attention import AttentionObserver, SplitAttention
 
 Reader = Callable[[Any, Tensor], tuple[Tensor, Tensor, float]]  # module, its input -> q, k (batch, heads, T, d), scale
+# by name and place: subclasses and namesakes, such as BEiT's with its bias of relative positions, attend otherwise
+_TRANSFORMERS: Final = re.compile(r"(CLIP|Siglip|Siglip2)(Sdpa|Flash)?Attention2?")
+_TIMM: Final = ("timm.layers.attention", "timm.models.vision_transformer")
 _HINT: Final = "known: attention of open_clip's default blocks, CLIP and SigLIP of transformers, Attention of timm"
 
 
@@ -39,9 +43,9 @@ def reader_of(module: nn.Module, name: str) -> Reader:
             f"attention cannot be read of {name} ({kind}): an adapter on fused attention",
             hint="heatdrift.adapt_open_clip(tower, config) puts adapters on q and v of a tower that is split",
         )
-    elif kind.startswith(("CLIP", "Siglip")) and all(hasattr(module, part) for part in ("q_proj", "k_proj", "scale")):
+    elif _TRANSFORMERS.fullmatch(kind) and type(module).__module__.startswith("transformers."):
         return _projections
-    elif kind == "Attention" and type(module).__module__.startswith("timm.") and hasattr(module, "qkv"):
+    elif kind == "Attention" and type(module).__module__ in _TIMM:
         return _timm
     raise ModelError(f"attention cannot be read of {name} ({kind})", hint=_HINT)
 

@@ -8,6 +8,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from heatdrift.config import DEFAULT_STORE
 from heatdrift.errors import StudyError
 from heatdrift.image_results import images_sha256
 from heatdrift.provenance import collect
@@ -147,7 +148,7 @@ def stored(record: RunRecord, store: Path) -> str:
     ----------
     store : the database, or the folder that holds one; made where it is not there.
     """
-    database = store if store.suffix == ".duckdb" else store / "heatdrift.duckdb"
+    database = store if store.suffix == ".duckdb" else store / DEFAULT_STORE.name
     write_record(record, database.parent)
     ingest(database)
     return f"{record.study}/{record.cell_id}"
