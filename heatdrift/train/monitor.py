@@ -28,7 +28,7 @@ from heatdrift.train.external import STUDY, checked_labels
 from heatdrift.train.external_transfer import ForeignTransfer, open_transfer
 from heatdrift.train.loop import Normaliser
 
-MONITOR_IMAGES: Final = 64
+MONITOR_IMAGES: Final = 32  # tests/benchmarks/bench_monitor.py
 _SEED: Final = 0  # draws the images
 _OF_CLASS_TOKEN: Final = ("cls_self_mass",)  # not defined for a tower without one
 
