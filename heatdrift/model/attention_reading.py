@@ -19,7 +19,7 @@ from heatdrift.model.attention import AttentionObserver, SplitAttention
 
 Reader = Callable[[Any, Tensor], tuple[Tensor, Tensor, float]]  # module, its input -> q, k (batch, heads, T, d), scale
 # by name and place: subclasses and namesakes, such as BEiT's with its bias of relative positions, attend otherwise
-_TRANSFORMERS: Final = re.compile(r"(CLIP|Siglip|Siglip2)(Sdpa|Flash)?Attention2?")
+_TRANSFORMERS: Final = re.compile(r"(CLIP|Siglip)(Sdpa|Flash)?Attention2?")
 _TIMM: Final = ("timm.layers.attention", "timm.models.vision_transformer")
 _HINT: Final = "known: attention of open_clip's default blocks, CLIP and SigLIP of transformers, Attention of timm"
 
