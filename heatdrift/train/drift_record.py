@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from heatdrift.config import DEFAULT_STORE
+from heatdrift.crop_plan import Preprocess
 from heatdrift.errors import StudyError
 from heatdrift.image_results import images_sha256
 from heatdrift.provenance import collect
-from heatdrift.records import Cell, EpochRecord, Preprocess, RunRecord, SourceRecord, TransferPlan, TransferRecord
+from heatdrift.records import Cell, EpochRecord, RunRecord, SourceRecord, TransferPlan, TransferRecord
 from heatdrift.store.folder import write_record
 from heatdrift.store.ingest import ingest
 from heatdrift.train.external_record import METHOD, PROTOCOL

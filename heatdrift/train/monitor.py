@@ -10,6 +10,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from heatdrift.crop_plan import Preprocess
 from heatdrift.data.transforms import crops
 from heatdrift.data.unlabelled import FEWEST, chosen_pictures, open_pictures
 from heatdrift.errors import DataError, ModelError, StudyError
@@ -20,7 +21,7 @@ from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.compare import probe_values
 from heatdrift.probes.transfer import accuracy_pct, zero_shot_classes
 from heatdrift.provenance import utc_now
-from heatdrift.records import Preprocess, SourceRecord
+from heatdrift.records import SourceRecord
 from heatdrift.train.drift_record import DriftRecord, MonitoredRun, run_record, stored, weights_sha256
 from heatdrift.train.drift_sinks import Sink
 from heatdrift.train.evaluate import EVAL_BATCH, PROBE_BATCH
