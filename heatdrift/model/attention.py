@@ -103,7 +103,7 @@ def split_attention(tower: nn.Module) -> None:
         if not isinstance(block.attn, nn.MultiheadAttention):
             problem = f"block {layer} has {type(block.attn).__name__}, not nn.MultiheadAttention; cannot split it"
             raise ModelError(problem, hint=_HINT)
-        block.attn = SplitAttention(block.attn, layer).to(block.attn.out_proj.weight.device)
+        block.attn = SplitAttention(block.attn, layer).to(block.attn.out_proj.weight)  # its device and precision
 
 
 def attention_blocks(tower: nn.Module) -> tuple[SplitAttention, ...]:

@@ -6,11 +6,11 @@ What a model shows by itself is one row in a table below; what it shows next to 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -145,9 +145,33 @@ class Collector:
 Observe = Callable[[nn.Module, Collector], AbstractContextManager[None]]
 
 
+class TowerParts(Protocol):
+    """Where a tower that is not open_clip's has what the probes look at."""
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """Its blocks, in order."""
+
+    @property
+    def final(self) -> nn.Module:
+        """The norm after the last block."""
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels (batch, 3, size, size) -> (batch, dim)."""
+
+    def row(self, out: object) -> Tensor:
+        """Output of a block or of `final` -> (batch, width) float32, a copy."""
+
+
 @torch.inference_mode()
 def measure(
-    tower: nn.Module, batches: Iterable[Tensor], observe: Observe, *, keep: int = 0, bfloat16: bool = False
+    tower: nn.Module,
+    batches: Iterable[Tensor],
+    observe: Observe,
+    *,
+    keep: int = 0,
+    bfloat16: bool = False,
+    parts: TowerParts | None = None,
 ) -> Measured:
     """Run the tower over the probe set once and measure everything.
 
@@ -158,21 +182,27 @@ def measure(
     observe : ``model.attention.observed``, passed in because a stage does not import its sibling.
     keep : number of leading images whose maps are kept.
     bfloat16 : the tower computes in bfloat16, its softmax in float32; what is made of them is float32 and float64.
+    parts : of a tower that is not open_clip's; None = it is.
     """
     _check_float32(tower)
-    blocks = list(tower.get_submodule("transformer.resblocks").children())
+    row: Callable[[Tensor], Tensor]
+    embed: Callable[[Tensor], Tensor]
+    if parts is None:
+        blocks, final = list(tower.get_submodule("transformer.resblocks").children()), tower.get_submodule("ln_post")
+        row, embed = _row, tower
+    else:
+        blocks, final, row, embed = list(parts.blocks), parts.final, parts.row, parts.embed
     collector = Collector(layers=len(blocks), keep=keep)
     streams: list[list[Tensor]] = [[] for _ in blocks]
     pooled: list[Tensor] = []
     hooks = [
-        block.register_forward_hook(lambda _m, _i, out, kept=stream: kept.append(_row(out)))
+        block.register_forward_hook(lambda _m, _i, out, kept=stream: kept.append(row(out)))
         for block, stream in zip(blocks, streams, strict=True)
     ]
-    final = tower.get_submodule("ln_post")
-    hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(_row(out))))
+    hooks.append(final.register_forward_hook(lambda _m, _i, out: pooled.append(row(out))))
     try:
         with observe(tower, collector), torch.autocast(_device(tower).type, dtype=torch.bfloat16, enabled=bfloat16):
-            embeddings = [tower(pixels).float() for pixels in batches]
+            embeddings = [embed(pixels).float() for pixels in batches]
     finally:
         for hook in hooks:
             hook.remove()
