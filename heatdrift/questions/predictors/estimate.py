@@ -45,7 +45,8 @@ class Estimate(Result, frozen=True, kw_only=True):
         return (
             f"Estimated without labels: {number(self.retention_pct)} % of zero-shot kept ({percent(self.level)} "
             f"interval {number(self.low)} to {number(self.high)} %), from {counted(self.n_runs, 'finished run')} of "
-            f"{', '.join(self.backbones)} in {self.n_groups} groups of data set x method; how far to trust it: heatdrift stats predictors --validate."
+            f"{', '.join(self.backbones)} in {self.n_groups} groups of data set x method; "
+            "how far to trust it: heatdrift stats predictors --validate."
         )
 
 
@@ -159,7 +160,7 @@ def validation_sentences(rows: Sequence[ValidationRow]) -> tuple[str, ...]:
         )
         held = [row for row in errors if row.coverage is not None and row.level is not None]
         shown = ", ".join(
-            f"{percent(r.coverage or 0.0)} in {r.left_out} (said {percent(r.level or 0.0)})" for r in held
+            f"{percent(round(r.coverage or 0.0, 2))} in {r.left_out} (said {percent(r.level or 0.0)})" for r in held
         )
         text += f"; intervals hold {shown}" if held else "; too few groups are left to calibrate an interval"
         poor = [row.left_out for row in held if (row.coverage or 0.0) < (row.level or 0.0)]
