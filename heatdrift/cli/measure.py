@@ -85,6 +85,7 @@ def measure(
         skip_unreadable=skip_unreadable,
         on_checkpoint=lambda name, done, total: note(f"{done + 1} of {total}: {name}"),
     )
+    found = _estimated(found, work)
     if storable(found.result):
         found = _with_place(found, _stored(found, work))
     show_answer(found.result, fmt, verbose=True)
@@ -101,6 +102,23 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise StudyError(f"--label {text!r} is no KEY=VALUE", hint="--label lr=1e-5 --label seed=0")
     return key.strip(), value.strip()
+
+
+def _estimated(found: "Measurement", work: Workspace) -> "Measurement":
+    """The measurement with an estimate of retention from the store's finished runs; weights that moved only."""
+    import dataclasses
+
+    from heatdrift.questions.predictors.estimate import estimate, observations
+    from heatdrift.store.ingest import has_runs, open_current
+    from heatdrift.store.read import read_view
+
+    last = found.result.checkpoints[-1]
+    if last.identical or not (work.store.exists() or has_runs(work.store_folder)):
+        return found
+    with open_current(work.store) as connection:
+        known = observations(read_view(connection, "runs"), read_view(connection, "epochs"))
+    guessed = estimate(known, last.means)
+    return dataclasses.replace(found, result=msgspec.structs.replace(found.result, estimate=guessed))
 
 
 def _stored(found: "Measurement", work: Workspace) -> str:

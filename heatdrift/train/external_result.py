@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from heatdrift.metrics import PROBE
+from heatdrift.questions.predictors.estimate import Estimate
 from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid
 from heatdrift.wording import counted, number, signed
@@ -79,6 +80,7 @@ class MeasureResult(PresentedResult, frozen=True, kw_only=True):
     images, n_images : what the probes saw.
     layers : of the last checkpoint next to the base.
     notes : what the reader must know, such as weights that are the base's.
+    estimate : retention of the last checkpoint without labels, from finished runs; None where none was asked for.
     stored : study and cell id in the store; None where nothing was stored.
     """
 
@@ -90,6 +92,7 @@ class MeasureResult(PresentedResult, frozen=True, kw_only=True):
     transfer: TransferChange | None = None
     notes: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
+    estimate: Estimate | None = None
     stored: str | None = None
 
     @property
@@ -112,6 +115,8 @@ class MeasureResult(PresentedResult, frozen=True, kw_only=True):
                 f"Zero-shot on {t.name} ({of}): {number(t.base_pct)} % before, {number(t.adapted_pct)} % after{kept}; "
                 f"{counted(t.lost, 'image')} lost, {t.gained} gained."
             )
+        if self.estimate is not None:
+            said.append(self.estimate.sentence)
         return tuple(said)
 
     def shown(self) -> Iterator[str | Grid]:

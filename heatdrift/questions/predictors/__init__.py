@@ -13,12 +13,19 @@ _MARGIN: Final = Option(
     help="Candidates: within this many points of the best validation.",
     low=0.0,
 )
+_VALIDATE: Final = Option(
+    parameter="validate",
+    flag="--validate",
+    type=bool,
+    default=False,
+    help="Also: how well retention is estimated in groups that were left out.",
+)
 QUESTION: Final = Question(
     name="predictors",
     order=60,
     help="Compare signals that need no transfer labels: which ranks retention, and what does choosing by it keep.",
     example="heatdrift stats predictors --margin 2",
-    options=(_MARGIN, BOOTSTRAP, RESAMPLING_SEED, CONF_LEVEL),
+    options=(_MARGIN, _VALIDATE, BOOTSTRAP, RESAMPLING_SEED, CONF_LEVEL),
     noun="predictors",
     views=("epochs",),
     place=Place(

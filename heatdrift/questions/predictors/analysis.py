@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -19,6 +20,7 @@ from heatdrift.metrics import run_column
 from heatdrift.questions.base import Attempt, StudyRuns
 from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.frames import AnyFrames
+from heatdrift.questions.predictors import estimate
 from heatdrift.questions.predictors.cell_choice import select_cells
 from heatdrift.questions.predictors.findings import (
     predictor_claims,
@@ -54,6 +56,7 @@ def predictors(
     epochs: pl.DataFrame,
     *,
     margin: float = 2.0,
+    validate: bool = False,
     bootstrap: int = 2000,
     seed: int = 0,
     permutations: int = 9999,
@@ -66,6 +69,7 @@ def predictors(
     runs : rows of the view ``runs`` of one study, protocol and backbone. epochs : rows of the view ``epochs`` of (at
         least) these runs; may be empty.
     margin : percentage points of validation accuracy within which cells are candidates of the selection.
+    validate : also estimate retention in what was left out (``estimate.py``).
     bootstrap, seed : resamples of cells and their seed.
     permutations : random arrangements where there are more than that.
 
@@ -138,6 +142,7 @@ def predictors(
         claims=claims,
         findings=predictor_findings(claims),
         descriptions=predictor_descriptions(rows, claims, picked, datasets, margin, accuracy),
+        validation=estimate.validate(estimate.observations(runs, epochs)) if validate else msgspec.UNSET,
         notes=reversed_note([row for row in rows if row.when == "final"]),
         left_out=(*left_out, *notes),
         caveats=run_caveats(runs, [VALIDATION, OUTCOME], methods=[str(m) for m in selection.levels("method")]),

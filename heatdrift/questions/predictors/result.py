@@ -4,8 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
+import msgspec
+
 from heatdrift.questions.answer import Result
 from heatdrift.questions.claims import Claim
+from heatdrift.questions.predictors.estimate import ValidationRow, validation_sentences
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Grid, csv_rows, grid, opening
@@ -71,7 +74,10 @@ class SelectionRow(Result, frozen=True, kw_only=True):
 
 
 class PredictorsResult(PresentedResult, frozen=True, kw_only=True):
-    """Signals against retention; ``selection`` uses the signals at the selected epoch, ``selection_epoch1`` at 1."""
+    """Signals against retention; ``selection`` uses the signals at the selected epoch, ``selection_epoch1`` at 1.
+
+    ``validation``: what an estimate of retention does on runs that it has not seen; there only if it was asked for.
+    """
 
     metric: str
     unit: str
@@ -93,6 +99,7 @@ class PredictorsResult(PresentedResult, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
     descriptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    validation: tuple[ValidationRow, ...] | msgspec.UnsetType = msgspec.UNSET
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Return the signals."""
@@ -101,6 +108,11 @@ class PredictorsResult(PresentedResult, frozen=True, kw_only=True):
     def shown(self) -> Iterator[str | Grid]:
         """Yield findings, signals best first, and what selection by each keeps."""
         yield from opening(self)
+        if self.validation is not msgspec.UNSET:
+            yield from validation_sentences(self.validation)
+            if self.validation:
+                columns = "by left_out n n_refused mae bias level half_width coverage"
+                yield grid(self.validation, columns, title="retention estimated without labels, in what was left out")
         ranks = "signal title orientation reference n rho rho_within_dataset_abs rho_within_group_abs rho_within_group"
         scores = "signal n_cells score ci_low ci_high p_adjusted seed_level_p gap gap_ci_low gap_ci_high best_share"
         scores += " p_against"

@@ -1,4 +1,6 @@
 import json
+import shutil
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -188,3 +190,16 @@ def test_a_result_is_storable_only_with_its_learning_rate(place):
     result = measured(place, "epochs/epoch_1.pt").result
     assert not storable(result)
     assert storable(msgspec.structs.replace(result, labels={"lr": "1e-5"}))
+
+
+def test_the_command_estimates_retention_from_the_finished_runs_of_its_store(place, tmp_path, monkeypatch):
+    shutil.copytree(Path(__file__).resolve().parents[3] / "runs" / "mini", tmp_path / "mini")
+    monkeypatch.chdir(place)
+    given = ["--base", "tiny.safetensors", "--images", "photos", "--format", "json"]
+    given += ["--store", str(tmp_path / "heatdrift.duckdb")]
+    found = CliRunner().invoke(app, ["measure", "--adapted", "epochs/epoch_10.pt", *given])
+    assert found.exit_code == 0, found.output
+    said = json.loads(found.stdout)["estimate"]
+    assert (said["n_groups"], said["refused"] is None) == (4, said["retention_pct"] is not None)
+    same = CliRunner().invoke(app, ["measure", "--adapted", "tiny.safetensors", *given])
+    assert json.loads(same.stdout)["estimate"] is None
