@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from heatdrift.questions.answer import Shown
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
 _GAP: Final = 3  # between two columns
 _ROW_NUMBER: Final = 8
@@ -56,9 +56,10 @@ def typable(text: str) -> str:
 def harmless(text: str) -> str:
     """Return `text` with control characters (C0 but line breaks and tabs, DEL, C1) written out in hex.
 
-    A name from a stranger's file must not move the cursor, recolour or retitle the terminal.
+    A name from a stranger's file must not move the cursor, recolour or retitle the terminal. Bytes of an argument that
+    are not UTF-8 (Python's lone surrogates) cannot be printed and are written out, too.
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def indented(text: str, n: int) -> str:

@@ -46,8 +46,13 @@ def sql(
     store: StoreOption = None,
     fmt: Annotated[SqlFormat, typer.Option("--format", help="Output format; parquet goes to --out.")] = SqlFormat.table,
     out: Annotated[Path | None, typer.Option("--out", help="Write json, csv or parquet here.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Stop a query after so many seconds; without it Ctrl-C does.")
+    ] = None,
 ) -> None:
     """Ask the store in SQL: read-only, locked down, with the views of docs/schema.md.
+
+    A query has half of the machine's memory, and sees the absolute path of the store in DuckDB's own tables.
 
     Example: `heatdrift sql "select status, count(*) from runs group by 1"`
     """
@@ -72,7 +77,10 @@ def sql(
         parameters = {key: parse_parameter(value) for key, value in (_pair(text) for text in param or [])}
         if study is not None:
             parameters["study"] = _stored(work, study, text)
-        frame = run_query(work.store, name, parameters) if name is not None else run_sql(work.store, text, parameters)
+        if name is not None:
+            frame = run_query(work.store, name, parameters, timeout_s=timeout)
+        else:
+            frame = run_sql(work.store, text, parameters, timeout_s=timeout)
         if mixed := pooled_studies(work.store, text, frame):
             runs = ", ".join(f"{name} ({n})" for name, n in mixed.items())
             note(f"the result mixes runs of {len(mixed)} studies, because the query does not name study: {runs}")

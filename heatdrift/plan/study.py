@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml
+from heatdrift.controls import has_control
 from heatdrift.corruption_plan import check_corruptions
 from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, UnknownNameError
@@ -49,6 +50,7 @@ def load_study(name: str) -> StudySpec:
 
 def check_study(study: StudySpec, where: str) -> None:
     """Refuse what the types allow and a grid cannot mean."""
+    _check_names(study, where)
     if study.protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", study.protocol, PROTOCOLS, where=where)
     if study.train.epochs < 1 or study.train.batch_size < 1:
@@ -86,6 +88,17 @@ def check_study(study: StudySpec, where: str) -> None:
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")
+
+
+def _check_names(study: StudySpec, where: str) -> None:
+    """Refuse control characters in names, which reach terminals, pages and drawings."""
+    named = [("name", study.name), ("title", study.title), ("[backbone] name", study.backbone.name)]
+    for section in ("datasets", "transfer", "methods", "corruptions"):
+        named += [(f"[{section}]", name) for name in getattr(study, section)]
+    named += [("[datasets] corrupted", name) for dataset in study.datasets.values() for name in dataset.corrupted]
+    for place, name in named:
+        if has_control(name):
+            raise StudyError(f"{where}: {place} has a control character in the name {name!r}", hint="leave it out")
 
 
 def _check_test(dataset: DatasetSpec, where: str) -> None:

@@ -175,7 +175,7 @@ class Matrix:
 class Panel:
     """One chart: its heading, its static drawing, and its Vega-Lite spec as JSON fit for a script element.
 
-    `metric` is the column that it draws; empty where it draws none or several.
+    `metric` is the column that it draws; empty where it draws none or several. `problem`: why it could not be drawn.
     """
 
     panel_id: str
@@ -183,6 +183,7 @@ class Panel:
     svg: Markup
     spec: Markup
     metric: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +199,11 @@ class Figure:
     legend: tuple[LegendEntry, ...]
     table: Table
     columns: int = 2
+
+    @property
+    def drawn(self) -> tuple[Panel, ...]:
+        """The panels that could be drawn."""
+        return tuple(panel for panel in self.panels if not panel.problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import polars as pl
 from markupsafe import Markup
 
 from heatdrift.config import user_cache
+from heatdrift.errors import ReportError
 from heatdrift.report.blocks import Panel
 from heatdrift.report.kept_svg import kept_svg
 from heatdrift.report.static import static_twin
@@ -42,12 +43,20 @@ def chart_spec(chart: alt.LayerChart) -> dict[str, Any]:
 def draw_panel(
     panel_id: str, title: str, chart: alt.LayerChart, datasets: Mapping[str, pl.DataFrame], *, metric: str = ""
 ) -> Panel:
-    """Return the panel of `chart`, which draws `metric`; `datasets` holds at least those that it names."""
+    """Return the panel of `chart`, which draws `metric`; `datasets` holds at least those that it names.
+
+    A chart that cannot be drawn costs that chart: its panel has the reason instead.
+    """
     spec = chart_spec(chart)
     used = {name: datasets[name].to_dicts() for name in sorted(dataset_names(spec))}
     full = {**spec, "datasets": used, "config": themed(chart_config())}
     cache = user_cache(os.environ.get("HEATDRIFT_CACHE"))
-    svg = kept_svg(full, cache / "drawings" if cache else None)
+    try:
+        svg = kept_svg(full, cache / "drawings" if cache else None)
+    except ReportError as error:
+        return Panel(
+            panel_id=panel_id, title=title, svg=Markup(), spec=Markup("{}"), metric=metric, problem=error.message
+        )
     return Panel(panel_id=panel_id, title=title, svg=static_twin(svg, panel_id), spec=script_json(spec), metric=metric)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import vl_convert
 
 from heatdrift.report.private_files import can_be_private, read_private, write_private
+from heatdrift.report.vega import draw_svg
 
 MAX_KEPT: Final = 1000  # drawings; some 30 kB each
 
@@ -24,6 +25,11 @@ def kept_svg(spec: Mapping[str, Any], folder: Path | None) -> str:
     Parameters
     ----------
     folder : where drawings are kept; None keeps none. A folder that cannot be used costs the time only.
+
+    Raises
+    ------
+    ReportError
+        It cannot be drawn.
     """
     if folder is None or not can_be_private():
         return _drawn(spec)
@@ -39,7 +45,7 @@ def kept_svg(spec: Mapping[str, Any], folder: Path | None) -> str:
 
 
 def _drawn(spec: Mapping[str, Any]) -> str:
-    return vl_convert.vegalite_to_svg(dict(spec), allowed_base_urls=[])
+    return draw_svg(spec)
 
 
 def _make_room(folder: Path) -> None:

@@ -5,7 +5,6 @@ therefore sees the new file, while one opened before keeps its snapshot, even wi
 """
 
 import re
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import duckdb
 
 from heatdrift.errors import NotAStoreError, StoreError
 from heatdrift.store.layout import columns, is_current
+from heatdrift.store.limits import duckdb_limits
 from heatdrift.store.migrate import is_outdated, latest_version, migrate, schema_version
 
 STORAGE_VERSION: Final = "v1.4.0"  # read by every DuckDB >= 1.4, the oldest one that heatdrift installs with
@@ -94,9 +94,7 @@ def attach(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         options.append("READ_ONLY")
     elif not path.exists():
         options.append(f"STORAGE_VERSION '{STORAGE_VERSION}'")
-    connection = duckdb.connect(
-        ":memory:", config={"temp_directory": str(Path(tempfile.gettempdir()) / "heatdrift-duckdb")}
-    )
+    connection = duckdb.connect(":memory:", config=duckdb_limits())
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -207,6 +207,7 @@ def rewriting(store: Path, *, fresh: bool = False, keep_old: bool = False) -> It
     fresh : start from an empty database instead of a copy.
     keep_old : keep the file that is replaced, next to it.
     """
+    store = store.resolve()  # a link to the database stays a link
     remove_temporary(store.parent, f"{glob.escape('.' + store.name)}.*.tmp")  # a killed ingest's
     with replacing(store) as copy:
         if store.exists() and not fresh:

@@ -94,8 +94,10 @@ def named_query(name: str) -> NamedQuery:
     return known[name]
 
 
-def run_query(store: Path, name: str, parameters: Mapping[str, Parameter] | None = None) -> pl.DataFrame:
-    """Run a named question; parameters that are not given take the default of its header.
+def run_query(
+    store: Path, name: str, parameters: Mapping[str, Parameter] | None = None, *, timeout_s: float | None = None
+) -> pl.DataFrame:
+    """Run a named question for at most `timeout_s` seconds; parameters that are not given take their default.
 
     Raises
     ------
@@ -113,4 +115,4 @@ def run_query(store: Path, name: str, parameters: Mapping[str, Parameter] | None
             if known and given not in known:
                 raise UnknownNameError("metric", str(given), known, where=f"the view {view[1]} of the store")
     defaults: dict[str, Parameter] = {p.name: p.default for p in query.parameters}
-    return run_sql(store, query.sql, defaults | dict(parameters or {}))
+    return run_sql(store, query.sql, defaults | dict(parameters or {}), timeout_s=timeout_s)

@@ -1,13 +1,18 @@
 """A user's SQL, read-only and locked down: no writes, no files, no extensions, no settings, one statement.
 
+A query sees what DuckDB says of itself: its settings, and the absolute path of the store. It has half of the machine's
+memory (``limits.py``), and as much time as is given to it.
+
 DuckDB itself enforces the walls (database attached read-only, external access off, configuration locked); the check of
 the statement's kind comes first only to give a clear message.
 """
 
 import io
+import math
 import re
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +21,7 @@ import msgspec
 import polars as pl
 
 from heatdrift.errors import QueryError, nearest_name
+from heatdrift.store.date_range import refuse_far_dates
 from heatdrift.store.files import write_bytes
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import VIEWS
@@ -39,7 +45,9 @@ _ABOUT_TABLES: Final = re.compile(r"\s*(describe|show|explain)\b", re.IGNORECASE
 _HINT: Final = f"heatdrift sql --list shows the named questions, docs/schema.md the columns; views: {', '.join(VIEWS)}"
 
 
-def run_sql(store: Path, query: str, parameters: Mapping[str, Parameter] | None = None) -> pl.DataFrame:
+def run_sql(
+    store: Path, query: str, parameters: Mapping[str, Parameter] | None = None, *, timeout_s: float | None = None
+) -> pl.DataFrame:
     """Run one reading statement on a store and return its rows.
 
     Parameters
@@ -47,15 +55,17 @@ def run_sql(store: Path, query: str, parameters: Mapping[str, Parameter] | None 
     store : the database; built first if it is missing while records exist.
     query : one SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN; ``$name`` is a parameter.
     parameters : values by name; a text is converted to the type of the column it is compared with.
+    timeout_s : seconds after which the statement is stopped; None = never.
 
     Raises
     ------
     QueryError
-        DuckDB refuses the statement, it would write, or a parameter is missing or unknown.
+        DuckDB refuses the statement, it would write, it took too long, a parameter is missing or unknown, or a date of
+        the result is beyond the years that Python has.
     """
     with open_current(store) as connection:
         lock_down(connection)
-        return query_frame(connection, query, parameters)
+        return query_frame(connection, query, parameters, timeout_s=timeout_s)
 
 
 def lock_down(connection: duckdb.DuckDBPyConnection) -> None:
@@ -65,9 +75,16 @@ def lock_down(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def query_frame(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Parameter] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Mapping[str, Parameter] | None = None,
+    *,
+    timeout_s: float | None = None,
 ) -> pl.DataFrame:
     """Run one reading statement on a locked-down connection (see `run_sql`)."""
+    if timeout_s is not None and not timeout_s > 0.0:
+        raise QueryError(f"a timeout is above 0 seconds, got {timeout_s:g}", hint="heatdrift sql QUERY --timeout 60")
+    _check_utf8(query, *(value for item in (parameters or {}).items() for value in item))
     try:
         statements = connection.extract_statements(query)
     except duckdb.Error as cause:
@@ -75,37 +92,72 @@ def query_frame(
     if len(statements) != 1:
         raise QueryError(f"one SQL statement is wanted, got {len(statements)}", hint=_HINT)
     statement = statements[0]
-    if statement.type.name not in _READING:
+    kind = _kind(statement)
+    if kind not in _READING:
         raise QueryError(
-            f"{statement.type.name} is refused: a store is only read with SQL, its rows come from the records",
+            f"{kind} is refused: a store is only read with SQL, its rows come from the records",
             hint="write a SELECT; to keep the result: heatdrift sql QUERY --format csv > FILE",
         )
     given = dict(parameters or {})
     _check_names(set(statement.named_parameters), given)
     try:
-        return _interruptible(connection, query, given)
+        frame = _interruptible(connection, query, given, timeout_s)
     except duckdb.Error as cause:
         raise _explained(cause) from cause
     except pl.exceptions.PolarsError as cause:
         raise QueryError(
             f"a column of the result has a type that tables cannot hold: {cause}", hint="cast it: column::VARCHAR"
         ) from cause
+    refuse_far_dates(frame)
+    return frame
 
 
-def _interruptible(connection: duckdb.DuckDBPyConnection, query: str, given: dict[str, Parameter]) -> pl.DataFrame:
+def _kind(statement: duckdb.Statement) -> str:
+    """Name of a statement's kind; DuckDB's Python client lacks some that its parser has (UPDATE EXTENSIONS)."""
+    try:
+        return str(statement.type.name)
+    except ValueError:
+        return "a statement of this kind"
+
+
+def _check_utf8(*texts: object) -> None:
+    """Refuse what a shell passed on as bytes that are no text."""
+    for text in texts:
+        if isinstance(text, str):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise QueryError(f"not UTF-8: {text}", hint="write the query and its parameters in UTF-8") from None
+
+
+def _interruptible(
+    connection: duckdb.DuckDBPyConnection, query: str, given: dict[str, Parameter], timeout_s: float | None
+) -> pl.DataFrame:
     """Run a query in a thread, so that Ctrl-C reaches this one, which stops DuckDB and passes the signal on."""
+    end = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sql") as pool:
         running = pool.submit(lambda: connection.sql(query, params=given or None).pl())
         try:
             while not running.done():  # in short waits: a signal that another thread took would not end a long one
-                wait([running], timeout=0.2)
+                wait([running], timeout=max(0.0, min(0.2, end - time.monotonic())))
+                if time.monotonic() >= end and not running.done():
+                    _stop(connection, running)
+                    raise QueryError(
+                        f"the query was stopped after {timeout_s:g} seconds",
+                        hint="give it more with --timeout, or ask for less (LIMIT, WHERE)",
+                    )
         except KeyboardInterrupt:
-            while not running.done():  # an interrupt between two stages of a query is forgotten
-                connection.interrupt()
-                wait([running], timeout=0.1)
+            _stop(connection, running)
             raise
         frame: pl.DataFrame = running.result()
         return frame
+
+
+def _stop(connection: duckdb.DuckDBPyConnection, running: Future[pl.DataFrame]) -> None:
+    """Interrupt a query until it has ended: an interrupt between two of its stages is forgotten."""
+    while not running.done():
+        connection.interrupt()
+        wait([running], timeout=0.1)
 
 
 def pooled_studies(store: Path, query: str, frame: pl.DataFrame) -> dict[str, int]:

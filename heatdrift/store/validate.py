@@ -11,6 +11,7 @@ from itertools import chain
 from math import isfinite
 from typing import Final
 
+from heatdrift.controls import has_control
 from heatdrift.metrics import PROBE, PROBES
 from heatdrift.records import EpochRecord, RunRecord
 
@@ -50,6 +51,19 @@ def utc_time(text: str) -> datetime | None:
 
 
 def _identity(record: RunRecord) -> Iterator[str]:
+    cell = record.cell
+    for at, name in (
+        ("cell.backbone", cell.backbone),
+        ("cell.dataset", cell.dataset),
+        ("cell.protocol", cell.protocol),
+        ("cell.method", cell.method),
+        *((f"cell.transfer[{i}].name", plan.name) for i, plan in enumerate(cell.transfer)),
+        *((f"transfer[{i}].transfer_set", entry.transfer_set) for i, entry in enumerate(record.transfer)),
+        *((f"robustness[{i}].corruption", entry.corruption) for i, entry in enumerate(record.robustness)),
+        *(("further", name) for name in record.further or ()),
+    ):
+        if has_control(name):
+            yield f"the name {name!r} has a control character - at `$.{at}`"
     if not NAME.fullmatch(record.study):
         yield f"{record.study!r} cannot be the name of a study - at `$.study`"
     if record.cell_id != record.cell.cell_id:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-import vl_convert
 
 from heatdrift.methods import all_titles
 from heatdrift.report.blocks import Figure
@@ -15,24 +14,29 @@ from heatdrift.report.document import Document
 from heatdrift.report.drawing import dataset_names
 from heatdrift.report.files import write_file
 from heatdrift.report.theme import COLOUR, chart_config
+from heatdrift.report.vega import draw_png
 
 SCALE: Final = 2.0  # dots per unit of a drawing: 800 of a panel of 400
 _OF_A_PANEL: Final = ("$schema", "autosize", "config")  # what a panel of a composed chart must not have of its own
 
 
 def write_pngs(document: Document, folder: Path) -> dict[str, Path]:
-    """Write ``<figure id>.png`` for every figure into `folder` and return figure id -> path, in reading order."""
+    """Write ``<figure id>.png`` for every figure into `folder` and return figure id -> path, in reading order.
+
+    A figure of which nothing can be drawn is left out; the document says why.
+    """
     written = {}
     for figure in document.figures:
-        spec = figure_spec(figure, document.datasets)
-        data = vl_convert.vegalite_to_png(spec, scale=SCALE, allowed_base_urls=[])
+        if not figure.drawn:
+            continue
+        data = draw_png(figure_spec(figure, document.datasets), SCALE)
         written[figure.figure_id] = write_file(folder / f"{figure.figure_id}.png", data)
     return written
 
 
 def figure_spec(figure: Figure, datasets: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     """Return a Vega-Lite spec of the whole figure that needs nothing else: light palette, data inside, own legends."""
-    panels = [_panel(str(panel.spec), panel.title) for panel in figure.panels]
+    panels = [_panel(str(panel.spec), panel.title) for panel in figure.drawn]
     names = sorted(set().union(*(dataset_names(panel) for panel in panels)))
     shared = dict.fromkeys(("color", "shape", "opacity", "strokeWidth"), "shared")
     return {

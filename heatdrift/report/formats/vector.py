@@ -16,6 +16,7 @@ from heatdrift.report.blocks import Figure
 from heatdrift.report.document import Document
 from heatdrift.report.files import write_file
 from heatdrift.report.formats.png import figure_spec
+from heatdrift.report.vega import draw_svg
 
 Kind = Literal["svg", "pdf"]
 KINDS: Final[tuple[Kind, ...]] = ("svg", "pdf")
@@ -35,6 +36,8 @@ def write_figures(document: Document, folder: Path, kinds: Sequence[Kind], width
     """Write ``<figure id>.svg`` and ``.pdf`` of every figure and return figure id -> paths, in reading order."""
     written: dict[str, list[Path]] = {}
     for figure in document.figures:
+        if not figure.drawn:
+            continue
         svg = figure_svg(figure, document.datasets, width_mm)
         for kind in kinds:
             content = svg if kind == "svg" else svg_pdf(svg)
@@ -51,9 +54,9 @@ def svg_pdf(svg: str) -> bytes:
 def figure_svg(figure: Figure, datasets: Mapping[str, pl.DataFrame], width_mm: float) -> str:
     """Return a figure as an SVG that is `width_mm` wide; its fonts are named and its text can be selected."""
     room = width_mm * _PX_PER_MM
-    first: str = vl_convert.vegalite_to_svg(print_spec(figure, datasets, width_mm), allowed_base_urls=[])
+    first = draw_svg(print_spec(figure, datasets, width_mm))
     missing = room - _width(first)  # what axes and legends took or left is known once it is drawn
-    svg: str = vl_convert.vegalite_to_svg(print_spec(figure, datasets, width_mm, more=missing), allowed_base_urls=[])
+    svg = draw_svg(print_spec(figure, datasets, width_mm, more=missing))
     return _exactly(svg, width_mm)
 
 
@@ -65,7 +68,7 @@ def print_spec(
     `more` pixels are shared out among the panels of a row.
     """
     spec = figure_spec(figure, datasets)
-    columns = 1 if width_mm < _ONE_PANEL_MM else max(1, min(spec["columns"], len(figure.panels), int(width_mm // 55)))
+    columns = 1 if width_mm < _ONE_PANEL_MM else max(1, min(spec["columns"], len(figure.drawn), int(width_mm // 55)))
     room = max((width_mm * _PX_PER_MM + more) / columns - _AXIS_PX - _GAP_PX, _LEAST_PX)
     size = TYPE_PT / _PT_PER_PX
     config = spec["config"]

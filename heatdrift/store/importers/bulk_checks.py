@@ -5,6 +5,7 @@ from typing import Final
 
 import duckdb
 
+from heatdrift.controls import CONTROL_SQL
 from heatdrift.errors import DataError
 from heatdrift.store.importers.lr_levels import lr_levels, said_levels
 from heatdrift.store.importers.percent import PERCENT, Percent, Range, check_percent
@@ -18,6 +19,7 @@ _RUNS: Final = {  # what must hold of runs: words -> condition under which a row
     "a cell_id that cannot be a folder name": f"NOT regexp_full_match(cell_id, '{NAME.pattern}')",
     "no backbone, dataset, method, lr or seed": "backbone IS NULL OR dataset IS NULL OR method IS NULL OR lr IS NULL "
     "OR seed IS NULL",
+    "a control character in a name": " OR ".join(f"regexp_matches({name}, '{CONTROL_SQL}')" for name in NAMES),
     "a negative learning rate": "lr < 0",
     "a status other than done, diverged or failed": "status NOT IN ('done', 'diverged', 'failed')",
     "an accuracy outside 0 to 100": "test_acc_pct NOT BETWEEN 0 AND 100",

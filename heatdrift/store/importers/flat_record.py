@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from heatdrift.controls import has_control
 from heatdrift.methods import METHODS
 from heatdrift.metrics import FURTHER_PREFIX, PROBE
 from heatdrift.records import (
@@ -55,6 +56,9 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
     absent = [name for name in IDENTITY if name not in run]
     if absent:
         raise ValueError(f"no value for {', '.join(absent)}: map a column to it or set it for all runs")
+    for name in ("backbone", "dataset", "method", "transfer_set"):
+        if has_control(str(run.get(name) or "")):
+            raise ValueError(f"{name} {str(run[name])!r} has a control character, which no name has")
     cell = _cell(run)
     epochs = _epochs(rows, run)
     selected = _selected(run, epochs)

@@ -255,3 +255,25 @@ def test_published_studies_are_planned_without_their_weights_and_images(tmp_path
     assert len(planned) == len({cell.cell_id for cell in planned}) == cells
     assert {cell.protocol for cell in planned} == {protocol}
     assert {cell.recipe.select_on for cell in planned} == {"test" if protocol == "preprint" else "val"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'name = "a\\u001b[31m"',
+        'title = "a\\u009b"',
+        'backbone = { name = "a\\u0000" }',
+        '[transfer."a\\u001b"]\ntest = "lab:shapes/test"',
+        '[datasets."a\\u0007"]\ntrain = "lab:a/train"\ntest = "lab:a/test"\nsizes = { train = 2, val = 1, probe = 1 }',
+    ],
+    ids=["name", "title", "backbone", "transfer", "dataset"],
+)
+def test_control_characters_in_names_are_refused(tmp_path, line):
+    text = Path(write(tmp_path)).read_text()
+    key = line.split(" =")[0]
+    lines = [kept for kept in text.splitlines() if not (key in ("name", "backbone") and kept.startswith(f"{key} ="))]
+    text = "\n".join([*lines, line] if line.startswith("[") else [line, *lines])
+    (tmp_path / "evil.toml").write_text(text)
+    with pytest.raises(StudyError, match="control character") as caught:
+        load_study(str(tmp_path / "evil.toml"))
+    assert "\x1b" not in caught.value.message

@@ -18,6 +18,7 @@ from heatdrift.store.importers.records import import_heatdrift
 from heatdrift.store.importers.table import import_table
 from heatdrift.store.ingest import ingest, rebuild
 from heatdrift.store.sql import run_sql
+from heatdrift.store.validate import record_problem
 
 VIEWS = ("runs", "epochs", "layers", "heads", "transfer", "robustness", "cells")
 
@@ -315,3 +316,32 @@ def test_a_record_imported_from_a_table_round_trips(mine, tmp_path):
     for path in find_records(mine.parent):
         record = read_record(path)
         assert msgspec.json.decode(msgspec.json.encode(record), type=type(record)) == record
+
+
+@pytest.mark.parametrize("column", ["backbone", "dataset", "method", "transfer_set"])
+def test_control_characters_in_names_are_refused(mine, tmp_path, column):
+    row = {"backbone": "m", "dataset": "cars", "method": "lora", "lr": 1e-5, "seed": 7, "val_acc_pct": 50.0}
+    row |= {"transfer_set": "cifar100", "zero_shot_pct": 40.0, "n_transfer": 1000}
+    for name, value in (("t.csv", "a\x1b[31mb"), ("u.csv", "a\u009bb")):
+        pl.DataFrame([row | {column: value}]).write_csv(tmp_path / name)
+        report = import_table(tmp_path / name, column_map(), store_folder=mine.parent, study="s")
+        assert report.added == 0
+        assert "control character" in report.problems[0].reason
+
+
+def test_control_characters_in_names_of_a_record_are_a_problem(make_record):
+    record = make_record(seed=7)
+    cell = msgspec.structs.replace(record.cell, dataset="a\x1b[31mb")
+    evil = msgspec.structs.replace(record, cell=cell, cell_id=cell.cell_id)
+    assert record_problem(record) is None
+    assert "control character" in record_problem(evil)
+
+
+@pytest.mark.parametrize("value", ["a\x1b[31mb", "a\u009bb", "a\ufffeb", "a\nb"])
+def test_control_characters_in_names_of_an_export_are_refused(source, mine, tmp_path, value):
+    out = tmp_path / "out"
+    export_store(source, out)
+    runs = pl.read_parquet(out / "runs.parquet").with_columns(dataset=pl.lit(value))
+    runs.write_parquet(out / "runs.parquet")
+    with pytest.raises(DataError, match="control character"):
+        import_heatdrift(out, mine.parent)

@@ -484,3 +484,18 @@ def test_a_rebuild_without_records_makes_nothing(tmp_path):
     with pytest.raises(StoreError, match="no records"):
         rebuild(tmp_path / "heatdrift.duckdb")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_database_that_is_a_link_stays_one(tmp_path, make_record):
+    runs, disk = tmp_path / "runs", tmp_path / "disk"
+    disk.mkdir()
+    write_record(make_record(seed=7), runs)
+    store = runs / "heatdrift.duckdb"
+    store.symlink_to(disk / "real.duckdb")
+    for seed in (11, 19):
+        ingest.ingest(store)
+        assert store.is_symlink()
+        assert (disk / "real.duckdb").is_file()
+        write_record(make_record(seed=seed), runs)
+    assert ingest.ingest(store).added == 1
+    assert [path.name for path in disk.iterdir()] == ["real.duckdb"]
