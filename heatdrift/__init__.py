@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors;
     from heatdrift.api.store import Store, read_runs
     from heatdrift.api.training import train_cell
     from heatdrift.errors import HeatdriftError
+    from heatdrift.model.adapt_tower import adapt_open_clip
     from heatdrift.plan.study import load_study
     from heatdrift.questions.best.analysis import best
     from heatdrift.questions.compare.analysis import compare_studies as compare_studies
@@ -36,13 +37,16 @@ if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors;
     from heatdrift.questions.predictors.analysis import predictors
     from heatdrift.questions.retention.analysis import retention
     from heatdrift.train.external import measure
+    from heatdrift.train.monitor import DriftMonitor
 
     __version__: str
 
 __all__ = [
+    "DriftMonitor",
     "HeatdriftError",
     "Store",
     "__version__",
+    "adapt_open_clip",
     "best",
     "compare",
     "correlation",
@@ -65,8 +69,10 @@ __all__ = [
 
 # Public name -> the module that holds it. A question's function is in the module `analysis` of its folder.
 _WHERE: Final = {
+    "DriftMonitor": "train.monitor",
     "HeatdriftError": "errors",
     "Store": "api.store",
+    "adapt_open_clip": "model.adapt_tower",
     "best": "questions.best.analysis",
     "compare": "api.comparing",
     "correlation": "questions.correlation.analysis",

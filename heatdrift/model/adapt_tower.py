@@ -34,8 +34,11 @@ def adapt_open_clip(tower: nn.Module, config: "peft.PeftConfig") -> Any:  # noqa
 
     Examples
     --------
-    >>> model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32-quickgelu", pretrained="openai")
+    >>> import heatdrift, open_clip, peft
+    >>> model = open_clip.create_model("ViT-S-32-alt")  # random weights; your own: pretrained="openai", ...
     >>> model = heatdrift.adapt_open_clip(model, peft.LoraConfig(r=8, target_modules=["q_proj", "v_proj"]))
+    >>> sum(p.numel() for p in model.parameters() if p.requires_grad)
+    147456
     """
     import peft
 

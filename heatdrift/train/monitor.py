@@ -57,6 +57,15 @@ class DriftMonitor:
     ------
     ModelError : no base, no vision transformer in it, or attention that cannot be read.
     DataError : no images, too few, or of another size.
+
+    Examples
+    --------
+    >>> import heatdrift
+    >>> import torch, open_clip
+    >>> model = open_clip.create_model("ViT-S-32-alt")  # yours, before it is trained
+    >>> monitor = heatdrift.DriftMonitor(model, torch.zeros(8, 3, 224, 224))  # or a folder of pictures
+    >>> round(monitor.measure(model, step=100).means["embedding_drift"], 6)  # in your own loop
+    0.0
     """
 
     def __init__(
