@@ -21,7 +21,15 @@ SHARED = (
     "page_choices",
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")
-ON_A_PAGE = ("section.py", "contrast_blocks.py", "scatter.py")  # sections and their helpers may use the page kit
+ON_A_PAGE = (
+    "section.py",
+    "contrast_blocks.py",
+    "scatter.py",
+    "profile.py",
+    "probability.py",
+    "class_slopes.py",
+    "head_drift.py",
+)  # sections and their helpers may use the page kit
 
 
 def imports(path: Path, *, typing_too: bool = True) -> set[str]:
