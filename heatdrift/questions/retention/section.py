@@ -1,6 +1,7 @@
 """Retention against 100 % on a page: every method's mean with its interval, and the study's margin."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -26,7 +27,7 @@ def blocks(answers: Sequence[RetentionResult], inp: ReportInput, data: StudyData
     found: list[Block] = []
     for result in answers:
         found.append(_figure(result, data))
-        found += figure_or_note("performance profile", lambda: profile_figure(data), data.datasets)
+        found += figure_or_note("performance profile", partial(profile_figure, data), data.datasets)
         if result.margins:
             found.append(_margin_table(result))
         found += [*in_words(data.family, [result], "kept"), *result_notes(result.left_out)]

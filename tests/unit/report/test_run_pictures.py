@@ -1,5 +1,7 @@
 """Pictures of runs that no test rests on: the performance profile and the probability of keeping more."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from report_inputs import simulated
@@ -8,6 +10,7 @@ from heatdrift.errors import ReportError
 from heatdrift.questions.paired.probability import probability_figure, share_by_lr
 from heatdrift.questions.retention.profile import profile_figure, shares_above
 from heatdrift.report.blocks import Note
+from heatdrift.report.head_drift import head_drift, head_means
 from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.study_data import prepare
 
@@ -73,3 +76,27 @@ def test_a_picture_that_fails_leaves_a_note_and_no_rows():
     assert "the profile" in note.text
     assert list(datasets) == ["runs"]
     assert figure_or_note("nothing", lambda: None, datasets) == []
+
+
+def with_head_maps(study):
+    """Give every head of every run a divergence: block / 10 + head / 100, twice as much at the higher rate."""
+    runs = study.runs.select("study", "cell_id", "lr", epoch="selected_epoch")
+    rows = [
+        {"study": s, "cell_id": c, "epoch": e, "layer": layer, "head": head, "metric": "map_js",
+         "value": (layer / 10 + head / 100) * (2 if lr > 5e-5 else 1), "base": None, "delta_pct": None}
+        for s, c, lr, e in runs.iter_rows() for layer in range(3) for head in range(2)
+    ]  # fmt: skip
+    return replace(study, heads=pl.DataFrame(rows, infer_schema_length=None))
+
+
+def test_head_maps_are_means_over_seeds_at_the_selected_epoch():
+    study = with_head_maps(simulated(**SMALL))
+    data = prepare(study)
+    means = head_means(data.runs, study.heads)
+    assert means.height == 2 * 2 * 3 * 2  # methods, learning rates, blocks, heads
+    row = means.filter((pl.col("lr") == 1e-4) & (pl.col("layer") == 2) & (pl.col("head") == 1)).row(0, named=True)
+    assert (row["n"], row["value"]) == (3, pytest.approx(2 * 0.21))
+    figure = head_drift(data, study.heads)
+    assert len(figure.panels) == 4
+    assert len(figure.table.rows) == 2 * 2 * 3
+    assert head_drift(data, study.heads.clear()) is None
