@@ -83,8 +83,8 @@ def slopes_figure(result: ImagesResult, data: StudyData) -> Figure | None:
         title=f"Classes of {result.transfer_set} that were forgotten most",
         caption="Zero-shot accuracy of a class before (grey) and after (coloured), mean over seeds and learning rates; "
         f"at most {min(DRAWN, result.n_classes)} of {result.n_classes} classes, the largest loss first. The arrow is "
-        "to the class that took most of its images, where that is among the confusions that grew most. Chosen for their "
-        "size, the losses are overstated; the intervals are in the table of all classes.",
+        "to the class that took most of its images, where that is among the confusions that grew most. Chosen for "
+        "their size, the losses are overstated; the intervals are in the table of all classes.",
         alternative="Accuracy of single classes before and after adaptation, one row per class sorted by its loss, one "
         "panel per method, with the class that its images were taken for. The values are in the table below.",
         panels=panels,
