@@ -28,6 +28,9 @@ ON_A_PAGE = (
     "contrast_blocks.py",
     "scatter.py",
     "drawn.py",
+    "profile.py",
+    "probability.py",
+    "class_slopes.py",
 )  # may use the page kit
 
 

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -38,6 +37,8 @@ class Monotone:
 
 def fit_monotone(x: Floats, y: Floats, group: Ints, orientation: Sequence[int]) -> Monotone:
     """Fit `y` (n,) on every column of `x` (n, signals), rising where its orientation is +1 and falling where -1."""
+    from scipy.optimize import isotonic_regression  # slow to import, and only this needs it
+
     weight = 1.0 / np.bincount(group)[group]
     knots, values = [], []
     for i, sign in enumerate(orientation):

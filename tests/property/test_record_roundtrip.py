@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from heatdrift.controls import has_control
 from heatdrift.methods import METHODS
 from heatdrift.metrics import PROBES
 from heatdrift.records import (
@@ -29,6 +30,7 @@ from heatdrift.store.read import read_view
 
 NAMES = st.text("abcXYZ019._-", min_size=1, max_size=12).filter(lambda s: s[0].isalnum())
 TEXTS = st.text(max_size=20).filter(lambda s: "\x00" not in s and s.encode("utf-8", "ignore").decode() == s)
+LABELS = TEXTS.filter(lambda s: not has_control(s))  # a control character is in no name
 FLOATS = st.floats(-1e12, 1e12, allow_nan=False).map(lambda x: x or 0.0)
 PERCENT = st.floats(0, 100).map(lambda x: x or 0.0)
 COUNTS = st.integers(1, 10**9)
@@ -76,9 +78,9 @@ def run_records(draw):
     method = draw(st.sampled_from(sorted(METHODS)))
     sets = draw(st.lists(NAMES, max_size=3, unique=True))
     cell = Cell(
-        backbone=draw(TEXTS),
+        backbone=draw(LABELS),
         backbone_sha256=draw(maybe(TEXTS)),
-        dataset=draw(TEXTS),
+        dataset=draw(LABELS),
         data_sha256=draw(maybe(TEXTS)),
         protocol=draw(st.sampled_from(["leakfree", "preprint"])),
         method=method,

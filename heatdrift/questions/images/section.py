@@ -1,18 +1,21 @@
 """Single images on a page: differences over seeds and over seeds and images, what limits them, forgotten classes."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
 
 from heatdrift import wording
 from heatdrift.questions.images import QUESTION
+from heatdrift.questions.images.class_slopes import slopes_figure
 from heatdrift.questions.images.comparisons import BASE
 from heatdrift.questions.images.findings import limit
 from heatdrift.questions.images.result import ClassRow, ImagesResult
 from heatdrift.report.blocks import Block, Finding, Note, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
@@ -27,7 +30,9 @@ def blocks(answers: Sequence[ImagesResult], inp: ReportInput, data: StudyData) -
     found: list[Block] = []
     for result in answers:
         found += [_differences(result, data), *_limits(result), _retention(result)]
-        found += [*_classes(result, data), *_confusions(result), *_single_runs(result)]
+        found += _classes(result, data)
+        found += figure_or_note("forgotten classes", partial(slopes_figure, result, data), data.datasets)
+        found += [*_confusions(result), *_single_runs(result)]
         found += [*in_words(data.family, [result], "images"), *result_notes(result.left_out)]
     return found
 

@@ -1,16 +1,18 @@
 """Paired differences on a page: the seed-level test and, next to it, the test over pairs as published."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import polars as pl
 
 from heatdrift import wording
 from heatdrift.questions.paired import QUESTION
+from heatdrift.questions.paired.probability import probability_figure
 from heatdrift.questions.paired.result import PairedResult, PairedRow
-from heatdrift.report.blocks import Block, Finding, Table
+from heatdrift.report.blocks import Block, Figure, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
@@ -24,6 +26,7 @@ def blocks(answers: Sequence[PairedResult], inp: ReportInput, data: StudyData) -
     found: list[Block] = []
     for result in answers:
         found += _paired_figure(result, data)
+        found += figure_or_note("probability per learning rate", _probability(result, data), data.datasets)
         found += [*in_words(data.family, [result], "paired"), *result_notes(result.left_out)]
     return found
 
@@ -31,6 +34,10 @@ def blocks(answers: Sequence[PairedResult], inp: ReportInput, data: StudyData) -
 def headlines(answers: Sequence[PairedResult], data: StudyData) -> list[Finding]:
     """Return the supported differences, what is undecided, and where two tests disagree."""
     return headlines_of("Methods at identical conditions", "paired", answers, COMMAND, data.family)
+
+
+def _probability(result: PairedResult, data: StudyData) -> Callable[[], Figure | None]:
+    return lambda: probability_figure(data, result.method_a, result.method_b, result.conf_level)
 
 
 def _paired_figure(result: PairedResult, data: StudyData) -> list[Block]:

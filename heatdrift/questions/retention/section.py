@@ -1,16 +1,19 @@
 """Retention against 100 % on a page: every method's mean with its interval, and the study's margin."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
 
 from heatdrift import wording
 from heatdrift.questions.retention import QUESTION
+from heatdrift.questions.retention.profile import profile_figure
 from heatdrift.questions.retention.result import RetentionResult, RetentionRow
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
@@ -24,6 +27,7 @@ def blocks(answers: Sequence[RetentionResult], inp: ReportInput, data: StudyData
     found: list[Block] = []
     for result in answers:
         found.append(_figure(result, data))
+        found += figure_or_note("performance profile", partial(profile_figure, data), data.datasets)
         if result.margins:
             found.append(_margin_table(result))
         found += [*in_words(data.family, [result], "kept"), *result_notes(result.left_out)]

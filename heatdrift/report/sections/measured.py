@@ -7,7 +7,9 @@ from heatdrift.report.blocks import Block, Note, Pointer, Section
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.charts import HEIGHT
 from heatdrift.report.figures import dose_response, layer_heatmaps, trajectories
+from heatdrift.report.head_drift import head_drift
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.study_data import DRIFT, StudyData
 
 # Places of these sections on the page (``page.py`` has those of the others).
@@ -37,7 +39,10 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ..
         section_id="layers",
         title="Layers and heads",
         lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
-        blocks=layer_heatmaps(data, "fig-layers"),
+        blocks=(
+            *layer_heatmaps(data, "fig-layers"),
+            *figure_or_note("attention maps by head", lambda: head_drift(data, inp.heads), data.datasets),
+        ),
     )
     course = Section(
         section_id="course",

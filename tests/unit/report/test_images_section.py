@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 from report_inputs import section_of, simulated, without
 from simulated_images import balanced, simulated_images
@@ -9,6 +10,7 @@ from simulated_images import balanced, simulated_images
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.images.analysis import for_page, images
+from heatdrift.questions.images.class_slopes import DRAWN, slopes, slopes_figure
 from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.inputs import EPOCHS, HEADS, LAYERS, empty_view
 from heatdrift.report.page import page_sections, render_html
@@ -35,7 +37,7 @@ def of(blocks, kind):
 def test_a_page_shows_differences_limits_retention_and_classes(page, answer):
     section = section_of("images", page, prepare(page))
     figures = {f.figure_id: f for f in of(section.blocks, Figure)}
-    assert set(figures) == {"fig-images", "fig-images-classes"}
+    assert set(figures) == {"fig-images", "fig-images-classes", "fig-class-slopes"}
     assert next(p.title for p in figures["fig-images"].panels).startswith("LoRA r=8")
     assert len(figures["fig-images"].table.rows) == len(answer.rows)
     captions = [t.caption for t in of(section.blocks, Table)]
@@ -44,6 +46,18 @@ def test_a_page_shows_differences_limits_retention_and_classes(page, answer):
     assert any(c.startswith("McNemar") for c in captions)
     limits = [n.text for n in of(section.blocks, Note) if "twice the seeds" in n.text]
     assert len(limits) == 3
+
+
+def test_the_most_forgotten_classes_are_drawn_by_their_loss(page, answer):
+    rows = slopes(answer)
+    for method in rows["method"].unique().to_list():
+        own = rows.filter(pl.col("method") == method)
+        wanted = sorted((r.change, r.name) for r in answer.classes if r.of == method and r.change < 0)[:DRAWN]
+        assert own.select("change", "name").rows() == wanted
+    assert (rows["adapted"] - rows["base"]).to_list() == pytest.approx(rows["change"].to_list())
+    figure = slopes_figure(answer, prepare(page))
+    assert len(figure.panels) == rows["method"].n_unique()
+    assert len(figure.table.rows) == rows.height
 
 
 def test_the_sentences_are_with_what_was_also_seen(page, answer):

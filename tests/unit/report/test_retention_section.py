@@ -26,7 +26,7 @@ def test_each_method_has_its_row_and_the_margin_its_table():
         answer = retention(page.runs, margin=margin)
         shown = without(page, retention=(answer,))
         section = section_of("retention", shown, prepare(shown))
-        (figure,) = of(section.blocks, Figure)
+        figure, _ = of(section.blocks, Figure)  # and the profile
         averages = [row for row in answer.rows if row.lr is None]
         assert len(figure.table.rows) == len(averages)
         found = of(section.blocks, Table)
