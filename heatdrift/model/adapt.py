@@ -30,6 +30,12 @@ class AdaptedModel:
         out: Tensor = self.classifier(self.visual(pixels))
         return out
 
+    @property
+    def blocks(self) -> nn.ModuleList | None:
+        """Transformer blocks of the tower; None where it has none."""
+        blocks = getattr(getattr(self.visual, "transformer", None), "resblocks", None)
+        return blocks if isinstance(blocks, nn.ModuleList) else None
+
     def trained(self) -> list[nn.Parameter]:
         """Parameters that the optimiser changes."""
         return [p for module in (self.visual, self.classifier) for p in module.parameters() if p.requires_grad]
@@ -49,6 +55,15 @@ class AdaptedModel:
             for name, parameter in self._named():
                 if name in state:
                     parameter.copy_(state[name])
+
+    def take_values(self, other: "AdaptedModel") -> None:
+        """Take all values of a model of the same method and sizes, in place: what refers to this one's stays valid."""
+        with torch.no_grad():
+            for own, theirs in ((self.visual, other.visual), (self.classifier, other.classifier)):
+                given = {**dict(theirs.named_parameters()), **dict(theirs.named_buffers())}
+                for name, value in (*own.named_parameters(), *own.named_buffers()):
+                    value.copy_(given[name])
+        self.train_mode(on=other.classifier.training)
 
     def _named(self) -> list[tuple[str, nn.Parameter]]:
         parts = (("visual", self.visual), ("classifier", self.classifier))

@@ -6,8 +6,9 @@ other code, packages, threads or device would not lead to the same numbers, so i
 
 import hashlib
 import pickle
+import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,12 +36,23 @@ def resume_key(cell: Cell, provenance: Provenance, *, device: str, threads: int)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Checkpoint:
-    """The checkpoint file at `path`, valid for one `key` (:func:`resume_key`)."""
+    """The checkpoint file at `path`, valid for one `key` (:func:`resume_key`).
+
+    ``every_s``: an epoch's end nearer than so many seconds to the last checkpoint writes none; full fine-tuning of a
+    ViT-B/32 writes 1.4 GB, on an accelerator in the time of an epoch.
+    """
 
     path: Path
     key: str
+    every_s: float = 0.0
+    _last: float = field(default_factory=time.monotonic)
+
+    @property
+    def due(self) -> bool:
+        """Whether the end of an epoch is to be written."""
+        return time.monotonic() - self._last >= self.every_s
 
     def read(self) -> dict[str, Any] | None:
         """Return what :meth:`write` was given last; None when there is none, a damaged one, or one of another key."""
@@ -59,6 +71,7 @@ class Checkpoint:
         """Replace the file; StoreError when the disk is full, and the file before it stays."""
         with replacing(self.path) as temporary:
             torch.save({"key": self.key, "state": state}, temporary)
+        self._last = time.monotonic()
 
     def remove(self) -> None:
         """Delete the file, if there is one."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from heatdrift.model.adapt import AdaptedModel
 from heatdrift.records import Cell, Recipe
 from heatdrift.train.frozen import FrozenData, frozen_data, tokens_fit
+from heatdrift.train.loop import steps_per_epoch
 from heatdrift.train.precision import Precision, chosen_precision
 from heatdrift.train.prefix import frozen_blocks
+from heatdrift.train.standing import StandingSteps
 from heatdrift.train.step import StepKind
 from heatdrift.train.step_choice import chosen_step
 
@@ -20,6 +22,7 @@ class FastPaths:
     """Arithmetic, kind of step and kept outputs of frozen parts for the cells of one process."""
 
     resources: "Resources"
+    standing: StandingSteps = field(default_factory=StandingSteps)
     _precisions: dict[tuple[str, int], Precision] = field(default_factory=dict)
     _steps: dict[tuple[str, str, int, Precision], StepKind] = field(default_factory=dict)
     _frozen: dict[tuple[str, Precision, int | None], FrozenData] = field(default_factory=dict)
@@ -39,13 +42,10 @@ class FastPaths:
         return self._precisions[key]
 
     def step(self, cell: Cell, recipe: Recipe, model: AdaptedModel, precision: Precision) -> StepKind:
-        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked.
-
-        A step that scales its loss is never captured.
-        """
+        """Kind of step that trains cells of this data set, method and batch size; measured where that is asked."""
         resources = self.resources
         train = resources.target(cell.dataset).train
-        if resources.compile == "off" or precision == "float16" or len(train) < recipe.batch_size:
+        if resources.compile == "off" or len(train) < recipe.batch_size:
             return "plain"
         key = (cell.dataset, cell.method, recipe.batch_size, precision)
         if key not in self._steps:
@@ -57,7 +57,8 @@ class FastPaths:
                 train.labels[batch].to(resources.device),
                 lr=cell.lr,
                 clip_norm=recipe.clip_norm,
-                bfloat16=precision == "bfloat16",
+                precision=precision,
+                steps=recipe.epochs * steps_per_epoch(len(train), recipe.batch_size),
                 on_problem=resources.on_problem,
             )
         return self._steps[key]

@@ -4,8 +4,9 @@ A captured step (a CUDA graph) reads its batch from fixed tensors and its learni
 another size, the last of an epoch, take the plain step. ``step_choice.py`` measures which one trains.
 """
 
+import copy
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -139,15 +140,37 @@ def cuda_graph(run: Callable[[], None]) -> Replay:
     return graph.replay
 
 
-def make_step(kind: StepKind, plain: PlainStep, batch_size: int) -> Step:
-    """Return a step of one kind; "compiled" is a graph of what torch.compile makes of the model."""
+def make_step(kind: StepKind, plain: PlainStep, batch_size: int, blocks: nn.ModuleList | None = None) -> Step:
+    """Return a step of one kind; "compiled" is a graph of what torch.compile makes of the tower's `blocks`."""
     if kind == "plain":
         return plain
     inner = plain
     if kind == "compiled":
-        whole = torch.compile(plain.logits, dynamic=False)
-        inner = PlainStep(whole, plain.parameters, plain.optimizer, clip_norm=plain.clip_norm, bfloat16=plain.bfloat16)
+        assert blocks is not None
+        inner = copy.copy(plain)
+        inner.logits = compiled_blocks(plain.logits, blocks)
     return _WholeBatches(CapturedStep(inner, batch_size, cuda_graph), plain, batch_size)
+
+
+def compiled_blocks(logits: Logits, blocks: nn.ModuleList) -> Logits:
+    """Return `logits` with each of `blocks` compiled while it runs.
+
+    Blocks share their code, so it is compiled once for all of them: in a fifth of the time that the whole tower takes,
+    and no cell, method or size of a classifier makes it compile again without need.
+    """
+    compiled = [cast(nn.Module, torch.compile(block, dynamic=False)) for block in blocks]
+
+    def run(x: Tensor) -> Tensor:
+        plain = list(blocks)
+        try:
+            for position, block in enumerate(compiled):
+                blocks[position] = block
+            return logits(x)
+        finally:
+            for position, block in enumerate(plain):
+                blocks[position] = block
+
+    return run
 
 
 class _WholeBatches:
@@ -172,6 +195,11 @@ def adamw(
         fused=True,
         capturable=captured and device.type == "cuda",
     )
+
+
+def loss_scaler(device: torch.device) -> torch.amp.GradScaler:
+    """Return what scales the loss of float16 training; its scale lies on the device, where a replay changes it too."""
+    return torch.amp.GradScaler(device.type)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

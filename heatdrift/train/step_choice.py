@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from heatdrift.model.adapt import AdaptedModel
-from heatdrift.train.step import PlainStep, StepKind, adamw, make_step
+from heatdrift.train.precision import Precision
+from heatdrift.train.step import PlainStep, StepKind, adamw, loss_scaler, make_step
 
 Compile = Literal["off", "graph", "compiled", "auto"]
 FASTER: Final = 1.1  # another step must be so many times as fast as the plain one
 SAME: Final = 1e-4  # relative difference of losses; a wrong step is off by far more
-SAME_BFLOAT16: Final = 2e-2
+SAME_HALF: Final = 2e-2  # in bfloat16 or float16
+COMPILE_FROM_S: Final = 20.0  # `auto` compiles where a cell takes so many seconds of captured steps: it takes about 5
 TRIED: Final = 8  # steps, of which the last ones are timed: after warm-up and capture
 _TIMED: Final = 4
 
@@ -27,7 +29,8 @@ def chosen_step(
     *,
     lr: float,
     clip_norm: float,
-    bfloat16: bool,
+    precision: Precision,
+    steps: int,
     on_problem: Callable[[str], object],
 ) -> StepKind:
     """Return which kind of step trains.
@@ -36,6 +39,7 @@ def chosen_step(
     ----------
     wanted : `off` = plain; `auto` = the fastest that passes; else that one, if it passes.
     x, labels : one full batch, on the device that trains.
+    steps : of a cell; ``auto`` compiles where they take so long that it pays.
     on_problem : called with a sentence where a step that was asked for cannot be used.
 
     Returns
@@ -50,16 +54,18 @@ def chosen_step(
         return "plain"
     others: tuple[StepKind, ...] = ("graph", "compiled") if wanted == "auto" else (wanted,)
     options = {"lr": lr, "clip_norm": clip_norm}
-    plain = tried("plain", model, x, labels, bfloat16=bfloat16, **options)
+    plain = tried("plain", model, x, labels, precision=precision, **options)
     best, best_s = "plain", plain[1] / FASTER
     for kind in others:
+        if wanted == "auto" and kind == "compiled" and best_s / _TIMED * steps < COMPILE_FROM_S:
+            continue
         try:
-            losses, seconds = tried(kind, model, x, labels, bfloat16=bfloat16, **options)
+            losses, seconds = tried(kind, model, x, labels, precision=precision, **options)
         except Exception as error:  # noqa: BLE001  whatever a compiler, driver or allocator raises, plain steps train
             on_problem(f"--compile {kind} is not used: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
             torch.cuda.empty_cache()
             continue
-        if not same_losses(plain[0], losses, bfloat16=bfloat16):
+        if not same_losses(plain[0], losses, precision=precision):
             on_problem(f"--compile {kind} is not used: its losses are not those of plain steps")
         elif seconds <= best_s or (wanted != "auto"):
             best, best_s = kind, seconds
@@ -67,7 +73,14 @@ def chosen_step(
 
 
 def tried(
-    kind: StepKind, model: AdaptedModel, x: Tensor, labels: Tensor, *, lr: float, clip_norm: float, bfloat16: bool
+    kind: StepKind,
+    model: AdaptedModel,
+    x: Tensor,
+    labels: Tensor,
+    *,
+    lr: float,
+    clip_norm: float,
+    precision: Precision,
 ) -> tuple[list[float], float]:
     """Return the losses of a few steps on a copy of the model, and the seconds of the last ones.
 
@@ -78,8 +91,15 @@ def tried(
         trial.train_mode(on=False)
         parameters = trial.trained()
         optimizer = adamw(parameters, lr=lr, weight_decay=0.0, device=x.device, captured=kind != "plain")
-        plain = PlainStep(trial.logits, parameters, optimizer, clip_norm=clip_norm, bfloat16=bfloat16)
-        step = make_step(kind, plain, len(x))
+        plain = PlainStep(
+            trial.logits,
+            parameters,
+            optimizer,
+            clip_norm=clip_norm,
+            bfloat16=precision == "bfloat16",
+            scaler=loss_scaler(x.device) if precision == "float16" else None,
+        )
+        step = make_step(kind, plain, len(x), trial.blocks)
         results, started = [], 0.0
         for i in range(TRIED):
             if i == TRIED - _TIMED:
@@ -91,9 +111,9 @@ def tried(
     return torch.stack(results).tolist(), seconds
 
 
-def same_losses(one: list[float], other: list[float], *, bfloat16: bool) -> bool:
+def same_losses(one: list[float], other: list[float], *, precision: Precision) -> bool:
     """Whether two courses of losses agree, to rounding that grows over a few steps."""
-    limit = SAME_BFLOAT16 if bfloat16 else SAME
+    limit = SAME if precision == "float32" else SAME_HALF
     return all(abs(a - b) <= limit * max(abs(a), 1e-3) for a, b in zip(one, other, strict=True))
 
 

@@ -87,6 +87,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 Event = Started | NearChance | EpochDone | Preparing | Noted | Ended | Stopped
 WEIGHTS: Final = "weights"  # next to the record: the trained model, if it is kept
+CHECKPOINT_EVERY_S: Final = 30.0  # on an accelerator: epochs are short there, and a checkpoint costs what one does
 _PARENT_GONE = (BrokenPipeError, ConnectionResetError)
 
 
@@ -176,7 +177,8 @@ def train_task(
     cell, store_folder, study = task.cell, Path(settings.store_folder), settings.study.name
     folder = cell_folder(store_folder, study, cell.cell_id)
     key = resume_key(cell, settings.provenance, device=settings.device, threads=settings.threads)
-    checkpoint = Checkpoint(folder / FILE, key) if settings.checkpoints else None
+    every_s = 0.0 if settings.device == "cpu" else CHECKPOINT_EVERY_S
+    checkpoint = Checkpoint(folder / FILE, key, every_s) if settings.checkpoints else None
     held = claim(folder, cell, attempts=count_attempts(folder))
     if held is None:
         return Ended(cell=cell, status="busy")

@@ -20,7 +20,7 @@ from heatdrift.methods import METHODS
 from heatdrift.model.adapt import adapt
 from heatdrift.model.backbone import load_backbone
 from heatdrift.train.loop import Normaliser
-from heatdrift.train.step import PlainStep, adamw, make_step
+from heatdrift.train.step import PlainStep, adamw, loss_scaler, make_step
 from heatdrift.train.step_choice import same_losses, tried
 
 
@@ -44,14 +44,18 @@ def images_per_s(run, n_images: int, device: torch.device) -> float:
     return n_images / (time.perf_counter() - started)
 
 
-def training(backbone, method: str, kind: str, *, bfloat16: bool, batch: int, steps: int, device) -> float:
-    """Images a second of training steps on crops that lie on the device."""
+def training(
+    backbone, method: str, kind: str, *, precision: str, batch: int, steps: int, device
+) -> tuple[float, float]:
+    """Images a second of training steps on crops that lie on the device, and seconds until they run at that speed."""
     model = adapt(backbone, METHODS[method], 10, classifier_seed=1, adapter_seed=2)
     model.train_mode(on=True)
     parameters = model.trained()
     optimizer = adamw(parameters, lr=1e-5, weight_decay=0.01, device=device, captured=kind != "plain")
-    plain = PlainStep(model.logits, parameters, optimizer, clip_norm=1.0, bfloat16=bfloat16)
-    step = make_step(kind, plain, batch)
+    scaler = loss_scaler(device) if precision == "float16" else None
+    half = precision == "bfloat16"
+    plain = PlainStep(model.logits, parameters, optimizer, clip_norm=1.0, bfloat16=half, scaler=scaler)
+    step = make_step(kind, plain, batch, model.blocks)
     size = backbone.preprocess.size
     crops = torch.randint(0, 256, (8 * batch, 3, size, size), dtype=torch.uint8, device=device)
     labels = torch.randint(0, 10, (8 * batch,), device=device)
@@ -62,19 +66,23 @@ def training(backbone, method: str, kind: str, *, bfloat16: bool, batch: int, st
             chosen = slice(i % 8 * batch, i % 8 * batch + batch)
             step(normalise(crops[chosen]), labels[chosen])
 
-    return images_per_s(run, steps * batch, device)
+    started = time.perf_counter()
+    run()
+    wait(device)
+    speed = images_per_s(run, steps * batch, device)
+    return speed, time.perf_counter() - started - 3 * steps * batch / speed
 
 
-def agreement(backbone, method: str, kind: str, *, bfloat16: bool, batch: int, device) -> str:
+def agreement(backbone, method: str, kind: str, *, precision: str, batch: int, device) -> str:
     """Whether a kind of step gives the losses of plain ones."""
     model = adapt(backbone, METHODS[method], 10, classifier_seed=1, adapter_seed=2)
     size = backbone.preprocess.size
     x = torch.randn(batch, 3, size, size, device=device)
     labels = torch.arange(batch, device=device) % 10
-    how = {"lr": 1e-5, "clip_norm": 1.0, "bfloat16": bfloat16}
+    how = {"lr": 1e-5, "clip_norm": 1.0, "precision": precision}
     plain, other = (tried(k, model, x, labels, **how)[0] for k in ("plain", kind))
     largest = max(abs(a - b) for a, b in zip(plain, other, strict=True))
-    return f"{'yes' if same_losses(plain, other, bfloat16=bfloat16) else 'NO'} ({largest:.1e})"
+    return f"{'yes' if same_losses(plain, other, precision=precision) else 'NO'} ({largest:.1e})"
 
 
 @torch.inference_mode()
@@ -107,18 +115,28 @@ def main() -> None:
     backbone = load_backbone(spec, given.folder, device)
     what = torch.cuda.get_device_name() if device.type == "cuda" else given.device
     say(f"{what}, torch {torch.__version__}, ViT-B/32, batch {batch}: training, images a second\n")
-    say("| method | precision | plain | graph | compiled | graph equal | compiled equal |")
-    say("|---|---|---|---|---|---|---|")
-    kinds = ("plain", "graph", "compiled") if device.type == "cuda" else ("plain",)
+    say("| method | precision | plain | graph | compiled | graph equal | compiled equal | compiled ready after, s |")
+    say("|---|---|---|---|---|---|---|---|")
+    on_cuda = device.type == "cuda"
+    kinds = ("plain", "graph", "compiled") if on_cuda else ("plain",)
     for method in ("full_ft", "lora_r8"):
-        for bfloat16 in (False, True):
-            how = {"bfloat16": bfloat16, "batch": batch, "device": device}
-            cells = []
+        for precision in ("float32", "bfloat16", *(["float16"] if on_cuda else [])):
+            how = {"precision": precision, "batch": batch, "device": device}
+            cells, ready = [], 0.0
             for kind in ("plain", "graph", "compiled"):
-                speed = training(backbone, method, kind, steps=steps, **how) if kind in kinds else float("nan")
-                cells.append(f"{speed:.0f}")
-            cells += [agreement(backbone, method, k, **how) if k in kinds else "-" for k in ("graph", "compiled")]
-            say(f"| {method} | {'bfloat16' if bfloat16 else 'float32'} | {' | '.join(cells)} |")
+                try:
+                    speed, ready = (
+                        training(backbone, method, kind, steps=steps, **how) if kind in kinds else (float("nan"), 0.0)
+                    )
+                    cells.append(f"{speed:.0f}")
+                except Exception as error:  # noqa: BLE001  the other rows are worth having
+                    cells.append(f"{type(error).__name__}: {str(error).splitlines()[0][:120]}")
+            for kind in ("graph", "compiled"):
+                try:
+                    cells.append(agreement(backbone, method, kind, **how) if kind in kinds else "-")
+                except Exception as error:  # noqa: BLE001
+                    cells.append(type(error).__name__)
+            say(f"| {method} | {precision} | {' | '.join(cells)} | {ready:.1f} |")
     rates = [evaluation(backbone, bfloat16=b, batch=250 if not given.quick else 4, steps=steps, device=device)
              for b in (False, True)]  # fmt: skip
     say(f"\nevaluation, images a second: float32 {rates[0]:.0f}, bfloat16 {rates[1]:.0f}")

@@ -128,7 +128,7 @@ def adapted():
     return AdaptedModel(visual=visual, classifier=nn.Linear(8, 3), family=None)
 
 
-OPTIONS = {"lr": 1e-2, "clip_norm": 1.0, "bfloat16": False}
+OPTIONS = {"lr": 1e-2, "clip_norm": 1.0, "precision": "float32"}
 
 
 def test_a_trial_leaves_model_and_generator_as_they_were():
@@ -166,7 +166,7 @@ def test_the_fastest_step_with_the_same_losses_is_chosen(monkeypatch, wanted, re
     problems = []
     monkeypatch.setattr(step_choice, "tried", measured)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    assert chosen_step(wanted, adapted(), GPU_BATCH, None, **OPTIONS, on_problem=problems.append) == chosen
+    assert chosen_step(wanted, adapted(), GPU_BATCH, None, **OPTIONS, steps=1000, on_problem=problems.append) == chosen
     assert said in " ".join(problems)
     assert bool(problems) == bool(said)
 
@@ -175,14 +175,14 @@ def test_without_cuda_steps_are_plain_and_asking_for_more_is_answered():
     problems = []
     x = torch.zeros(2, 3, 4, 4)
     for wanted in ("off", "auto", "graph"):
-        assert chosen_step(wanted, adapted(), x, None, **OPTIONS, on_problem=problems.append) == "plain"
+        assert chosen_step(wanted, adapted(), x, None, **OPTIONS, steps=1000, on_problem=problems.append) == "plain"
     assert problems == ["--compile graph needs CUDA; cpu takes plain steps"]
 
 
 def test_losses_agree_to_rounding_only():
-    assert same_losses([1.0, 0.5], [1.00005, 0.50002], bfloat16=False)
-    assert not same_losses([1.0, 0.5], [1.001, 0.5], bfloat16=False)
-    assert same_losses([1.0, 0.5], [1.01, 0.505], bfloat16=True)
+    assert same_losses([1.0, 0.5], [1.00005, 0.50002], precision="float32")
+    assert not same_losses([1.0, 0.5], [1.001, 0.5], precision="float32")
+    assert same_losses([1.0, 0.5], [1.01, 0.505], precision="bfloat16")
 
 
 @pytest.mark.slow
