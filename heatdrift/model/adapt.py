@@ -56,15 +56,6 @@ class AdaptedModel:
                 if name in state:
                     parameter.copy_(state[name])
 
-    def take_values(self, other: "AdaptedModel") -> None:
-        """Take all values of a model of the same method and sizes, in place: what refers to this one's stays valid."""
-        with torch.no_grad():
-            for own, theirs in ((self.visual, other.visual), (self.classifier, other.classifier)):
-                given = {**dict(theirs.named_parameters()), **dict(theirs.named_buffers())}
-                for name, value in (*own.named_parameters(), *own.named_buffers()):
-                    value.copy_(given[name])
-        self.train_mode(on=other.classifier.training)
-
     def _named(self) -> list[tuple[str, nn.Parameter]]:
         parts = (("visual", self.visual), ("classifier", self.classifier))
         return [(f"{part}.{name}", p) for part, module in parts for name, p in module.named_parameters()]

@@ -31,7 +31,6 @@ from heatdrift.train.course import run_course
 from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
-from heatdrift.train.standing import step_key
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -89,7 +88,7 @@ def run_cell(
     corrupted = {plan.name: resources.corrupted(cell.dataset, plan) for plan in cell.corruptions or ()}
     for transfer in transfers:
         on_base(transfer.plan.name, transfer.base)
-    fresh = adapt(
+    model = adapt(
         resources.backbone,
         spec,
         len(data.class_names),
@@ -97,13 +96,7 @@ def run_cell(
         adapter_seed=derived_seed(cell.seed, "adapters"),
         classifier_init=recipe.classifier_init,
     )
-    standing = resources.fast.standing.take(step_key(cell))
-    if standing is not None:
-        standing.take_values(fresh)
-    model = fresh if standing is None else standing.model
-    course = run_course(
-        cell, recipe, model, data, transfers, resources, standing=standing, checkpoint=checkpoint, on_epoch=on_epoch
-    )
+    course = run_course(cell, recipe, model, data, transfers, resources, checkpoint=checkpoint, on_epoch=on_epoch)
     selected = course.selected
     common = RunRecord(
         study=study,
@@ -140,8 +133,6 @@ def run_cell(
     on_selected(resources.backbone, model)
     checks = _adapter_checks(model, data, selected.measured, resources)
     status, error = _judge(cell, checks)
-    if course.standing is not None:
-        resources.fast.standing.put(course.standing)
     frozen = resources.fast.frozen(cell, model, course.precision)
     hits = _final_hits(None if frozen and frozen.whole else model, transfers, resources)
     record = msgspec.structs.replace(

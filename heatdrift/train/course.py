@@ -22,7 +22,6 @@ from heatdrift.train.loop import Optimisation, steps_per_epoch, train_epoch
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
-from heatdrift.train.standing import StandingStep, step_key
 from heatdrift.train.step import PlainStep, StepKind, adamw, load_state, loss_scaler, make_step
 
 
@@ -55,7 +54,6 @@ class Course:
     problem: str | None = None
     earlier_s: float = 0.0
     resumed_after: list[int] = field(default_factory=list)
-    standing: StandingStep | None = None
 
 
 def run_course(
@@ -66,13 +64,10 @@ def run_course(
     transfers: list[TransferData],
     resources: Resources,
     *,
-    standing: StandingStep | None,
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[int], None],
 ) -> Course:
     """Train all epochs, measuring after each; `on_epoch` is called with each (1-based) before its checkpoint.
-
-    A `standing` step, whose model `model` is, takes the steps; not those of a resumed run, whose optimiser is read.
 
     What a method leaves as it is at the start of the tower is computed once; one that leaves all of it keeps the base's
     measurements.
@@ -82,14 +77,12 @@ def run_course(
     precision: Precision = resources.fast.precision(recipe) if kept is None else kept["precision"]
     frozen = resources.fast.frozen(cell, model, precision)
     kind: StepKind = "plain" if frozen is not None else resources.fast.step(cell, recipe, model, precision)
-    made = standing if standing is not None and kept is None else _made_step(cell, recipe, model, precision, kind)
-    run = _optimisation(cell, recipe, data, made, precision)
+    run = _optimisation(cell, recipe, model, data, precision, kind)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
     course = Course(history=[_epoch_record(0, data.base, data.base, model, resources, track=track)])
     course.precision = precision
-    course.standing = None if kind == "plain" else made
     if kept is not None:
         _resume(kept, course, model, run, data, resources)
     for epoch in range(len(course.history), recipe.epochs + 1):
@@ -131,29 +124,30 @@ def run_course(
     return course
 
 
-def _made_step(cell: Cell, recipe: Recipe, model: AdaptedModel, precision: Precision, kind: StepKind) -> StandingStep:
-    device, parameters = model.classifier.weight.device, model.trained()
-    optimizer = adamw(parameters, lr=cell.lr, weight_decay=recipe.weight_decay, device=device, captured=kind != "plain")
-    scaler = loss_scaler(device) if precision == "float16" else None
+def _optimisation(
+    cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision, kind: StepKind
+) -> Optimisation:
+    parameters = model.trained()
+    optimizer = adamw(
+        parameters,
+        lr=cell.lr,
+        weight_decay=recipe.weight_decay,
+        device=model.classifier.weight.device,
+        captured=kind != "plain",
+    )
+    scaler = loss_scaler(model.classifier.weight.device) if precision == "float16" else None
     half = precision == "bfloat16"
     plain = PlainStep(model.logits, parameters, optimizer, clip_norm=recipe.clip_norm, bfloat16=half, scaler=scaler)
-    step = make_step(kind, plain, recipe.batch_size, model.blocks)
-    return StandingStep(key=step_key(cell), model=model, optimizer=optimizer, scaler=scaler, step=step)
-
-
-def _optimisation(
-    cell: Cell, recipe: Recipe, data: TargetData, made: StandingStep, precision: Precision
-) -> Optimisation:
     return Optimisation(
-        optimizer=made.optimizer,
-        step_by=None if isinstance(made.step, PlainStep) else made.step,  # plain ones may train on kept outputs
+        optimizer=optimizer,
+        step_by=None if kind == "plain" else make_step(kind, plain, recipe.batch_size, model.blocks),
         peak_lr=cell.lr,
         total_steps=recipe.epochs * steps_per_epoch(len(data.train), recipe.batch_size),
         warmup_fraction=recipe.warmup_fraction,
         clip_norm=recipe.clip_norm,
         batch_size=recipe.batch_size,
         bfloat16=precision == "bfloat16",
-        scaler=made.scaler,
+        scaler=scaler,
         warmup_from_zero=recipe.warmup == "from_zero",
         loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),

@@ -9,7 +9,6 @@ from heatdrift.train.frozen import FrozenData, frozen_data, tokens_fit
 from heatdrift.train.loop import steps_per_epoch
 from heatdrift.train.precision import Precision, chosen_precision
 from heatdrift.train.prefix import frozen_blocks
-from heatdrift.train.standing import StandingSteps
 from heatdrift.train.step import StepKind
 from heatdrift.train.step_choice import chosen_step
 
@@ -22,7 +21,6 @@ class FastPaths:
     """Arithmetic, kind of step and kept outputs of frozen parts for the cells of one process."""
 
     resources: "Resources"
-    standing: StandingSteps = field(default_factory=StandingSteps)
     _precisions: dict[tuple[str, int], Precision] = field(default_factory=dict)
     _steps: dict[tuple[str, str, int, Precision], StepKind] = field(default_factory=dict)
     _frozen: dict[tuple[str, Precision, int | None], FrozenData] = field(default_factory=dict)
