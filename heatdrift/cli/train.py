@@ -97,7 +97,7 @@ def train(
             "--compile",
             help="On CUDA: each step as a graph, of a compiled model, or what is measured to be fastest and equal.",
         ),
-    ] = Compile.off,
+    ] = Compile.auto,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits each time on CUDA, too, at up to 1.5 times the cost.")
     ] = False,

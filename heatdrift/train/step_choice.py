@@ -16,7 +16,7 @@ Compile = Literal["off", "graph", "compiled", "auto"]
 FASTER: Final = 1.1  # another step must be so many times as fast as the plain one
 SAME: Final = 1e-4  # relative difference of losses; a wrong step is off by far more
 SAME_HALF: Final = 2e-2  # in bfloat16 or float16
-COMPILE_FROM_S: Final = 20.0  # `auto` compiles where a cell takes so many seconds of captured steps: it takes about 5
+COMPILE_FROM_S: Final = 20.0  # `auto` compiles where a cell takes so many seconds of captured steps: it takes about 10
 TRIED: Final = 8  # steps, of which the last ones are timed: after warm-up and capture
 _TIMED: Final = 4
 

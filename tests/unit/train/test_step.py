@@ -11,7 +11,7 @@ from heatdrift.crop_plan import Preprocess
 from heatdrift.model.adapt import AdaptedModel
 from heatdrift.train import step_choice
 from heatdrift.train.loop import Normaliser, Optimisation, PixelSet, train_epoch
-from heatdrift.train.step import WARM_UP, CapturedStep, PlainStep, adamw, load_state, make_step, set_lr
+from heatdrift.train.step import WARM_UP, CapturedStep, PlainStep, adamw, compiled_blocks, load_state, make_step, set_lr
 from heatdrift.train.step_choice import chosen_step, same_losses, tried
 
 CPU = torch.device("cpu")
@@ -186,15 +186,102 @@ def test_losses_agree_to_rounding_only():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf"
+)  # dynamo looks at a block's input
 def test_a_compiled_step_equals_a_plain_one(monkeypatch):
     """Through torch.compile as it is used on CUDA, with the capture left out."""
     from heatdrift.train import step as step_module
 
     monkeypatch.setattr(step_module, "cuda_graph", Recorder())
-    plain = trained(lambda _: None, captured=True, dropout=0.0)  # it draws otherwise where kernels are fused
-    compiled = trained(lambda step: make_step("compiled", step, BATCH), captured=True, dropout=0.0)
-    assert compiled[0] == pytest.approx(plain[0], rel=1e-6)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain[1], compiled[1], strict=True))
+    found = []
+    for kind in ("graph", "compiled"):
+        model = Blocks()
+        images, parameters = pixels(), list(model.parameters())
+        optimizer = adamw(parameters, lr=1e-2, weight_decay=0.01, device=CPU, captured=True)
+        plain = PlainStep(model, parameters, optimizer, clip_norm=1.0, bfloat16=False)
+        step = make_step(kind, plain, BATCH, model.blocks)
+        x, labels = NORMALISE(images.crops[:BATCH]), images.labels[:BATCH]
+        found.append(([float(step(x, labels).loss) for _ in range(WARM_UP + 3)], parameters))
+        assert all(type(block) is nn.Sequential for block in model.blocks)  # compiled ones stand there while they run
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found[0][1], found[1][1], strict=True))
+
+
+def test_compiled_blocks_are_compiled_and_put_back(monkeypatch):
+    """torch.compile is given each block, and what evaluates the model later finds plain ones, after an error too."""
+    given = []
+
+    class Compiled(nn.Module):
+        def __init__(self, block):
+            super().__init__()
+            self.block = block
+
+        def forward(self, x):
+            given.append(self.block)
+            return self.block(x)
+
+    monkeypatch.setattr(torch, "compile", lambda block, dynamic: Compiled(block))
+    model = Blocks()
+    plain, x = list(model.blocks), torch.rand(2, 3, 4, 4)
+    logits = compiled_blocks(model, model.blocks)
+    assert torch.equal(logits(x), model(x))
+    assert given == plain
+    with pytest.raises(RuntimeError):
+        logits(torch.rand(2, 5))
+    assert list(model.blocks) == plain
+
+
+def test_a_scaled_step_can_be_captured():
+    """What is replayed scales the loss and updates the scale in tensors: the bits of plain steps."""
+    found = []
+    for capture in (False, True):
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, growth_interval=2)  # overflows first, then grows
+        model = network(dropout=0.0)
+        parameters, images = list(model.parameters()), pixels()
+        optimizer = adamw(parameters, lr=1e-2, weight_decay=0.01, device=CPU, captured=True)
+        plain = PlainStep(model, parameters, optimizer, clip_norm=1.0, bfloat16=False, scaler=scaler)
+        step = CapturedStep(plain, BATCH, Recorder()) if capture else plain
+        x, labels = NORMALISE(images.crops[:BATCH]), images.labels[:BATCH]
+        losses = [float(step(x, labels).loss) for _ in range(40)]
+        found.append((losses, parameters, scaler.get_scale()))
+    assert found[0][0] == found[1][0]
+    assert found[0][0][-1] < found[0][0][0]
+    assert all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=True))
+    assert found[0][2] == found[1][2] < 2.0**40
+
+
+class Blocks(nn.Module):
+    """A model with blocks, as a transformer has them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Sequential(nn.Flatten(), nn.Linear(48, 16))
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(16, 16), nn.GELU()) for _ in range(3))
+        self.last = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.last(x)
+
+
+def test_auto_compiles_only_what_trains_long(monkeypatch):
+    """Compiling takes seconds: a cell of few steps takes the graph, which is ready at once."""
+    seen = []
+
+    def measured(kind, *_, **__):
+        seen.append(kind)
+        return [1.0, 0.5], {"plain": 4.0, "graph": 0.4, "compiled": 0.2}[kind]  # seconds of four steps
+
+    monkeypatch.setattr(step_choice, "tried", measured)
+    ask = {**OPTIONS, "on_problem": pytest.fail}
+    assert chosen_step("auto", adapted(), GPU_BATCH, None, **ask, steps=100) == "graph"  # 10 s of graph steps
+    assert chosen_step("auto", adapted(), GPU_BATCH, None, **ask, steps=300) == "compiled"
+    assert chosen_step("compiled", adapted(), GPU_BATCH, None, **ask, steps=100) == "compiled"
+    assert seen == ["plain", "graph", "plain", "graph", "compiled", "plain", "compiled"]
 
 
 def scaled(scale):
