@@ -11,6 +11,17 @@ import typer
 
 from heatdrift.cli.advice import naming_study, same_command, train_command
 from heatdrift.cli.checks import refuse_sizes
+from heatdrift.cli.executors import (
+    AddressOption,
+    ExecutorOption,
+    GpusOption,
+    MemoryOption,
+    RetriesOption,
+    SlurmOption,
+    Where,
+    WorkDirOption,
+    executor_of,
+)
 from heatdrift.cli.kept_weights import CHOOSING, lacking_words, without_weights
 from heatdrift.cli.options import (
     DataDirOption,
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
 
     from heatdrift.config import StudySpec
     from heatdrift.records import Cell
+    from heatdrift.train.executors.base import Executor
     from heatdrift.train.worker import WorkerSettings
 
 
@@ -86,6 +98,13 @@ def train(
     shard: Annotated[
         str | None, typer.Option("--shard", help="i/n: every n-th cell, for n machines; env: from the job array.")
     ] = None,
+    executor: ExecutorOption = Where.local,
+    address: AddressOption = None,
+    gpus: GpusOption = None,
+    memory: MemoryOption = None,
+    retries: RetriesOption = None,
+    work_dir: WorkDirOption = None,
+    slurm: SlurmOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cells that would run, and stop.")] = False,
     measure: MeasureOption = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="Only failed or diverged cells.")] = False,
@@ -135,6 +154,16 @@ def train(
     from heatdrift.train.interrupt import INTERRUPTED, Interrupted, interruptible
     from heatdrift.train.status import cell_states, unfinished
 
+    elsewhere = executor_of(
+        executor,
+        jobs=jobs,
+        address=address,
+        gpus=gpus,
+        memory=memory,
+        retries=retries,
+        work_dir=work_dir,
+        slurm=slurm or (),
+    )
     work = Workspace.of(store)
     spec = work.study_to_train(study, data_dir)
     if skip_unreadable:
@@ -184,7 +213,7 @@ def train(
     note(f"study {spec.name}: {len(cells)} of {len(chosen)} chosen cells to run")
     seen = {state.cell.cell_id: state.attempt for state in states}
     settings = msgspec.structs.replace(
-        _settings(spec, work, folder, device, threads),
+        _settings(spec, work, folder, device, threads, here=elsewhere is None),
         deterministic=deterministic,
         compile=compiling.value,
         checkpoints=checkpoint,
@@ -193,7 +222,7 @@ def train(
     resume = same_command(context, without=("force", "dry_run"))
     try:
         with interruptible():
-            counts = _run(cells, seen, work, settings, jobs)
+            counts = _run(cells, seen, work, settings, jobs, elsewhere)
     except Interrupted as interrupted:
         note(f"{interrupted.name}: stopped; what is finished is kept. To go on from the last checkpoint:\n  {resume}")
         raise typer.Exit(INTERRUPTED) from None
@@ -217,7 +246,10 @@ def train(
         raise typer.Exit(3)
 
 
-def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, threads: int) -> "WorkerSettings":
+def _settings(
+    spec: "StudySpec", work: Workspace, folder: Path, device: str, threads: int, *, here: bool
+) -> "WorkerSettings":
+    """What a worker needs; a device of other machines is looked for there."""
     from heatdrift import provenance
     from heatdrift.train.device import resolve_device
     from heatdrift.train.worker import WorkerSettings
@@ -225,23 +257,24 @@ def _settings(spec: "StudySpec", work: Workspace, folder: Path, device: str, thr
     return WorkerSettings(
         study=spec,
         store_folder=str(work.store_folder),
-        data_folder=str(folder),
+        data_folder=str(folder if here else folder.absolute()),
         crop_folder=str(work.crop_folder.absolute()) if work.crop_folder else None,
-        device=resolve_device(device),
+        device=resolve_device(device) if here else device,
         threads=threads,
         provenance=provenance.collect(),
     )
 
 
 def _run(
-    cells: "Sequence[Cell]", seen: dict[str, int], work: Workspace, settings: "WorkerSettings", jobs: int | None
+    cells: "Sequence[Cell]",
+    seen: dict[str, int],
+    work: Workspace,
+    settings: "WorkerSettings",
+    jobs: int | None,
+    elsewhere: "Executor | None",
 ) -> dict[str, int]:
-    import torch
-
     from heatdrift.cli.progress import TrainingProgress
     from heatdrift.store.ingest import ingest
-    from heatdrift.train.device import free_bytes
-    from heatdrift.train.local import default_jobs, run_cells
 
     def bring_in() -> None:
         for problem in ingest(work.store).problems:
@@ -250,12 +283,23 @@ def _run(
     if not cells:
         bring_in()
         return {}
-    jobs = jobs or default_jobs(settings.device, settings.threads, free_bytes=free_bytes(torch.device(settings.device)))
+    executor = elsewhere or _here(settings, jobs)
     try:
         with TrainingProgress(cells, bring_in) as progress:
-            return run_cells(cells, settings, jobs=jobs, on_event=progress, seen=seen)
+            return executor.run_cells(cells, settings, on_event=progress, seen=seen)
     finally:
         bring_in()
+
+
+def _here(settings: "WorkerSettings", jobs: int | None) -> "Executor":
+    import torch
+
+    from heatdrift.train.device import free_bytes
+    from heatdrift.train.executors.base import LocalExecutor
+    from heatdrift.train.local import default_jobs
+
+    free = free_bytes(torch.device(settings.device))
+    return LocalExecutor(jobs or default_jobs(settings.device, settings.threads, free_bytes=free))
 
 
 def pretrain(

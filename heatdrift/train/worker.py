@@ -125,6 +125,21 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
     """Serve cells from `pipe` until it is closed or None arrives; send events back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends its workers
     ignore_signals()
+    resources = open_resources(settings, pipe.send)
+    try:
+        while (task := _next(pipe)) is not None:
+            pipe.send(train_task(task, resources, settings, pipe.send))
+    except HeatdriftError as error:
+        pipe.send(Stopped(message=error.message, hint=error.hint))
+    except _PARENT_GONE:
+        return
+
+
+def open_resources(settings: WorkerSettings, notify: Callable[[Event], object]) -> "Resources":
+    """Set torch up as `settings` say, and return what the cells of this process share.
+
+    `notify` is called with what is being prepared, and what went otherwise than asked.
+    """
     import torch
 
     from heatdrift.train.device import make_deterministic
@@ -138,16 +153,10 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
     resources = Resources.of(
         settings.study, Path(settings.data_folder), torch.device(settings.device), crop_folder=crop_folder
     )
-    resources.on_crops = lambda source, done, total: pipe.send(Preparing(source=source, done=done, total=total))
+    resources.on_crops = lambda source, done, total: notify(Preparing(source=source, done=done, total=total))
     resources.compile = settings.compile
-    resources.on_problem = lambda problem: pipe.send(Noted(text=problem))
-    try:
-        while (task := _next(pipe)) is not None:
-            pipe.send(train_task(task, resources, settings, pipe.send))
-    except HeatdriftError as error:
-        pipe.send(Stopped(message=error.message, hint=error.hint))
-    except _PARENT_GONE:
-        return
+    resources.on_problem = lambda problem: notify(Noted(text=problem))
+    return resources
 
 
 def _next(pipe: Connection) -> Task | None:
@@ -184,7 +193,7 @@ def train_task(
         return Ended(cell=cell, status="busy")
     with held, held.beating():
         restore_record(folder)  # whoever had the cell before may have been killed between its attempt and its record
-        if _finished_since(folder, task.seen):
+        if finished_since(folder, task.seen):
             return Ended(cell=cell, status="busy")
         notify(Started(cell=cell))
 
@@ -231,10 +240,14 @@ def train_task(
         write_record(outcome.record, store_folder)
         if checkpoint and "checkpoint" not in settings.keep:
             checkpoint.remove()
-    record = outcome.record
+    return ended_as(outcome.record)
+
+
+def ended_as(record: RunRecord) -> Ended:
+    """Return the event of a run that left `record`."""
     selected = next((e for e in record.epochs if e.epoch == record.selected_epoch), None)
     return Ended(
-        cell=cell,
+        cell=record.cell,
         status=record.status,
         error=record.error,
         wall_s=record.wall_s or 0.0,
@@ -244,7 +257,7 @@ def train_task(
     )
 
 
-def _finished_since(folder: Path, seen: int) -> bool:
+def finished_since(folder: Path, seen: int) -> bool:
     """Whether another process finished the cell after it was decided to run it."""
     if count_attempts(folder) <= seen:
         return False
