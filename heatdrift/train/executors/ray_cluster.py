@@ -97,6 +97,9 @@ def connect(address: str | None, *, timeout_s: float = ANSWER_WITHIN_S) -> Any: 
     return ray
 
 
+# Both ports of Ray speak gRPC: HTTP/2, where a server answers the client's preface and settings with its settings.
+_HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+_SETTINGS: Final = b"\x04"
 _START: Final = "ray start --head on its first machine prints the address; docs/scale.md has every step"
 
 
@@ -108,7 +111,11 @@ def _knock(address: str, timeout_s: float) -> None:
             return
         raise TrainError(f"--address {address!r} is no Ray address", hint="HOST:6379, ray://HOST:10001, or auto")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):
+                connection.sendall(_HELLO)
+                if connection.recv(9)[3:4] != _SETTINGS:
+                    raise ConnectionError("what listens there is no Ray")
     except (OSError, OverflowError) as cause:
         problem = f"no Ray cluster answers at {address} within {timeout_s:g} s: {cause}"
         raise TrainError(problem, hint=_START) from cause

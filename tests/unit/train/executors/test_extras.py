@@ -1,8 +1,10 @@
 """What a user sees without an extra, without a cluster, with a cluster that is too small."""
 
+import contextlib
 import pickle
 import socket
 import sys
+import threading
 
 import pytest
 from typer.testing import CliRunner
@@ -52,9 +54,36 @@ def test_an_address_that_is_none_is_refused(address):
         _knock(address, 1.0)
 
 
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", None], ids=["silent-end", "another", "silent"])
+def test_what_listens_and_is_no_ray_is_refused_in_time(says):
+    """Ray itself goes on trying for more than four minutes."""
+    with answering(says) as address, pytest.raises(TrainError, match=f"no Ray cluster answers at {address}"):
+        _knock(address, 0.5)
+
+
 def test_an_address_that_answers_passes():
+    with answering(bytes(3) + b"\x04" + bytes(5)) as address:
+        _knock(f"ray://{address}", 30.0)
+
+
+@contextlib.contextmanager
+def answering(says):
+    """A server that says this to the first who comes; None = nothing, and keeps the line."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        _knock(f"ray://127.0.0.1:{server.getsockname()[1]}", 5.0)
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                if says is None:
+                    over.wait(30)
+                connection.sendall(says or b"")
+
+        over = threading.Event()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        over.set()
+        thread.join()
 
 
 def test_cells_on_a_node_are_as_many_as_its_scarcest_resource_allows():
