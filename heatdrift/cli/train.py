@@ -283,7 +283,7 @@ def _run(
     if not cells:
         bring_in()
         return {}
-    executor = elsewhere or _here(settings, jobs)
+    executor = elsewhere or _here(settings, jobs, len(cells))
     try:
         with TrainingProgress(cells, bring_in) as progress:
             return executor.run_cells(cells, settings, on_event=progress, seen=seen)
@@ -291,13 +291,18 @@ def _run(
         bring_in()
 
 
-def _here(settings: "WorkerSettings", jobs: int | None) -> "Executor":
+def _here(settings: "WorkerSettings", jobs: int | None, n_cells: int) -> "Executor":
     import torch
 
     from heatdrift.train.device import free_bytes
     from heatdrift.train.executors.base import LocalExecutor
+    from heatdrift.train.executors.sizing import available_bytes, process_bytes, too_many_jobs
     from heatdrift.train.local import default_jobs
 
+    if jobs and settings.device == "cpu":
+        each = process_bytes(settings.study, Path(settings.data_folder))
+        if caution := too_many_jobs(min(jobs, n_cells), each, available_bytes()):
+            note(f"caution: {caution}")
     free = free_bytes(torch.device(settings.device))
     return LocalExecutor(jobs or default_jobs(settings.device, settings.threads, free_bytes=free))
 
