@@ -129,7 +129,7 @@ def test_a_cell_that_fits_on_no_node_is_refused_in_words(cluster, tiny_inputs, t
     study = load_study(str(tiny_inputs / "study.toml"))
     cells = planned_cells(study, tiny_inputs)[:1]
     executor = RayExecutor(address=cluster.address, memory_gb=4096.0)
-    with pytest.raises(TrainError, match=r"needs 1 CPU, 4096.0 GiB memory: 0 CPU"):
+    with pytest.raises(TrainError, match=r"needs 1 CPU, 4096.0 GiB memory: [01] CPU, "):
         executor.run_cells(cells, settings_of(study, tmp_path / "runs", tiny_inputs), on_event=lambda _event: None)
 
 

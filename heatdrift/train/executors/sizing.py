@@ -18,7 +18,7 @@ UNKNOWN_LIMIT_S: Final = 4 * 3600.0
 LIMIT_FACTOR: Final = 1.5  # of the estimate: machines differ, and a limit that is met only costs a requeue
 LEAST_LIMIT_S: Final = 1800.0
 MEMORY_FACTOR: Final = 1.25
-PROCESS_BYTES: Final = 5 * 2**28  # 1.25 GiB: a process that trained the lab, whose weights are small, took 1.0 GiB
+PROCESS_BYTES: Final = 5 * 2**28  # 1.25 GiB: a process that trained the lab, whose weights are small, took 1.1 GiB
 COPIES_OF_WEIGHTS: Final = 8  # base, adapted, gradients, two moments, selected state, two states of a checkpoint
 
 
