@@ -1,5 +1,6 @@
 """A study on a real two-node Ray cluster of this machine, of which a worker and then a node are killed."""
 
+import contextlib
 import functools
 import os
 import signal
@@ -16,7 +17,7 @@ from heatdrift.store.folder import attempt_files, cell_folder
 from heatdrift.store.ingest import ingest
 from heatdrift.train.executors.ray_cluster import RayExecutor, connect
 from heatdrift.train.status import cell_states
-from heatdrift.train.worker import Ended, EpochDone, Noted, Started, WorkerSettings
+from heatdrift.train.worker import Ended, EpochDone, Noted, WorkerSettings
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: python -m pip install 'heatdrift[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Ray's own warnings are Ray's
@@ -54,20 +55,22 @@ def settings_of(study, store_folder, data_folder):
     )
 
 
-def training_processes(work_folder):
+def training_processes(work_folder, cell_id="c1-*"):
     """Process ids of the workers that train now: each has a folder of its own, with its number in the name."""
-    return {int(path.name.split(".")[-2]) for path in Path(work_folder).glob("c1-*")}
+    found = {int(path.name.split(".")[-2]) for path in Path(work_folder).glob(f"{cell_id}.*")}
+    return {pid for pid in found if Path(f"/proc/{pid}").exists()}
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def children_of(pid):
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.add(int(path.parent.name))
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if parent_of(int(path.parent.name)) == pid:
+                found.add(int(path.parent.name))
     return found
 
 
@@ -86,19 +89,22 @@ def test_all_cells_finish_once_though_a_worker_and_a_node_are_killed(cluster, ti
             (pid, *_) = sorted(training_processes(work_folder))
             os.kill(pid, signal.SIGKILL)
             killed.append(f"worker {pid}")
-        if ended >= 3 and isinstance(event, Started) and len(killed) == 1:
-            raylet = nodes[1].all_processes["raylet"][0].process.pid
-            workers = children_of(raylet)
-            for pid in (raylet, *workers):
-                os.kill(pid, signal.SIGKILL)
-            killed.append(f"node with {len(workers)} processes")
+        if ended >= 3 and isinstance(event, EpochDone) and len(killed) == 1:
+            for pid in training_processes(work_folder, event.cell.cell_id):  # its parent is the node's raylet
+                raylet = parent_of(pid)
+                assert raylet in {node.all_processes["raylet"][0].process.pid for node in nodes}
+                workers = children_of(raylet)
+                for process in (raylet, *workers):
+                    os.kill(process, signal.SIGKILL)
+                killed.append(f"node with {len(workers)} processes")
+                break
 
     executor = RayExecutor(address=cluster.address, work_folder=str(work_folder))
     counts = executor.run_cells(cells, settings_of(study, store_folder, tiny_inputs), on_event=kill_on_the_way)
     print(counts, killed, [event.text for event in events if isinstance(event, Noted)])  # noqa: T201  for pytest -s
     assert counts == {"done": 10}
     assert len(killed) == 2
-    assert any("its worker was lost" in event.text for event in events if isinstance(event, Noted))
+    assert sum("its worker was lost" in event.text for event in events if isinstance(event, Noted)) >= 2
     folders = [cell_folder(store_folder, study.name, cell.cell_id) for cell in cells]
     assert [len(attempt_files(folder)) for folder in folders] == [1] * 10
     assert {path.name for path in folders[0].iterdir()} >= {"record.json", "hits.npz", "gallery.npz"}

@@ -18,6 +18,7 @@ from heatdrift.store.claims import read_claim, take_stale
 from heatdrift.store.folder import attempt_files, cell_folder, count_attempts, read_record, write_record
 from heatdrift.train.executors.base import module_of_extra
 from heatdrift.train.executors.slurm_element import ArrayElement, Share
+from heatdrift.train.executors.slurm_queue import Queue
 from heatdrift.train.worker import Ended, Event, Started, Stopped, WorkerSettings, ended_as, failed_record
 
 POLL_S: Final = 5.0
@@ -67,12 +68,12 @@ class SlurmExecutor:
             jobs = executor.map_array(ArrayElement(), shares)
         except (RuntimeError, OSError) as cause:
             raise TrainError(f"Slurm did not take the array: {_first_line(cause)}", hint=_HINT) from cause
-        watch = _Watch(settings=settings, seen=known, on_event=on_event)
+        queue, watch = Queue(), _Watch(settings=settings, seen=known, on_event=on_event)
         waiting = dict(zip(jobs, shares, strict=True))
         try:
             while waiting:
                 for job, share in list(waiting.items()):
-                    over = job.done()  # asked before the records are read: what it wrote is there by then
+                    over = queue.over(job)  # asked before the records are read: what it wrote is there by then
                     watch.look(share.cells)
                     if over:
                         watch.close(share.cells, job)
@@ -155,14 +156,14 @@ class _Watch:
         ------
         TrainError : the element met what no cell gets past.
         """
-        failure = job.exception()
-        found = None if failure is not None else job.result()
+        left_result = job.paths.result_pickle.exists() and job.exception() is None
+        found = job.result() if left_result else None
         if isinstance(found, Stopped):
             raise TrainError(found.message, hint=found.hint)
         for cell in cells:
             if cell.cell_id in self._ended:
                 continue
-            if failure is None:  # the element left it to another process
+            if left_result:  # the element left it to another process
                 self._end(Ended(cell=cell, status="busy"))
                 continue
             error = f"job {job.job_id} ended without its record ({job.state}); its log: {job.paths.stderr}"
