@@ -21,7 +21,7 @@ from heatdrift.train.executors.base import module_of_extra
 from heatdrift.train.executors.driving import Driver, WorkerLostError
 from heatdrift.train.executors.packed import Packed
 from heatdrift.train.executors.ray_worker import Assignment, Mailbox, train_on_worker
-from heatdrift.train.interrupt import SIGNALS
+from heatdrift.train.interrupt import SIGNALS, Interrupted
 from heatdrift.train.worker import Event, Stopped, WorkerSettings
 
 ANSWER_WITHIN_S: Final = 10.0
@@ -67,7 +67,22 @@ class RayExecutor:
         needs = {"CPU": float(settings.threads), "GPU": gpus, "memory": (self.memory_gb or 0.0) * 2**30}
         cluster = RayCluster(ray, settings, {name: n for name, n in needs.items() if n}, self.work_folder)
         driver = Driver(cluster=cluster, settings=settings, on_event=on_event, at_once=self.jobs, retries=self.retries)
-        return driver.run(cells, seen)
+        try:
+            return driver.run(cells, seen)
+        except BaseException as error:
+            if (asked := interruption(error)) is not None:
+                raise asked from None
+            raise
+
+
+def interruption(error: BaseException) -> BaseException | None:
+    """Return the signal's exception behind `error`: one that is raised inside Ray's compiled code leaves in another."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, Interrupted | KeyboardInterrupt):
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    return None
 
 
 def connect(address: str | None, *, timeout_s: float = ANSWER_WITHIN_S) -> Any:  # noqa: ANN401  a module without types

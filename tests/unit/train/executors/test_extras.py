@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from heatdrift.cli.main import app
 from heatdrift.errors import TrainError
 from heatdrift.train.executors.base import module_of_extra
-from heatdrift.train.executors.ray_cluster import RayCluster, _knock, fitting
+from heatdrift.train.executors.ray_cluster import RayCluster, _knock, fitting, interruption
 from heatdrift.train.executors.ray_worker import train_on_worker
+from heatdrift.train.interrupt import Interrupted
 
 
 @pytest.mark.parametrize(("extra", "module"), [("ray", "ray"), ("slurm", "submitit")])
@@ -103,6 +104,16 @@ def test_a_lack_of_memory_is_said_in_words():
     assert cluster.need() == (
         "no node of the Ray cluster has room for one cell, which needs 1 CPU, 65.0 GiB memory: 4 CPU, 8.0 GiB memory"
     )
+
+
+def test_a_signal_that_came_inside_compiled_code_is_the_signal_again():
+    """Ray's wait turns what a handler raises into a SystemError: exit 1 with a traceback instead of 75."""
+    inside = SystemError("returned a result with an exception set")
+    inside.__cause__ = Interrupted("SIGTERM")
+    outer = ValueError("in a finally")
+    outer.__context__ = inside
+    assert interruption(outer) is inside.__cause__
+    assert interruption(ValueError("of its own")) is None
 
 
 def test_a_worker_of_another_version_says_so_and_reads_nothing():
