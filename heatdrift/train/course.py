@@ -104,7 +104,7 @@ def run_course(
             measured = data.base
         else:
             try:
-                measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
+                measured = resources.measure(model.visual, data.probe, len(data.gallery), data.probe_groups)
             except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
                 course.problem = f"not measurable after epoch {epoch}: {error.message}"
                 return course
@@ -194,7 +194,7 @@ def _resume(
         epoch=kept["selected_epoch"],
         val_acc_pct=kept["selected_val_acc_pct"],
         state=model.trained_state(),
-        measured=resources.measure(model.visual, data.probe, keep=len(data.gallery)),
+        measured=resources.measure(model.visual, data.probe, len(data.gallery), data.probe_groups),
     )
     model.restore(kept["model"])
     load_state(run.optimizer, kept["optimizer"])

@@ -68,11 +68,11 @@ class Evaluation:
         encode = self.encoder_of(tower)
         return self.fitting(lambda size: zero_shot_classes(encode, self.normalise.batches(pixels, size), text))
 
-    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
+    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int, groups: Tensor | None = None) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
         return self.fitting(
             lambda size: measure(
-                tower, self.normalise.batches(pixels, size), observed, keep=keep, bfloat16=self.bfloat16
+                tower, self.normalise.batches(pixels, size), observed, keep=keep, groups=groups, bfloat16=self.bfloat16
             ),
             kind="probe",
             first=PROBE_BATCH,
