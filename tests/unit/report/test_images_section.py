@@ -1,5 +1,6 @@
 """Single images on a page: figures and tables of the answer, no section where no run has any."""
 
+import json
 from dataclasses import replace
 
 import polars as pl
@@ -16,6 +17,7 @@ from heatdrift.report.inputs import EPOCHS, HEADS, LAYERS, empty_view
 from heatdrift.report.page import page_sections, render_html
 from heatdrift.report.sections.findings import exploratory
 from heatdrift.report.study_data import prepare
+from heatdrift.report.theme import SHAPE_PATHS
 
 RUNS = balanced(datasets=("shapes", "textures"))
 
@@ -58,6 +60,11 @@ def test_the_most_forgotten_classes_are_drawn_by_their_loss(page, answer):
     figure = slopes_figure(answer, prepare(page))
     assert len(figure.panels) == rows["method"].n_unique()
     assert len(figure.table.rows) == rows.height
+    base = next(entry for entry in figure.legend if entry.label == "pretrained model")
+    assert (base.look, base.path) == ("mark", SHAPE_PATHS["circle"])  # as it is drawn
+    drawn = json.loads(figure.panels[0].spec)["layer"][1]["mark"]
+    assert drawn["shape"] == "circle"
+    assert drawn["color"] == base.colour
 
 
 def test_the_sentences_are_with_what_was_also_seen(page, answer):
