@@ -66,8 +66,8 @@ def gallery_figure(runs: Sequence[MappedRun], pictures: Mapping[str, bytes], fig
         figure_id=figure_id,
         title=f"{runs[0].place}: attention of the class token along the learning rates",
         caption="Of each method above the model's map, below it its difference from the base's, the pretrained model. "
-        f"Attention over {n_patches:,} patches, mean over heads, in multiples of uniform attention; one scale for all models and "
-        f"images of a kind of map, cut at the {CLIPPED:g}th percentile.{more}",
+        f"Attention over {n_patches:,} patches, mean over heads, in multiples of uniform attention; one scale for all "
+        f"models and images of a kind of map, cut at the {CLIPPED:g}th percentile.{more}",
         views=tuple(views),
         photos=photos,
         table=_table(runs, shown),
