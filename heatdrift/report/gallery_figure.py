@@ -20,7 +20,7 @@ KINDS: Final[dict[Kind, tuple[str, str, float]]] = {  # title, unit and base of 
     "class": ("last block", "nats", np.e),
     "rollout": ("rollout over all blocks", "bits", 2.0),
 }
-MAX_IMAGES: Final = 3
+MAX_IMAGES: Final = 2  # each costs a page some 15 kB per data set
 CLIPPED: Final = 99.0  # percentile of the values at which a colour scale ends: one hot patch must not darken all maps
 
 

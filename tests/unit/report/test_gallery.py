@@ -76,7 +76,7 @@ def test_every_place_shows_base_adapted_and_difference_along_the_learning_rates(
     assert [f.figure_id for f in figures] == ["fig-gallery-1", "fig-gallery-2"]
     first = figures[0]
     assert [name for name, _ in first.kinds] == ["class", "rollout"]
-    assert first.images == (1, 2, 3)
+    assert first.images == (1, 2)
     assert len(first.views) == 2 * MAX_IMAGES
     view = first.views[0]
     assert view.columns == ("base", *map(wording.learning_rate, lrs))
