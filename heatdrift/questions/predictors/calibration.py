@@ -92,11 +92,8 @@ def calibration_chart(one: LeftOutGroup, ends: tuple[float, float]) -> alt.Layer
     y_axis = top_title(["observed retention", "(% of base)"])
 
     def line(kind: str, **look: Any) -> alt.Chart:  # noqa: ANN401 - options of mark_line
-        return (
-            rows_of(LINES, group=_name(one), kind=kind)
-            .mark_line(clip=True, **look)
-            .encode(x=alt.X("a:Q", axis=x_axis, scale=scale), y=alt.Y("b:Q", axis=y_axis, scale=scale))
-        )
+        drawn: alt.Chart = rows_of(LINES, group=_name(one), kind=kind).mark_line(clip=True, **look)
+        return drawn.encode(x=alt.X("a:Q", axis=x_axis, scale=scale), y=alt.Y("b:Q", axis=y_axis, scale=scale))
 
     layers = [line("equal", strokeDash=[2, 3], strokeWidth=1.2, color=COLOUR["base"])]
     if one.row.half_width is not None:
