@@ -195,7 +195,7 @@ def _hypotheses(frame: "pd.DataFrame", info: Any, kinds: Mapping[Any, str], x: F
         ]
         for name, by in sorts.items()
     }
-    found = type_three(x, blocks, containing)
+    found = type_three(x, blocks, containing, intercept=_INTERCEPT)
     for name, rows in found.items():
         if name != _INTERCEPT and not rows.size:
             raise StatsError(
