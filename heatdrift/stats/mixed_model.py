@@ -7,6 +7,7 @@ boundary optimum is an ordinary constrained one: g_k = 0 with a positive slope.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Final
 
@@ -24,10 +25,11 @@ _FEW_STARTS: Final = (0.0, 0.1, 1.5, 50.0)
 _WORK: Final = 2e8  # operations of a start grid beyond which a coarser one is tried
 _MOST_STARTS: Final = 1000
 _MAX_STEPS: Final = 100
+_MOST_NUMBERS: Final = 20_000_000  # of the matrices that responses are fitted with at once: 160 MB
 _LARGEST_LOG: Final = 30.0  # a ratio of 1e13: beyond it the residual variance is rounding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MixedFit:
     """A fitted random-intercept model.
 
@@ -62,7 +64,7 @@ class MixedFit:
         """Whether a variance is zero relative to the residual variance."""
         return bool(np.any(self.ratios < SINGULAR_RATIO))
 
-    @property
+    @cached_property
     def groups(self) -> "GroupMoments":
         """What tests need of V^-1 between groups."""
         return _group_moments(self.groupings, self.ratios, self.residual_variance)
@@ -156,7 +158,10 @@ def fit_many(y: Floats, x: Floats, groupings: Sequence[Grouping], *, reml: bool 
     """Fit B responses, y of shape (B, n), that share a design; see `fit_mixed`."""
     moments = profiled_deviance(x, groupings, reml=reml)
     u, yy = moments.project(y)
-    ratios = _newton(moments, u, yy, _best_start(moments, u, yy))
+    start = _best_start(moments, u, yy)
+    many = max(1, _MOST_NUMBERS // u.shape[1] ** 2) if moments.alone is None else yy.size  # matrices of q x q at once
+    parts = [slice(i, i + many) for i in range(0, yy.size, many)]
+    ratios = np.concatenate([_newton(moments, u[part], yy[part], start[part]) for part in parts])
     deviance, spread = moments.deviance(ratios, u, yy)
     return ManyFits(ratios=ratios, residual_variance=spread / moments.size, loglik=-0.5 * (deviance + moments.constant))
 
@@ -167,9 +172,12 @@ def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
     start = np.zeros((*yy.shape, moments.member.shape[1]))
     for point in _starts(*moments.member.shape):
         ratios = np.array(point)
-        g = moments.member @ ratios
-        system = np.eye(g.size) + moments.w * g
-        spread = yy - np.sum(u * np.linalg.solve(system, u.T).T * g, axis=-1)
+        if moments.alone is not None:
+            spread = moments.alone.deviance(np.broadcast_to(ratios, yy.shape), u, yy)[1]
+        else:
+            g = moments.member @ ratios
+            system = np.eye(g.size) + moments.w * g
+            spread = yy - np.sum(u * np.linalg.solve(system, u.T).T * g, axis=-1)
         deviance = moments.logdet(ratios) + moments.size * np.log(np.maximum(spread, np.finfo(float).tiny))
         better = deviance < best
         best = np.where(better, deviance, best)
