@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import lu_factor, lu_solve
 
 from heatdrift.stats.one_component import OneComponent, one_component
 
@@ -120,15 +121,15 @@ class ProfiledDeviance:
         free = y - (y @ self.basis) @ self.basis.T
         return grouped_sums(self.groupings, free.T).T, np.sum(free**2, axis=1)
 
-    def solve(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return A (..., q, q), b (..., q), y'Py (...) and log|I + WG| (...) at `ratios` (..., K)."""
+    def solve(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return A (..., q, q), b (..., q) and y'Py (...) at `ratios` (..., K)."""
         g = ratios @ self.member.T
         system = np.eye(self.w.shape[0]) + self.w * g[..., None, :]
         solved = np.linalg.solve(
             system, np.concatenate([np.broadcast_to(self.w, system.shape), u[..., :, None]], axis=-1)
         )
         b = solved[..., -1]
-        return solved[..., :-1], b, yy - np.sum(u * g * b, axis=-1), np.linalg.slogdet(system)[1]
+        return solved[..., :-1], b, yy - np.sum(u * g * b, axis=-1)
 
     def weighted(self, ratios: Floats, u: Floats) -> Floats:
         """Return b (..., q) at `ratios` (..., K)."""
@@ -151,10 +152,20 @@ class ProfiledDeviance:
             return self.alone.deviance(ratios[..., 0], u, yy)
         g = ratios @ self.member.T
         system = np.eye(self.w.shape[0]) + self.w * g[..., None, :]
-        b = np.linalg.solve(system, u[..., :, None])[..., 0]
+        b, determinant = _solved(system, u)
         spread = yy - np.sum(u * g * b, axis=-1)
-        logdet = np.linalg.slogdet(system)[1] if self.reml else self.logdet(ratios)
+        logdet = determinant if self.reml else self.logdet(ratios)
         return logdet + self.size * np.log(spread), spread
+
+    def deviance_at(self, ratios: Floats, u: Floats, yy: Floats) -> Floats:
+        """Deviance of many responses (B,) at the same `ratios` (K,)."""
+        if self.alone is not None:
+            return self.alone.deviance(np.broadcast_to(ratios, yy.shape), u, yy)[0]
+        g = self.member @ ratios
+        factors = lu_factor(np.eye(g.size) + self.w * g, check_finite=False)
+        spread = yy - np.sum(u * lu_solve(factors, u.T, check_finite=False).T * g, axis=-1)
+        logdet = np.sum(np.log(np.abs(np.diag(factors[0])))) if self.reml else self.logdet(ratios)
+        return np.asarray(logdet + self.size * np.log(np.maximum(spread, np.finfo(float).tiny)))
 
     def derivatives(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
         """Gradient (..., K) and Hessian (..., K, K) of the profiled deviance in the ratios."""
@@ -163,7 +174,7 @@ class ProfiledDeviance:
             slope = length / spread
             bend = -square + self.size * (2.0 * bent / spread - slope**2)
             return (trace - self.size * slope)[..., None], bend[..., None, None]
-        a, b, spread, _ = self.solve(ratios, u, yy)
+        a, b, spread = self.solve(ratios, u, yy)
         e = self.member
         traces = a if self.reml else self._raw_traces(ratios)
         slope = (b**2) @ e / spread[..., None]
@@ -184,7 +195,7 @@ class ProfiledDeviance:
             trace, _, length, _, spread = self.alone.parts(ratios[..., 0], u, yy)
             slope = (trace - length / residual)[..., None]
         else:
-            a, b, spread, _ = self.solve(ratios, u, yy)
+            a, b, spread = self.solve(ratios, u, yy)
             traces = a if self.reml else self._raw_traces(ratios)
             slope = np.diagonal(traces, axis1=-2, axis2=-1) @ self.member - (b**2) @ self.member / residual[..., None]
         value = self.size * np.log(2.0 * np.pi * residual) + self.logdet(ratios) + spread / residual
@@ -194,6 +205,15 @@ class ProfiledDeviance:
     def _raw_traces(self, ratios: Floats) -> Floats:
         g = ratios @ self.member.T
         return np.asarray(np.linalg.solve(np.eye(g.shape[-1]) + self.w_raw * g[..., None, :], self.w_raw))
+
+
+def _solved(system: Floats, u: Floats) -> tuple[Floats, Floats]:
+    """Solutions (..., q) of systems (..., q, q), and log-determinants; of one system in one step."""
+    if u.size > u.shape[-1]:
+        return np.linalg.solve(system, u[..., :, None])[..., 0], np.linalg.slogdet(system)[1]
+    factors = lu_factor(system.reshape(u.shape[-1], -1), check_finite=False)
+    logdet = np.sum(np.log(np.abs(np.diag(factors[0]))))
+    return lu_solve(factors, u.ravel(), check_finite=False).reshape(u.shape), np.full(u.shape[:-1], logdet)
 
 
 def profiled_deviance(x: Floats, groupings: Sequence[Grouping], *, reml: bool) -> ProfiledDeviance:

@@ -172,13 +172,7 @@ def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
     start = np.zeros((*yy.shape, moments.member.shape[1]))
     for point in _starts(*moments.member.shape):
         ratios = np.array(point)
-        if moments.alone is not None:
-            spread = moments.alone.deviance(np.broadcast_to(ratios, yy.shape), u, yy)[1]
-        else:
-            g = moments.member @ ratios
-            system = np.eye(g.size) + moments.w * g
-            spread = yy - np.sum(u * np.linalg.solve(system, u.T).T * g, axis=-1)
-        deviance = moments.logdet(ratios) + moments.size * np.log(np.maximum(spread, np.finfo(float).tiny))
+        deviance = moments.deviance_at(ratios, u, yy)
         better = deviance < best
         best = np.where(better, deviance, best)
         start[better] = ratios
@@ -202,6 +196,7 @@ def _newton(moments: ProfiledDeviance, u: Floats, yy: Floats, start: Floats) -> 
     ratios = start.copy()
     active = np.arange(yy.size)
     k = start.shape[1]
+    reached = moments.deviance(ratios, u, yy)[0]
     for _ in range(_MAX_STEPS):
         now, uu, ss = ratios[active], u[active], yy[active]
         gradient, hessian = moments.derivatives(now, uu, ss)
@@ -214,19 +209,20 @@ def _newton(moments: ProfiledDeviance, u: Floats, yy: Floats, start: Floats) -> 
         # |eigenvalue| turns a saddle into a descent direction and leaves a minimum untouched
         values = np.maximum(np.abs(values), 1e-12)
         step = -np.einsum("bij,bj,bkj,bk->bi", vectors, 1.0 / values, vectors, gradient)
-        base = moments.deviance(now, uu, ss)[0]
+        base = reached[active]
         logs = np.log1p(now)
         moved = np.expm1(np.clip(logs + step, 0.0, _LARGEST_LOG))
         length = np.ones(active.size)
         for _ in range(40):
-            worse = ~(moments.deviance(moved, uu, ss)[0] <= base + 1e-13 * np.abs(base))
+            there = moments.deviance(moved, uu, ss)[0]
+            worse = ~(there <= base + 1e-13 * np.abs(base))
             if not worse.any():
                 break
             length[worse] /= 2.0
             shorter = np.expm1(np.clip(logs + length[:, None] * step, 0.0, _LARGEST_LOG))
             moved = np.where(worse[:, None], shorter, moved)
         change = np.max(np.abs(moved - now) / (1e-3 + now), axis=1)
-        ratios[active] = moved
+        ratios[active], reached[active] = moved, there
         active = active[change > 1e-11]
         if active.size == 0:
             break

@@ -32,21 +32,21 @@ class OneComponent:
     size: int
 
     def weighted(self, ratio: Floats, u: Floats) -> Floats:
-        """b = (I + g W)^-1 u, (..., q), at ratios g (...)."""
+        """Return b = (I + g W)^-1 u, (..., q), at ratios g (...)."""
         return np.asarray(self._rotated(ratio, u) @ self.vectors.T)
 
     def deviance(self, ratio: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
         """Deviance profiled over s2, without its constant, and y'Py, both (...)."""
         v = u @ self.vectors
         spread = yy - ratio * np.sum(v**2 / (1.0 + ratio[..., None] * self.values), axis=-1)
-        return self.logdet(ratio) + self.size * np.log(spread), spread
+        return self.logdet(ratio) + self.size * np.log(np.maximum(spread, np.finfo(float).tiny)), spread
 
     def logdet(self, ratio: Floats) -> Floats:
         """Log-determinant in the deviance, (...)."""
         return np.asarray(np.sum(np.log1p(ratio[..., None] * self._counted), axis=-1))
 
     def parts(self, ratio: Floats, u: Floats, yy: Floats) -> tuple[Floats, ...]:
-        """tr T and tr T'T of the log-determinant's T = (I + g W)^-1 W, b'b, b'Ab and y'Py, each (...)."""
+        """Return tr T and tr T'T of the log-determinant's T = (I + g W)^-1 W, b'b, b'Ab and y'Py, each (...)."""
         b = self._rotated(ratio, u)
         traces = self._counted / (1.0 + ratio[..., None] * self._counted)
         bent = self.values / (1.0 + ratio[..., None] * self.values)
