@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors; a test compares them
+    from heatdrift.api.asking import ask_all
     from heatdrift.api.comparing import compare
     from heatdrift.api.reporting import render_report
     from heatdrift.api.store import Store, read_runs
@@ -47,6 +48,7 @@ __all__ = [
     "Store",
     "__version__",
     "adapt_open_clip",
+    "ask_all",
     "best",
     "compare",
     "correlation",
@@ -73,6 +75,7 @@ _WHERE: Final = {
     "HeatdriftError": "errors",
     "Store": "api.store",
     "adapt_open_clip": "model.adapt_tower",
+    "ask_all": "api.asking",
     "best": "questions.best.analysis",
     "compare": "api.comparing",
     "correlation": "questions.correlation.analysis",

@@ -210,10 +210,12 @@ class ProfiledDeviance:
 def _solved(system: Floats, u: Floats) -> tuple[Floats, Floats]:
     """Solutions (..., q) of systems (..., q, q), and log-determinants; of one system in one step."""
     if u.size > u.shape[-1]:
-        return np.linalg.solve(system, u[..., :, None])[..., 0], np.linalg.slogdet(system)[1]
+        solved: Floats = np.asarray(np.linalg.solve(system, u[..., :, None])[..., 0], dtype=float)
+        return solved, np.asarray(np.linalg.slogdet(system)[1], dtype=float)
     factors = lu_factor(system.reshape(u.shape[-1], -1), check_finite=False)
     logdet = np.sum(np.log(np.abs(np.diag(factors[0]))))
-    return lu_solve(factors, u.ravel(), check_finite=False).reshape(u.shape), np.full(u.shape[:-1], logdet)
+    solution = np.asarray(lu_solve(factors, u.ravel(), check_finite=False), dtype=float)
+    return solution.reshape(u.shape), np.full(u.shape[:-1], logdet, dtype=float)
 
 
 def profiled_deviance(x: Floats, groupings: Sequence[Grouping], *, reml: bool) -> ProfiledDeviance:
