@@ -119,6 +119,7 @@ class ProfiledDeviance:
     def project(self, y: Floats) -> tuple[Floats, Floats]:
         """Project X out of responses (B, n): u = Z'Sy (B, q) and y'Sy (B,)."""
         free = y - (y @ self.basis) @ self.basis.T
+        free = free - (free @ self.basis) @ self.basis.T  # again: a large mean leaves its rounding in what X explains
         return grouped_sums(self.groupings, free.T).T, np.sum(free**2, axis=1)
 
     def solve(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats, Floats]:
