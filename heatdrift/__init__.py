@@ -95,7 +95,8 @@ _WHERE: Final = {
     "retention": "questions.retention.analysis",
     "train_cell": "api.training",
 }
-_EARLIER: Final = {"compare_studies": "questions.compare.analysis"}  # names that work and are not offered any more
+# Names that still work and warn, and what takes their place; gone in the next minor version at the earliest.
+_EARLIER: Final = {"compare_studies": ("questions.compare.analysis", "compare")}
 
 
 if not TYPE_CHECKING:  # to a type checker a module with __getattr__ has every name
@@ -106,7 +107,13 @@ if not TYPE_CHECKING:  # to a type checker a module with __getattr__ has every n
             return globals().setdefault(name, _version())
         if name == "model":  # a package that can be called: heatdrift/model/__init__.py
             return import_module(f"{__name__}.model")
-        module = _WHERE.get(name) or _EARLIER.get(name)
+        module = _WHERE.get(name)
+        if name in _EARLIER:
+            from warnings import warn
+
+            earlier, successor = _EARLIER[name]
+            warn(f"heatdrift.{name} is deprecated: use heatdrift.{successor}", DeprecationWarning, stacklevel=2)
+            return getattr(import_module(f"{__name__}.{earlier}"), name)
         if module is None:
             from heatdrift.errors import nearest_name
 
