@@ -66,25 +66,24 @@ def run_course(
         elapsed_s = course.earlier_s + time.perf_counter() - clock
         return state_of(course, model, run, elapsed_s, start=start, part=taken)
 
+    def left(epoch: int, start: EpochStart, taken: EpochPart | None, *, write: bool) -> Interrupted:
+        if checkpoint and write:
+            checkpoint.write(state(start, taken))
+        assert interruption.reason is not None
+        return Interrupted(interruption.reason, f"in epoch {epoch}, after step {len(taken or ())} of {steps}")
+
     for epoch in range(len(course.history), recipe.epochs + 1):
         start = EpochStart.of(run)
-
-        def left(taken: EpochPart | None, epoch: int = epoch, start: EpochStart = start) -> Interrupted:
-            if checkpoint and (taken is not part or not written):
-                checkpoint.write(state(start, taken))
-            assert interruption.reason is not None
-            return Interrupted(interruption.reason, f"in epoch {epoch}, after step {len(taken or ())} of {steps}")
-
         try:
             interruption.check()
         except Interrupted as interrupted:
-            raise left(part) from interrupted
+            raise left(epoch, start, part, write=not written) from interrupted
         model.train_mode(on=True)
         leave = interruption.requested
         result = train_epoch(logits, model.trained(), images, resources.normalise, run, part=part, leave=leave)
         model.train_mode(on=False)
         if isinstance(result, EpochPart):
-            raise left(result)
+            raise left(epoch, start, result, write=True)
         part = None
         if result.diverged:
             course.problem = f"loss or gradient not finite in epoch {epoch}, step {result.diverged_at} of {steps}"
@@ -106,7 +105,7 @@ def run_course(
             course.problem = f"not measurable after epoch {epoch}: {error.message}"
             return course
         except Interrupted as interrupted:  # its steps are kept, and what was measured is measured again
-            raise left(result.part) from interrupted
+            raise left(epoch, start, result.part, write=True) from interrupted
         record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
         course.history.append(
             msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)

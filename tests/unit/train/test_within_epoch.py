@@ -152,6 +152,22 @@ def test_stopped_at_any_look_it_ends_with_the_same_numbers(whole_runs, resources
     assert len(places) > 5
 
 
+@pytest.mark.parametrize(("look", "where"), [(8, "in epoch 2, after step 0 of 3"), (15, "")])
+def test_an_epoch_that_was_not_written_is_written_when_it_is_stopped(whole_runs, resources, tmp_path, look, where):
+    """On an accelerator not every epoch's end is; neither is the last one's before the measurements at the end."""
+    cell, whole = whole_runs["full_ft"]
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "key", every_s=3600.0)
+    resources.interruption = AtLook(look)
+    with pytest.raises(Interrupted) as caught:
+        run(cell, resources, checkpoint)
+    assert caught.value.where == where
+    checkpoint.catch_up()
+    resources.interruption = Interruption()
+    resumed = run(cell, resources, Checkpoint(checkpoint.path, "key"))
+    assert resumed.record.provenance.resumed_after == (1 if where else 2,)
+    assert result(resumed) == whole
+
+
 def test_stopped_while_it_loads_it_begins_anew(whole_runs, study, tiny_inputs, tmp_path):
     cell, whole = whole_runs["last_block"]
     fresh = loaded(study, tiny_inputs)
