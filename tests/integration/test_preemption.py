@@ -17,14 +17,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="send
 SOAK = Path(__file__).parents[1] / "soak" / "signals.py"
 MEASURED = "select * exclude (wall_s, started_at, finished_at, record_sha256, attempt, resumed_after) from runs"
 VIEWS = (MEASURED, *(f"select * from {view} order by all" for view in ("epochs", "layers", "heads", "transfer")))
-BATCH_SCRIPT = """
-trap 'kill -USR1 "$child" 2>/dev/null' USR1
-"$@" & child=$!
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-[ "$code" -eq 75 ] && echo requeued
-exit "$code"
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "preemption.md"
+
+
+def batch_script():
+    """The page's script for Slurm, with the training as its arguments and a word in place of the cluster's command."""
+    script = PAGE.read_text().split("```bash\n")[1].split("```")[0]
+    for theirs, ours in (("heatdrift train --all --study mine.toml", '"$@"'), ("scontrol requeue", "echo requeued")):
+        assert theirs in script
+        script = script.replace(theirs, ours)
+    return script
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_interrupted_within_an_epoch_it_ends_with_the_same_numbers(place, name):
     call(*command("whole"))
     words = command("stopped")
     if name == "batch shell":  # Slurm's --signal=B:USR1@300: to the shell, which passes it on to its child
-        words, number = ["bash", "-c", BATCH_SCRIPT, "batch", *words], signal.SIGUSR1
+        words, number = ["bash", "-c", batch_script(), "batch", *words], signal.SIGUSR1
     else:
         number = signal.Signals[name]
     within = False
