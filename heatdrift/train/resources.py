@@ -40,6 +40,7 @@ from heatdrift.train.inputs import (
     transfer_names,
     transfer_positions,
 )
+from heatdrift.train.interrupt import Interruption
 from heatdrift.train.loop import Normaliser, PixelSet
 from heatdrift.train.step_choice import Compile
 
@@ -110,7 +111,8 @@ class Resources:
 
     ``crop_folder`` keeps crops (``data/crop_cache.py``), None keeps none. ``on_crops`` is called with a source, the
     pictures done and those in all while crops are made; ``on_problem`` with what went otherwise than asked. ``compile``
-    says which steps may train (``step_choice.py``), ``eval_bfloat16`` whether models are measured in bfloat16.
+    says which steps may train (``step_choice.py``), ``eval_bfloat16`` whether models are measured in bfloat16;
+    ``interruption`` is looked at between steps and between batches.
     """
 
     backbone_spec: BackboneSpec
@@ -129,6 +131,7 @@ class Resources:
     eval_bfloat16: bool = False
     on_crops: Callable[[str, int, int], object] = lambda _what, _done, _total: None
     on_problem: Callable[[str], object] = lambda _problem: None
+    interruption: Interruption = field(default_factory=Interruption)
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _evaluation: Evaluation | None = None
@@ -184,6 +187,7 @@ class Resources:
                 normalise=self.normalise,
                 bfloat16=self.eval_bfloat16,
                 on_problem=lambda problem: self.on_problem(problem),  # noqa: PLW0108  it may be set later
+                between=lambda: self.interruption.check(),  # noqa: PLW0108  the same
             )
         return self._evaluation
 
