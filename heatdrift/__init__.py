@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors; a test compares them
+    from heatdrift.api.asking import ask_all
     from heatdrift.api.comparing import compare
     from heatdrift.api.reporting import render_report
     from heatdrift.api.store import Store, read_runs
@@ -47,6 +48,7 @@ __all__ = [
     "Store",
     "__version__",
     "adapt_open_clip",
+    "ask_all",
     "best",
     "compare",
     "correlation",
@@ -73,6 +75,7 @@ _WHERE: Final = {
     "HeatdriftError": "errors",
     "Store": "api.store",
     "adapt_open_clip": "model.adapt_tower",
+    "ask_all": "api.asking",
     "best": "questions.best.analysis",
     "compare": "api.comparing",
     "correlation": "questions.correlation.analysis",
@@ -92,7 +95,8 @@ _WHERE: Final = {
     "retention": "questions.retention.analysis",
     "train_cell": "api.training",
 }
-_EARLIER: Final = {"compare_studies": "questions.compare.analysis"}  # names that work and are not offered any more
+# Names that still work and warn, and what takes their place; gone in the next minor version at the earliest.
+_EARLIER: Final = {"compare_studies": ("questions.compare.analysis", "compare")}
 
 
 if not TYPE_CHECKING:  # to a type checker a module with __getattr__ has every name
@@ -103,7 +107,13 @@ if not TYPE_CHECKING:  # to a type checker a module with __getattr__ has every n
             return globals().setdefault(name, _version())
         if name == "model":  # a package that can be called: heatdrift/model/__init__.py
             return import_module(f"{__name__}.model")
-        module = _WHERE.get(name) or _EARLIER.get(name)
+        module = _WHERE.get(name)
+        if name in _EARLIER:
+            from warnings import warn
+
+            earlier, successor = _EARLIER[name]
+            warn(f"heatdrift.{name} is deprecated: use heatdrift.{successor}", DeprecationWarning, stacklevel=2)
+            return getattr(import_module(f"{__name__}.{earlier}"), name)
         if module is None:
             from heatdrift.errors import nearest_name
 

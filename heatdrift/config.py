@@ -165,6 +165,7 @@ class TrainSpec(Strict, frozen=True, kw_only=True):
     classifier_init: Literal["normal", "torch"] = "normal"
     warmup: Literal["above_zero", "from_zero"] = "above_zero"
     probe_draw: Literal["data_seed", "randomstate_42"] = "data_seed"
+    probe_mean: Literal["images", "batches_32"] = "images"
     loss_mean: Literal["images", "batches"] = "images"
     eval_precision: Literal["float32", "bfloat16"] = "float32"
 

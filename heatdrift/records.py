@@ -23,7 +23,8 @@ FINISHED: Final[tuple[Status, ...]] = ("done", "diverged")
 _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
-    *("classifier_init", "warmup", "probe_draw", "loss_mean", "corruptions", "eval_precision"),
+    *("classifier_init", "warmup", "probe_draw", "probe_mean", "loss_mean", "corruptions"),
+    "eval_precision",
     "adapted_sha256",
 )
 
@@ -65,6 +66,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
         the first step is above 0.
     probe_draw : "randomstate_42" = probe images by NumPy's RandomState(42), as the preprint drew them; None = by the
         data seed. Protocol ``preprint`` only.
+    probe_mean : "batches_32" = attention probes are means over batches of 32 images in the order of their draw, and
+        head diversity is one of a batch, as published; None = over images. With ``probe_draw`` only.
     loss_mean : "batches" = train_loss is the mean of the batches' losses; None = of the images'.
     eval_precision : "bfloat16" = towers are measured in it (accuracies, zero-shot, probes); None = in float32.
     """
@@ -82,6 +85,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
     classifier_init: Literal["torch"] | None = None
     warmup: Literal["from_zero"] | None = None
     probe_draw: Literal["randomstate_42"] | None = None
+    probe_mean: Literal["batches_32"] | None = None
     loss_mean: Literal["batches"] | None = None
     eval_precision: Literal["bfloat16"] | None = None
 
@@ -92,6 +96,7 @@ class Recipe(Strict, frozen=True, kw_only=True):
             "classifier at the start": self.classifier_init or "normal",
             "warm-up": self.warmup or "above_zero",
             "probe images drawn by": self.probe_draw or "data_seed",
+            "attention averaged over": self.probe_mean or "images",
         }
 
 

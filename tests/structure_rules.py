@@ -31,6 +31,8 @@ ON_A_PAGE = (
     "profile.py",
     "probability.py",
     "class_slopes.py",
+    "variance.py",
+    "calibration.py",
 )  # may use the page kit
 
 

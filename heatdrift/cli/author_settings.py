@@ -12,6 +12,7 @@ from typing import Final
 
 from heatdrift.config import StudySpec
 from heatdrift.crop_plan import Preprocess
+from heatdrift.data.splits import PUBLISHED_BATCH
 from heatdrift.methods import METHODS, Method
 from heatdrift.metrics import PROBES
 from heatdrift.records import Cell, TransferPlan
@@ -207,10 +208,11 @@ def _measured_at(metric: str) -> Callable[[Planned], str]:
     return ours
 
 
-def _defined(probe: str) -> Callable[[Planned], str]:
-    """What a probe averages over, as its definition ends."""
+def _averaged(probe: str, in_batches: str) -> Callable[[Planned], str]:
+    """What a probe averages over, as its definition ends; `in_batches` where the study averages batches."""
     [found] = [p for p in PROBES if p.name == probe]
-    return lambda _plan: found.definition.rsplit("), ", 1)[-1].rsplit("maps, ", 1)[-1]
+    over_images = found.definition.rsplit("), ", 1)[-1].rsplit("maps, ", 1)[-1]
+    return lambda plan: over_images if plan.recipe("probe_mean") is None else in_batches
 
 
 def _spread(_plan: Planned) -> str:
@@ -313,11 +315,13 @@ PREPRINT80: Final[tuple[Setting, ...]] = (
     ),
     Setting(
         name="attention averages over", author="mean over batches of 32 images, heads, blocks",
-        where=_run(96, "build_eval_loaders") + ", 134-141 (compute_metrics_on_eval)", ours=_defined("entropy"),
+        where=_run(96, "build_eval_loaders") + ", 134-141 (compute_metrics_on_eval)",
+        ours=_averaged("entropy", f"mean over batches of {PUBLISHED_BATCH} images, heads, blocks"),
     ),
     Setting(
         name="head diversity from maps", author="each averaged over a batch of 32",
-        where="src/metrics.py:65 (head_diversity_cosine), batches as above", ours=_defined("head_diversity"),
+        where="src/metrics.py:65 (head_diversity_cosine), batches as above",
+        ours=_averaged("head_diversity", f"each averaged over a batch of {PUBLISHED_BATCH}"),
     ),
     Setting(
         name="transfer set", author="hf:uoft-cs/cifar100/test, 10000 images",

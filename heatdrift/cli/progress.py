@@ -73,6 +73,8 @@ class TrainingProgress:
         elif isinstance(event, Preparing):
             what = f"pictures of {event.source}: {event.done:,} of {event.total:,}"
             self._bar.update(self._task, description=self._words() if event.done == event.total else what)
+        elif isinstance(event, Ended) and event.status == "interrupted":
+            self._line(event)
         elif isinstance(event, Ended):
             self._ended += 1
             self._advance(event.cell, self._left[event.cell.cell_id])

@@ -25,10 +25,11 @@ when it is first asked for.
 
 A question is a function: `heatdrift.interaction(runs, metric="retention_pct")`. Its options are those of the command
 `heatdrift stats NAME`, with the same defaults, and its page in [questions](questions/index.md) says which test answers
-it and when not to trust it. `runs` are rows of the view `runs` ([schema.md](schema.md)): from `read_runs`, or from
-anywhere else. Frames of polars, pandas and pyarrow, relations of DuckDB and mappings of columns are read through
-Arrow; the least that a frame needs is `dataset`, `method`, `lr`, `seed`, `status` (`done` for a finished run) and the
-metrics that are asked for.
+it and when not to trust it. `ask_all` asks everything that a page asks, and `fit_model` is for a table of any names.
+
+`runs` are rows of the view `runs` ([schema.md](schema.md)): from `read_runs`, or from anywhere else. Frames of polars,
+pandas and pyarrow, relations of DuckDB and mappings of columns are read through Arrow; the least that a frame needs is
+`dataset`, `method`, `lr`, `seed`, `status` (`done` for a finished run) and the metrics that are asked for.
 
 ## What an answer offers
 

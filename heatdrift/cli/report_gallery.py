@@ -22,12 +22,21 @@ _SHOWN_SIDE = 96  # pixels of a photograph on the page: thumbnails keep the file
 
 
 def gallery_maps(runs: "pl.DataFrame", folder: "Path") -> "dict[str, Maps]":
-    """Return cell id -> arrays of gallery.npz: of each choice of the gallery the first run that has a readable file."""
-    from heatdrift.report.gallery_choice import gallery_candidates
+    """Return cell id -> arrays of gallery.npz: of each choice of the gallery the first run that has a readable file.
+
+    The first data sets that have any are enough: of a large grid the others are not read.
+    """
+    from heatdrift.report.gallery_choice import MAX_PLACES, gallery_candidates
+    from heatdrift.report.inputs import with_place
     from heatdrift.store.folder import read_arrays
 
+    place_of = dict(with_place(runs).select("cell_id", "place").iter_rows())
     found: dict[str, Maps] = {}
+    places: set[str] = set()
     for candidates in gallery_candidates(runs):
+        place = place_of[candidates[0]]
+        if len(places) == MAX_PLACES and place not in places:
+            break
         for cell_id in candidates:
             try:
                 arrays = read_arrays(folder / cell_id, "gallery")
@@ -36,6 +45,7 @@ def gallery_maps(runs: "pl.DataFrame", folder: "Path") -> "dict[str, Maps]":
                 continue
             if arrays:
                 found[cell_id] = arrays
+                places.add(place)
                 break
     return found
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from heatdrift.cli.run_arrays import RunArrays
+    from heatdrift.questions.base import StudyRuns
     from heatdrift.store.folder import ArrayKind
     from heatdrift.store.read import View
 
@@ -133,6 +134,37 @@ def run_arrays(chosen: Selection, runs: "pl.DataFrame", kind: "ArrayKind") -> "R
     from heatdrift.cli.run_arrays import RunArrays
 
     return RunArrays(Workspace.of(chosen.store).store_folder, runs, kind)
+
+
+def study_rows(chosen: Selection, *, conf_level: float, note: Callable[[str], None]) -> "StudyRuns":
+    """Rows of the chosen runs, with what their study asks: what ``stats all`` is asked of.
+
+    Parameters
+    ----------
+    conf_level : of all intervals, in (0, 1).
+    note : takes a sentence about a question that could not be answered.
+    """
+    from heatdrift.questions.base import StudyRuns
+
+    asked = Workspace.of(chosen.store).questions(study_of(chosen), chosen.study)
+    runs, epochs, layers, heads = selected_views(
+        chosen, "epochs", "layers", "heads", metrics=asked.metrics, unknown_as_null=True
+    )
+    at_end = runs.select("cell_id", "selected_epoch")
+    layers, heads = (
+        view.join(at_end, left_on=["cell_id", "epoch"], right_on=["cell_id", "selected_epoch"], how="semi")
+        for view in (layers, heads)
+    )
+    return StudyRuns(
+        runs=runs,
+        epochs=epochs,
+        layers=layers,
+        heads=heads,
+        asked=asked,
+        conf_level=conf_level,
+        note=note,
+        hits=run_arrays(chosen, runs, "hits"),
+    )
 
 
 def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.DataFrame":

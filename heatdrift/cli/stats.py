@@ -9,8 +9,7 @@ import typer
 from heatdrift.cli.model import model
 from heatdrift.cli.options import ConfOption, ResultFormat
 from heatdrift.cli.output import note, show_answer
-from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views, study_of
-from heatdrift.cli.workspace import Workspace
+from heatdrift.cli.runs import Selection, chooses_runs, run_arrays, selected_views, study_rows
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
 from heatdrift.questions.options import Option
@@ -35,28 +34,8 @@ def _all(*, chosen: Selection, fmt: ResultFormat, verbose: bool, conf_level: Con
     Example: `heatdrift stats all --format latex`
     """
     from heatdrift.questions.asking import all_results
-    from heatdrift.questions.base import StudyRuns
 
-    asked = Workspace.of(chosen.store).questions(study_of(chosen), chosen.study)
-    runs, epochs, layers, heads = selected_views(
-        chosen, "epochs", "layers", "heads", metrics=asked.metrics, unknown_as_null=True
-    )
-    at_end = runs.select("cell_id", "selected_epoch")
-    layers, heads = (
-        view.join(at_end, left_on=["cell_id", "epoch"], right_on=["cell_id", "selected_epoch"], how="semi")
-        for view in (layers, heads)
-    )
-    study = StudyRuns(
-        runs=runs,
-        epochs=epochs,
-        layers=layers,
-        heads=heads,
-        asked=asked,
-        conf_level=conf_level,
-        note=note,
-        hits=run_arrays(chosen, runs, "hits"),
-    )
-    show_answer(all_results(study), fmt, verbose=verbose)
+    show_answer(all_results(study_rows(chosen, conf_level=conf_level, note=note)), fmt, verbose=verbose)
 
 
 def _command(question: Question) -> Callable[..., None]:

@@ -8,7 +8,8 @@ import typer
 
 from heatdrift.cli.advice import from_here, train_command
 from heatdrift.cli.options import Format, FormatOption, StoreOption
-from heatdrift.cli.output import note, show_rows
+from heatdrift.cli.output import note, say, show_rows
+from heatdrift.cli.status_doses import dose_lines
 from heatdrift.cli.workspace import KeptPlan, Workspace, planned_cells, study_name
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
@@ -35,7 +36,9 @@ def status(
     fmt: FormatOption = Format.table,
     cells: Annotated[bool, typer.Option("--cells", help="One row per cell instead of the counts.")] = False,
 ) -> None:
-    """Say how far every study is: done, running, failed (why), diverged, missing, time left, and how to go on.
+    """Say how far every study is: done, running, failed (why), diverged, missing, time left, how to go on.
+
+    A line per group of finished cells draws zero-shot retention, or test accuracy, along the learning rates.
 
     A study file that is named is followed as it is now; without one, the plan counts that training kept.
 
@@ -65,6 +68,10 @@ def status(
         show_rows([s.counts() for s in found], fmt)
     if cells or fmt is Format.table:
         _show_cells(found, fmt, everything=cells)
+    if fmt is Format.table and not cells:
+        for one in found:
+            for line in dose_lines(one.states, one.study):
+                say(line)
     for one in found:
         if one is fresh:
             note(f"nothing of study {one.study} has run yet; to start: {train_command(str(wanted), store=store)}")

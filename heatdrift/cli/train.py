@@ -36,9 +36,11 @@ from heatdrift.cli.options import (
     StudyOption,
 )
 from heatdrift.cli.output import err, note, say, show_rows
+from heatdrift.cli.stopping import MaxTimeOption, StopOnOption, ending_politely, heard, signals_of
 from heatdrift.cli.time_left import MeasureOption, by_finished, by_measuring
 from heatdrift.cli.workspace import Workspace, planned_cells
 from heatdrift.errors import HeatdriftError, StudyError, UnknownNameError
+from heatdrift.train.interrupt import Interrupted, LeadingInterruption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +76,7 @@ class EvalPrecision(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    app.command("train")(train)
+    app.command("train")(ending_politely(train))
     app.command("pretrain")(pretrain)
 
 
@@ -122,8 +124,13 @@ def train(
     ] = False,
     checkpoint: Annotated[
         bool,
-        typer.Option(help="Write each cell's state after every epoch, so that a killed run goes on where it was."),
+        typer.Option(
+            help="Write each cell's state after every epoch and when it is interrupted, so that a run that was stopped "
+            "goes on where it was."
+        ),
     ] = True,
+    max_time: MaxTimeOption = None,
+    stop_on: StopOnOption = None,
     keep: Annotated[
         list[Keep] | None,
         typer.Option("--keep", help="Keep with each record: weights (adapters and merged, safetensors), checkpoint."),
@@ -142,18 +149,24 @@ def train(
     ] = False,
     fmt: FormatOption = Format.table,
 ) -> None:
-    """Train and measure the cells of a study; exit 3 if one failed or diverged, 75 if a signal stopped it.
+    """Train and measure the cells of a study. Finished cells are kept and skipped: the same command again goes on.
 
-    Finished cells are kept and skipped, so the same command goes on where an interrupted one stopped.
+    Exit codes, for scripts and schedulers:
+
+    - 0: every chosen cell is finished, or another process is at it;
+    - 2: what was asked for or given cannot be trained; repeating it unchanged does not help;
+    - 3: all chosen cells were tried, and some of those trained now failed or diverged;
+    - 75: a signal or `--max-time` ended it; the same command goes on, within the epoch: repeat it;
+    - 130: Ctrl-C ended it, with the last epoch of each cell kept.
 
     Example: `heatdrift train --all --study demo`
     """
     from heatdrift.plan.cells import select_cells
     from heatdrift.plan.shard import shard_of
     from heatdrift.train.inputs import check_inputs
-    from heatdrift.train.interrupt import INTERRUPTED, Interrupted, interruptible
     from heatdrift.train.status import cell_states, unfinished
 
+    interruption = heard(context, stop_on, max_time)
     elsewhere = executor_of(
         executor,
         jobs=jobs,
@@ -218,17 +231,16 @@ def train(
         compile=compiling.value,
         checkpoints=checkpoint,
         keep=tuple(item.value for item in keep or ()),
+        signals=signals_of(stop_on),
     )
     resume = same_command(context, without=("force", "dry_run"))
     try:
-        with interruptible():
-            counts = _run(cells, seen, work, settings, jobs, elsewhere)
-    except Interrupted as interrupted:
-        note(f"{interrupted.name}: stopped; what is finished is kept. To go on from the last checkpoint:\n  {resume}")
-        raise typer.Exit(INTERRUPTED) from None
+        counts = _run(cells, seen, work, settings, jobs, interruption, elsewhere)
     except KeyboardInterrupt:
         note(f"stopped; what is finished is kept. To go on where it stopped:\n  {resume}")
         raise
+    if interruption.reason and sum(n for status, n in counts.items() if status != "interrupted") < len(cells):
+        raise Interrupted(interruption.reason)
     ended = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or (
         "nothing trained" if lacking else "nothing to do"
     )
@@ -271,6 +283,7 @@ def _run(
     work: Workspace,
     settings: "WorkerSettings",
     jobs: int | None,
+    interruption: LeadingInterruption,
     elsewhere: "Executor | None",
 ) -> dict[str, int]:
     from heatdrift.cli.progress import TrainingProgress
@@ -280,15 +293,21 @@ def _run(
         for problem in ingest(work.store).problems:
             note(f"left out: {problem.path}: {problem.reason}")
 
+    interruption.lead()
     if not cells:
         bring_in()
         return {}
     executor = elsewhere or _here(settings, jobs, len(cells))
     try:
         with TrainingProgress(cells, bring_in) as progress:
-            return executor.run_cells(cells, settings, on_event=progress, seen=seen)
-    finally:
+            counts = executor.run_cells(cells, settings, on_event=progress, seen=seen, interruption=interruption)
+    except Interrupted:  # a second signal: at once; the next command brings the records in
+        raise
+    except BaseException:
         bring_in()
+        raise
+    bring_in()
+    return counts
 
 
 def _here(settings: "WorkerSettings", jobs: int | None, n_cells: int) -> "Executor":

@@ -27,7 +27,6 @@ from heatdrift.crop_plan import Preprocess
 from heatdrift.data.corruptions import corrupted
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
-from heatdrift.errors import HeatdriftError
 
 Crops: TypeAlias = NDArray[np.uint8]
 Report = Callable[[int], object]  # takes the number of pictures done
@@ -206,7 +205,7 @@ def _write(path: Path, shape: tuple[int, ...], chunks: Iterator[Crops]) -> None:
         temporary.replace(path)
         temporary.write_text(digest.hexdigest(), encoding="ascii")
         temporary.replace(_sidecar(path))
-    except (OSError, HeatdriftError):
+    except BaseException:  # an interruption, too, must not leave half of a large file
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise

@@ -14,6 +14,7 @@ from heatdrift.records import SplitSizes
 Indices = NDArray[np.int64]
 ProbeDraw = Literal["data_seed", "randomstate_42"]
 PUBLISHED_SEED: Final = 42  # of the preprint's probe images, whatever the training seed
+PUBLISHED_BATCH: Final = 32  # over which its attention is averaged first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,14 @@ class Splits:
     train : positions into the train source.
     val, probe : positions into the source `held_out`; disjoint from each other and from `train` if that is "train".
         If it is "test" (protocol ``preprint``), validation is the whole test split and the probe set lies in it.
+    drawn : the probe images in the order of their draw; None where they were drawn class by class and sorted.
     """
 
     train: Indices
     val: Indices
     probe: Indices
     held_out: Literal["train", "test"] = "train"
+    drawn: Indices | None = None
 
     @property
     def sha256(self) -> str:
@@ -113,13 +116,20 @@ def preprint_splits(
     take = _by_data_seed(data_seed) if draw == "data_seed" else _by_random_state()
     chosen = np.concatenate([take(np.flatnonzero(test_labels == label), each) for label in classes])
     left = np.setdiff1d(np.arange(len(test_labels)), chosen)
-    rest = take(left, wanted - len(chosen))
+    drawn = np.concatenate([chosen, take(left, wanted - len(chosen))])
     return Splits(
         train=np.arange(len(train_labels)),
         val=np.arange(len(test_labels)),
-        probe=np.sort(np.concatenate([chosen, rest])),
+        probe=np.sort(drawn),
         held_out="test",
+        drawn=drawn if draw == "randomstate_42" else None,
     )
+
+
+def batch_of_each(drawn: Indices, wanted: Indices) -> Indices:
+    """Number of the batch of :data:`PUBLISHED_BATCH` images, in the order `drawn`, of each image in `wanted`: (n,)."""
+    place = {int(position): n // PUBLISHED_BATCH for n, position in enumerate(drawn)}
+    return np.array([place[int(position)] for position in wanted], dtype=np.int64)
 
 
 def _by_data_seed(data_seed: int) -> Callable[[Indices, int], Indices]:

@@ -99,6 +99,7 @@ def _recipe(study: StudySpec, spec: DatasetSpec) -> Recipe:
         classifier_init=None if train.classifier_init == "normal" else train.classifier_init,
         warmup=None if train.warmup == "above_zero" else train.warmup,
         probe_draw=None if train.probe_draw == "data_seed" else train.probe_draw,
+        probe_mean=None if train.probe_mean == "images" else train.probe_mean,
         loss_mean=None if train.loss_mean == "images" else train.loss_mean,
         eval_precision=None if train.eval_precision == "float32" else train.eval_precision,
     )

@@ -58,6 +58,9 @@ def check_study(study: StudySpec, where: str) -> None:
     if study.train.probe_draw != "data_seed" and study.protocol != "preprint":
         problem = f"{where}: [train] probe_draw is for protocol preprint, whose probe images are test images"
         raise StudyError(problem, hint="leave probe_draw out: the data seed draws the probe images")
+    if study.train.probe_mean != "images" and study.train.probe_draw == "data_seed":
+        problem = f"{where}: [train] probe_mean averages over batches in the order of the published draw"
+        raise StudyError(problem, hint='add probe_draw = "randomstate_42", or leave probe_mean out')
     for name, dataset in study.datasets.items():
         _check_test(dataset, f"{where}: [datasets.{name}]")
         _check_sizes(study.protocol, dataset.sizes, f"{where}: [datasets.{name}]")

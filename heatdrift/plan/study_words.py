@@ -108,6 +108,7 @@ PARTS: Final = (
             "classifier_init": Key("`normal`: N(0, 0.01), bias 0; `torch`: as nn.Linear draws it"),
             "warmup": Key("whether the first step has learning rate 0"),
             "probe_draw": Key("how probe images are drawn; `randomstate_42` is the preprint's, for its protocol alone"),
+            "probe_mean": Key("attention probes as means over images, or over batches of 32 of them, as published"),
             "loss_mean": Key("whether train_loss is the mean over images or over batches"),
         },
     ),

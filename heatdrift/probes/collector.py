@@ -91,10 +91,13 @@ class Collector:
     ----------
     layers : number of blocks.
     keep : number of leading images whose rollout maps are kept for the gallery.
+    groups : (images,) group of each image, 0 to the number of groups - 1; means are then over groups of the means over
+        their images, and mean maps are one per group. None = one group.
     """
 
     layers: int
     keep: int = 0
+    groups: Tensor | None = None
     images: int = 0
     sums: dict[str, list[Tensor]] = field(default_factory=dict)
     whole_sums: dict[str, Tensor] = field(default_factory=dict)
@@ -105,9 +108,10 @@ class Collector:
     def observe(self, layer: int, attention: Tensor) -> None:
         """Take the softmax (batch, heads, T, T) of block `layer`; blocks must come in order."""
         block = Block(attention, *shape.patch_rows(attention))
+        weights = self._weights(len(attention), block.rows)
         for name, probe in (*PER_HEAD.items(), *PER_LAYER.items()):
-            self._add(name, layer, probe(block).sum(0))
-        self._add("map", layer, block.rows.sum(0))
+            self._add(name, layer, weighted_sum(probe(block), weights))
+        self._add("map", layer, self._map_sums(block.rows))
         if len(self._class_rows) <= layer:
             self._class_rows.append([])
         # a copy: a view would keep the whole attention alive
@@ -115,6 +119,22 @@ class Collector:
         self._rollout = shape.rollout_step(self._rollout, attention)
         if layer == self.layers - 1:
             self._finish_batch(len(attention))
+
+    def _weights(self, batch: int, like: Tensor) -> Tensor | None:
+        """Weights of the images at hand, which sum to the number of images over the pass; None = all 1."""
+        if self.groups is None:
+            return None
+        counts = torch.bincount(self.groups)
+        own = counts[self.groups[self.images : self.images + batch]]
+        return (len(self.groups) / (len(counts) * own.double())).to(like.device)
+
+    def _map_sums(self, rows: Tensor) -> Tensor:
+        """Sum of maps: (heads, patches), or (groups, heads, patches)."""
+        if self.groups is None:
+            return rows.sum(0)
+        own = self.groups[self.images : self.images + len(rows)].to(rows.device)
+        sums = rows.new_zeros((int(self.groups.max()) + 1, *rows.shape[1:]))
+        return sums.index_add_(0, own, rows)
 
     def _add(self, name: str, layer: int, value: Tensor) -> None:
         sums = self.sums.setdefault(name, [])
@@ -126,8 +146,9 @@ class Collector:
     def _finish_batch(self, batch: int) -> None:
         assert self._rollout is not None
         rows = shape.rollout_rows(self._rollout)
+        weights = self._weights(batch, rows)
         for name, probe in ROLLOUT.items():
-            self.whole_sums[name] = self.whole_sums.get(name, 0.0) + probe(rows).sum()
+            self.whole_sums[name] = self.whole_sums.get(name, 0.0) + weighted_sum(probe(rows), weights)
         if self.images < self.keep:
             self.rollout_maps.append(rows[: self.keep - self.images])
         self._rollout = None
@@ -137,9 +158,24 @@ class Collector:
         """Mean over images: (layers, heads, ...)."""
         return torch.stack(self.sums[name]).cpu() / self.images
 
+    def mean_maps(self) -> list[Tensor]:
+        """Mean maps (layers, heads, patches), one per group of images."""
+        if self.groups is None:
+            return [self.mean("map")]
+        counts = torch.bincount(self.groups).view(1, -1, 1, 1)
+        return list((torch.stack(self.sums["map"]).cpu() / counts).unbind(1))
+
     def class_rows(self) -> tuple[Tensor, ...]:
         """Per block (images, heads, patches), in the order of the images."""
         return tuple(torch.cat(rows).cpu() for rows in self._class_rows)
+
+
+def weighted_sum(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Sum over images of (images, ...) values; `weights` (images,), None = all 1."""
+    if weights is None:
+        return values.sum(0)
+    total: Tensor = torch.tensordot(weights.to(values), values, dims=1)
+    return total
 
 
 Observe = Callable[[nn.Module, Collector], AbstractContextManager[None]]
@@ -170,6 +206,7 @@ def measure(
     observe: Observe,
     *,
     keep: int = 0,
+    groups: Tensor | None = None,
     bfloat16: bool = False,
     parts: TowerParts | None = None,
 ) -> Measured:
@@ -181,6 +218,8 @@ def measure(
     batches : normalised pixels, (batch, 3, size, size) each; the result does not depend on how they are cut.
     observe : ``model.attention.observed``, passed in because a stage does not import its sibling.
     keep : number of leading images whose maps are kept.
+    groups : (images,) group of each image; probes of attention are then means over groups, as if each had been a batch
+        whose mean was taken. What compares with a base is not.
     bfloat16 : the tower computes in bfloat16, its softmax in float32; what is made of them is float32 and float64.
     parts : of a tower that is not open_clip's; None = it is.
     """
@@ -192,7 +231,7 @@ def measure(
         row, embed = _row, tower
     else:
         blocks, final, row, embed = list(parts.blocks), parts.final, parts.row, parts.embed
-    collector = Collector(layers=len(blocks), keep=keep)
+    collector = Collector(layers=len(blocks), keep=keep, groups=groups)
     streams: list[list[Tensor]] = [[] for _ in blocks]
     pooled: list[Tensor] = []
     hooks = [
@@ -208,7 +247,8 @@ def measure(
             hook.remove()
     heads = {name: collector.mean(name) for name in PER_HEAD}
     layers = {name: value.mean(-1) for name, value in heads.items()}
-    layers |= {name: probe(collector.mean("map")) for name, probe in OF_MEAN_MAPS.items()}
+    maps = collector.mean_maps()
+    layers |= {name: torch.stack([probe(one) for one in maps]).mean(0) for name, probe in OF_MEAN_MAPS.items()}
     layers |= {name: collector.mean(name).mean(-1) for name in PER_LAYER}
     class_rows = collector.class_rows()
     return Measured(

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from heatdrift.questions.answer import Result
 from heatdrift.questions.outcomes import ExploratoryOutcome, PrimaryOutcome
+from heatdrift.questions.presented import PresentedResult
 from heatdrift.questions.tables import Detail, Grid, grid, limits
 from heatdrift.wording import counted
 
 
-class AllResult(Result, frozen=True, kw_only=True):
+class AllResult(PresentedResult, frozen=True, kw_only=True):
     """Every question of a page in one table: what may be claimed, and what cannot be answered."""
 
     study: str | None

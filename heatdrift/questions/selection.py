@@ -271,6 +271,12 @@ def check_level(conf_level: float) -> None:
         raise StatsError(f"the confidence level must lie between 0 and 1, got {conf_level:g}", hint="for example 0.95")
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed of random numbers below 0."""
+    if seed < 0:
+        raise StatsError(f"the seed of random numbers must be 0 or more, got {seed}", hint="for example 0")
+
+
 def codes(frame: pl.DataFrame, *columns: str) -> npt.NDArray[np.intp]:
     """0-based code of each row's combination of `columns`, in ascending order."""
     ranks = frame.select(pl.struct(*columns).rank("dense").alias("code"))["code"].to_numpy()

@@ -217,11 +217,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryRow:
-    """One model, or the probe images themselves: a cell of pictures for each image."""
+    """One method: a cell for each column of its view, pictures from top to bottom; empty where there is no model."""
 
     label: str
-    detail: str
-    entry: LegendEntry | None
+    entry: LegendEntry
     cells: tuple[tuple[Picture, ...], ...]
 
 
@@ -236,17 +235,44 @@ class ScaleBar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryView:
+    """One probe image under every model: methods down, the pretrained model and the learning rates across.
+
+    `kind` is the kind of map, `title` its words; `image` counts from 1.
+    """
+
+    kind: str
+    title: str
+    image: int
+    columns: tuple[str, ...]
+    rows: tuple[GalleryRow, ...]
+    scales: tuple[ScaleBar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
-    """Models down, probe images across; numbers of every picture in the table."""
+    """Views of which one is shown at a time, chosen by kind of map and by image; numbers of every picture in the table.
+
+    `photos` are the probe images themselves, by their number, where they are at hand.
+    """
 
     kind: ClassVar = "gallery"
     figure_id: str
     title: str
     caption: str
-    images: tuple[str, ...]
-    rows: tuple[GalleryRow, ...]
-    scales: tuple[ScaleBar, ...]
+    views: tuple[GalleryView, ...]
+    photos: tuple[tuple[int, Picture], ...]
     table: Table
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """The kinds of maps with their words, in the order of the views."""
+        return tuple({view.kind: view.title for view in self.views}.items())
+
+    @property
+    def images(self) -> tuple[int, ...]:
+        """The numbers of the images, in order."""
+        return tuple(sorted({view.image for view in self.views}))
 
 
 Block = Note | Finding | Choice | CaveatList | Pointer | Facts | Table | Matrix | Figure | Gallery

@@ -19,7 +19,7 @@ PAGE_BYTES: Final = 2_500_000
 MOST_SENTENCES: Final = 40  # of one finding on any page
 SHORT_TABLE: Final = 10
 SHORT_LIST: Final = 12  # sentences
-SHORT_GALLERY: Final = 4  # models
+SHORT_GALLERY: Final = 1  # probe images
 NO_TWIN: Final = Markup(
     '<p class="note">The script of this page draws this chart; the values are in the table below.</p>'
 )
@@ -87,7 +87,9 @@ def _shorter(block: Block) -> Block:
             caption = f"{block.caption} Shown: the first {SHORT_TABLE} groups."
             return replace(block, rows=block.rows[:SHORT_TABLE], caption=caption)
         case Gallery():
-            return replace(block, rows=block.rows[:SHORT_GALLERY], table=_short(block.table))
+            views = tuple(view for view in block.views if view.image <= SHORT_GALLERY)
+            photos = tuple(photo for photo in block.photos if photo[0] <= SHORT_GALLERY)
+            return replace(block, views=views, photos=photos, table=_short(block.table))
         case Figure():
             return replace(block, table=_short(block.table))
     return _fewer_sentences(block, SHORT_LIST)
@@ -103,7 +105,7 @@ def _without_twins(block: Block) -> Block:
 STEPS: Final[tuple[tuple[str, Callable[[Block], Block]], ...]] = (
     (
         f"no table has more than {SHORT_TABLE} rows, no result more than {SHORT_LIST} sentences, the gallery has "
-        f"{SHORT_GALLERY} rows",
+        f"{SHORT_GALLERY} image",
         _shorter,
     ),
     ("charts need JavaScript", _without_twins),

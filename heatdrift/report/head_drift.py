@@ -54,13 +54,13 @@ def head_drift(data: StudyData, heads: pl.DataFrame) -> Figure | None:
         pl.col("value").round_sig_figs(DIGITS - 2), lr_label=pl.Series(labels, dtype=pl.String)
     )
     largest = float(max(rows["value"].to_list()))
-    limit = largest or 1.0
+    steps = _steps(rows["value"].to_list())
     panels = tuple(
         draw_panel(
             f"fig-head-drift-{i}",
             f"{place} · {wording.method_title(method)} · {wording.learning_rate(lr)}",
             head_drift_chart(
-                place=place, method=method, lr_label=wording.learning_rate(lr), limit=limit,
+                place=place, method=method, lr_label=wording.learning_rate(lr), steps=steps,
                 n_layers=rows["layer"].n_unique(),
             ),
             data.datasets,
@@ -80,23 +80,26 @@ def head_drift(data: StudyData, heads: pl.DataFrame) -> Figure | None:
         title="How far each head's attention map moved",
         caption=f"{PROBE[METRIC].title[:1].upper()}{PROBE[METRIC].title[1:]} (Jensen-Shannon, 0 = equal, 1 bit = "
         "disjoint) at the selected epoch, mean over seeds, at the lowest and the highest learning rate. One scale for "
-        f"all panels, up to the largest value drawn.{left_out}",
+        f"all panels, {_scale_words(steps)}.{left_out}",
         alternative="Maps of the divergence of attention maps from the base's, heads across, blocks down, one per "
         f"method and learning rate; the largest is {wording.number(largest)} bits. Each block's values are in the "
         "table below.",
         panels=panels,
-        legend=_legend(limit),
+        legend=_legend(steps),
         table=frame_table(by_block, "Divergence of attention maps per block", heads=columns, limit=data.table_rows),
         columns=2,
     )
 
 
-def head_drift_chart(*, place: str, method: str, lr_label: str, limit: float, n_layers: int) -> alt.LayerChart:
-    """Draw one map in five steps from 0 to `limit` bits.
+def head_drift_chart(
+    *, place: str, method: str, lr_label: str, steps: Sequence[float], n_layers: int
+) -> alt.LayerChart:
+    """Draw one map in colours that change at the `steps` between the first and the last, in bits.
 
     Reads `fig-head-drift-rows` (place, method, lr_label, layer, head, n, value).
     """
-    scale = alt.Scale(type="quantize", domain=[0, limit], range=[COLOUR[name] for name in _STEPS])
+    names = _colours(len(steps) - 1)
+    scale = alt.Scale(type="threshold", domain=list(steps[1:-1]), range=[COLOUR[name] for name in names])
     tiles = rows_of(NAME, place=place, method=method, lr_label=lr_label).mark_rect(
         stroke=COLOUR["paper"], strokeWidth=1
     )
@@ -124,13 +127,36 @@ def _chosen(data: StudyData, every: Sequence[tuple[str, str, float]]) -> list[tu
     return found or list(every)
 
 
-def _legend(limit: float) -> tuple[LegendEntry, ...]:
-    step = limit / len(_STEPS)
+def _steps(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the limits of the colours: 0, quantiles that share out the heads, the largest value.
+
+    Divergences grow by orders of magnitude with the learning rate. On a linear scale the maps of the lowest one would
+    have one colour. Where values are equal there are fewer steps.
+    """
+    ordered = sorted(values)
+    inner = [ordered[round(len(ordered) * i / len(_STEPS))] for i in range(1, len(_STEPS))]
+    largest = ordered[-1]
+    limits = sorted({float(f"{v:.2g}") for v in inner if 0 < v < largest})
+    limits = [v for v in limits if 0 < v < largest]
+    return (0.0, *limits, largest or 1.0)
+
+
+def _colours(n: int) -> tuple[str, ...]:
+    """Return `n` names of the scale from no change to most, as far apart as they can be."""
+    last = len(_STEPS) - 1
+    return tuple(_STEPS[round(i * last / (n - 1))] for i in range(n)) if n > 1 else _STEPS[:1]
+
+
+def _scale_words(steps: Sequence[float]) -> str:
+    if len(steps) < 3:
+        return "up to the largest value drawn"
+    return f"in {len(steps) - 1} steps that hold about equally many of the heads drawn: they are not equally wide"
+
+
+def _legend(steps: Sequence[float]) -> tuple[LegendEntry, ...]:
     return tuple(
         LegendEntry(
-            label=f"{wording.number(i * step, 2)} to {wording.number((i + 1) * step, 2)} bits",
-            colour=f"var(--{name})",
-            look="swatch",
+            label=f"{wording.number(low, 2)} to {wording.number(high, 2)} bits", colour=f"var(--{name})", look="swatch"
         )
-        for i, name in enumerate(_STEPS)
+        for low, high, name in zip(steps[:-1], steps[1:], _colours(len(steps) - 1), strict=True)
     )

@@ -1,4 +1,4 @@
-"""reports/index.html: one page that lists the reports of a folder, made from what each says about itself.
+"""reports/index.html: the start page of a folder of reports, made from what each says about itself.
 
 A report carries its facts in a <meta> element; a page without it is not ours and is neither listed nor replaced.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from heatdrift.report.formats import FORMATS, HTML
+from heatdrift.report.small_picture import Drawing, SmallPicture, drawing, read_picture
 from heatdrift.wording import counted, megabytes
 
 REPORT_META: Final = "heatdrift-report"
@@ -21,17 +22,27 @@ _HEAD: Final = 32_768  # characters of a page that are read; its facts are in th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFacts:
-    """What an index says about a page: its title, when its last run finished (empty if unknown), runs, kind."""
+    """What an index says about a page.
+
+    Attributes
+    ----------
+    finished : when its last run finished, empty if unknown.
+    compared : what was compared, in a line. finding : what the first primary question found, with its verdict.
+    picture : the study in numbers that an index draws.
+    """
 
     title: str
     finished: str = ""
     n_runs: int = 0
     kind: Literal["report", "comparison"] = "report"
+    compared: str = ""
+    finding: str = ""
+    picture: SmallPicture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexEntry:
-    """One line of the index; `other_formats` are other formats of the same page in the folder, as (file, words)."""
+    """One report of the index; `other_formats` are other formats of the same page in the folder, as (file, words)."""
 
     file: str
     title: str
@@ -40,6 +51,10 @@ class IndexEntry:
     runs: str
     size: str
     other_formats: tuple[tuple[str, str], ...]
+    compared: str = ""
+    finding: str = ""
+    picture: SmallPicture | None = None
+    drawn: Drawing | None = None
 
 
 def facts_text(facts: PageFacts) -> str:
@@ -59,6 +74,9 @@ def page_facts(path: Path) -> PageFacts | None:
             finished=str(values["finished"]),
             n_runs=int(values["n_runs"]),
             kind="comparison" if values["kind"] == "comparison" else "report",
+            compared=str(values.get("compared", "")),
+            finding=str(values.get("finding", "")),
+            picture=read_picture(values.get("picture")),
         )
     except (ValueError, KeyError, TypeError):
         return None
@@ -82,6 +100,10 @@ def index_entries(folder: Path) -> Iterator[IndexEntry]:
             runs=counted(facts.n_runs, "finished run"),
             size=megabytes(path.stat().st_size),
             other_formats=tuple((other.name, words) for other, words in others if other.exists()),
+            compared=facts.compared,
+            finding=facts.finding,
+            picture=facts.picture,
+            drawn=None if facts.picture is None else drawing(facts.picture),
         )
 
 

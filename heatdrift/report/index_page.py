@@ -1,4 +1,4 @@
-"""Writes the index of a folder of reports."""
+"""Writes the start page of a folder of reports."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ from heatdrift import __version__
 from heatdrift.report.document import ENVIRONMENT, content_policy, page_css
 from heatdrift.report.files import write_file
 from heatdrift.report.index import INDEX, INDEX_META, index_entries, is_foreign
+from heatdrift.report.small_picture import HEIGHT, WIDTH
+from heatdrift.report.theme import SHAPE_PATHS
 
 
 def render_index(folder: Path) -> str:
@@ -16,6 +18,8 @@ def render_index(folder: Path) -> str:
         marker=INDEX_META,
         css=page_css(),
         entries=list(index_entries(folder)),
+        shapes=SHAPE_PATHS,
+        frame=(WIDTH, HEIGHT),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift.errors import HeatdriftError
-from heatdrift.report.blocks import Block, Figure, Note
+from heatdrift.report.blocks import Block, Note
 
 _LOG = logging.getLogger(__name__)
 _FAULTS: Final = (  # what drawing raises of rows that it cannot draw; vl-convert's errors are ValueErrors
@@ -21,7 +21,7 @@ _FAULTS: Final = (  # what drawing raises of rows that it cannot draw; vl-conver
 )
 
 
-def figure_or_note(title: str, draw: Callable[[], Figure | None], datasets: dict[str, pl.DataFrame]) -> list[Block]:
+def figure_or_note(title: str, draw: Callable[[], Block | None], datasets: dict[str, pl.DataFrame]) -> list[Block]:
     """Return the figure that `draw` makes, nothing where it has nothing to show, or the note that it failed.
 
     Parameters

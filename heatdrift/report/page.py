@@ -7,6 +7,7 @@ from typing import Final
 
 from altair.utils import schemapi
 
+from heatdrift import wording
 from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import Question
 from heatdrift.report.blocks import Section
@@ -19,7 +20,7 @@ from heatdrift.report.inputs import ReportInput
 from heatdrift.report.result_notes import missing_notes
 from heatdrift.report.sections import appendix
 from heatdrift.report.sections.decision import decision
-from heatdrift.report.sections.findings import EXPLORATORY, exploratory, findings
+from heatdrift.report.sections.findings import EXPLORATORY, compared, exploratory, findings
 from heatdrift.report.sections.gallery import gallery
 from heatdrift.report.sections.glance import glance
 from heatdrift.report.sections.measured import measured
@@ -28,6 +29,8 @@ from heatdrift.report.sections.paragraph import paragraph
 from heatdrift.report.sections.published import published_section
 from heatdrift.report.sections.reference_points import reference_points
 from heatdrift.report.sections.robustness import robustness
+from heatdrift.report.sentences import shown_and_tested
+from heatdrift.report.small_picture import small_picture
 from heatdrift.report.study_data import StudyData, prepare
 
 # Places of the sections that are no question; those of questions are declared with them (``Place.order``),
@@ -53,9 +56,25 @@ def report_document(inp: ReportInput) -> Document:
         eyebrow="heatdrift report",
         sections=gathered(sections, after=EXPLORATORY),
         datasets=data.datasets,
-        facts=PageFacts(title=inp.study, finished=_last_finished(inp), n_runs=inp.done.height),
+        facts=PageFacts(
+            title=inp.study,
+            finished=_last_finished(inp),
+            n_runs=inp.done.height,
+            compared=compared(inp) if inp.grid.height else "",
+            finding=_first_finding(data),
+            picture=small_picture(data),
+        ),
     )
     return trimmed(document)
+
+
+def _first_finding(data: StudyData) -> str:
+    """Return what the first primary question found, without how it was tested; empty where none was asked."""
+    if not data.family.primary:
+        return ""
+    first = data.family.primary[0]
+    shown, _ = shown_and_tested(first.sentence)
+    return f"{wording.capital(first.verdict)}: {''.join(text for text, _ in shown)}"
 
 
 def _last_finished(inp: ReportInput) -> str:

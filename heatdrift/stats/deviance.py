@@ -10,9 +10,13 @@ References: Bates, Maechler, Bolker, Walker (2015), J. Stat. Softw. 67(1), for t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import lu_factor, lu_solve
+
+from heatdrift.stats.one_component import OneComponent, one_component
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -74,7 +78,7 @@ def solve_unit(groupings: Sequence[Grouping], ratios: Floats, b: Floats) -> Floa
     return np.asarray(b - spread_out(groupings, g[:, None] * inner if b.ndim > 1 else g * inner))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProfiledDeviance:
     """What the deviance needs of a design; build it with `profiled_deviance`.
 
@@ -105,39 +109,73 @@ class ProfiledDeviance:
         size = self.size
         return float(size * (1.0 + np.log(2.0 * np.pi / size)) + (self.logdet_xx if self.reml else 0.0))
 
+    @cached_property
+    def alone(self) -> OneComponent | None:
+        """The spectral form, where there is one random intercept."""
+        if len(self.groupings) > 1:
+            return None
+        return one_component(self.w, np.diag(self.w_raw), reml=self.reml, size=self.size)
+
     def project(self, y: Floats) -> tuple[Floats, Floats]:
         """Project X out of responses (B, n): u = Z'Sy (B, q) and y'Sy (B,)."""
         free = y - (y @ self.basis) @ self.basis.T
+        free = free - (free @ self.basis) @ self.basis.T  # again: a large mean leaves its rounding in what X explains
         return grouped_sums(self.groupings, free.T).T, np.sum(free**2, axis=1)
 
-    def solve(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return A (..., q, q), b (..., q), y'Py (...) and log|I + WG| (...) at `ratios` (..., K)."""
+    def solve(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return A (..., q, q), b (..., q) and y'Py (...) at `ratios` (..., K)."""
         g = ratios @ self.member.T
         system = np.eye(self.w.shape[0]) + self.w * g[..., None, :]
         solved = np.linalg.solve(
             system, np.concatenate([np.broadcast_to(self.w, system.shape), u[..., :, None]], axis=-1)
         )
         b = solved[..., -1]
-        return solved[..., :-1], b, yy - np.sum(u * g * b, axis=-1), np.linalg.slogdet(system)[1]
+        return solved[..., :-1], b, yy - np.sum(u * g * b, axis=-1)
+
+    def weighted(self, ratios: Floats, u: Floats) -> Floats:
+        """Return b (..., q) at `ratios` (..., K)."""
+        if self.alone is not None:
+            return self.alone.weighted(ratios[..., 0], u)
+        system = np.eye(self.w.shape[0]) + self.w * (ratios @ self.member.T)[..., None, :]
+        return np.asarray(np.linalg.solve(system, u[..., :, None])[..., 0])
 
     def logdet(self, ratios: Floats) -> Floats:
         """Log-determinant in the deviance: log|I + WG| under REML, log|I + Z'Z G| under ML."""
+        if self.alone is not None:
+            return self.alone.logdet(ratios[..., 0])
         g = ratios @ self.member.T
         w = self.w if self.reml else self.w_raw
         return np.asarray(np.linalg.slogdet(np.eye(g.shape[-1]) + w * g[..., None, :])[1])
 
     def deviance(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
         """Deviance profiled over s2, without its constant, and y'Py."""
+        if self.alone is not None:
+            return self.alone.deviance(ratios[..., 0], u, yy)
         g = ratios @ self.member.T
         system = np.eye(self.w.shape[0]) + self.w * g[..., None, :]
-        b = np.linalg.solve(system, u[..., :, None])[..., 0]
+        b, determinant = _solved(system, u)
         spread = yy - np.sum(u * g * b, axis=-1)
-        logdet = np.linalg.slogdet(system)[1] if self.reml else self.logdet(ratios)
+        logdet = determinant if self.reml else self.logdet(ratios)
         return logdet + self.size * np.log(spread), spread
+
+    def deviance_at(self, ratios: Floats, u: Floats, yy: Floats) -> Floats:
+        """Deviance of many responses (B,) at the same `ratios` (K,)."""
+        if self.alone is not None:
+            return self.alone.deviance(np.broadcast_to(ratios, yy.shape), u, yy)[0]
+        g = self.member @ ratios
+        factors = lu_factor(np.eye(g.size) + self.w * g, check_finite=False)
+        spread = yy - np.sum(u * lu_solve(factors, u.T, check_finite=False).T * g, axis=-1)
+        logdet = np.sum(np.log(np.abs(np.diag(factors[0])))) if self.reml else self.logdet(ratios)
+        return np.asarray(logdet + self.size * np.log(np.maximum(spread, np.finfo(float).tiny)))
 
     def derivatives(self, ratios: Floats, u: Floats, yy: Floats) -> tuple[Floats, Floats]:
         """Gradient (..., K) and Hessian (..., K, K) of the profiled deviance in the ratios."""
-        a, b, spread, _ = self.solve(ratios, u, yy)
+        if self.alone is not None:
+            trace, square, length, bent, spread = self.alone.parts(ratios[..., 0], u, yy)
+            slope = length / spread
+            bend = -square + self.size * (2.0 * bent / spread - slope**2)
+            return (trace - self.size * slope)[..., None], bend[..., None, None]
+        a, b, spread = self.solve(ratios, u, yy)
         e = self.member
         traces = a if self.reml else self._raw_traces(ratios)
         slope = (b**2) @ e / spread[..., None]
@@ -154,16 +192,31 @@ class ProfiledDeviance:
         The deviance, its derivatives in the variances (..., K) and in log s2 (...).
         """
         ratios = variances / residual[..., None]
-        a, b, spread, _ = self.solve(ratios, u, yy)
-        traces = a if self.reml else self._raw_traces(ratios)
+        if self.alone is not None:
+            trace, _, length, _, spread = self.alone.parts(ratios[..., 0], u, yy)
+            slope = (trace - length / residual)[..., None]
+        else:
+            a, b, spread = self.solve(ratios, u, yy)
+            traces = a if self.reml else self._raw_traces(ratios)
+            slope = np.diagonal(traces, axis1=-2, axis2=-1) @ self.member - (b**2) @ self.member / residual[..., None]
         value = self.size * np.log(2.0 * np.pi * residual) + self.logdet(ratios) + spread / residual
-        slope = np.diagonal(traces, axis1=-2, axis2=-1) @ self.member - (b**2) @ self.member / residual[..., None]
         in_residual = self.size - spread / residual - np.sum(slope * ratios, axis=-1)
         return value + (self.logdet_xx if self.reml else 0.0), slope / residual[..., None], in_residual
 
     def _raw_traces(self, ratios: Floats) -> Floats:
         g = ratios @ self.member.T
         return np.asarray(np.linalg.solve(np.eye(g.shape[-1]) + self.w_raw * g[..., None, :], self.w_raw))
+
+
+def _solved(system: Floats, u: Floats) -> tuple[Floats, Floats]:
+    """Solutions (..., q) of systems (..., q, q), and log-determinants; of one system in one step."""
+    if u.size > u.shape[-1]:
+        solved: Floats = np.asarray(np.linalg.solve(system, u[..., :, None])[..., 0], dtype=float)
+        return solved, np.asarray(np.linalg.slogdet(system)[1], dtype=float)
+    factors = lu_factor(system.reshape(u.shape[-1], -1), check_finite=False)
+    logdet = np.sum(np.log(np.abs(np.diag(factors[0]))))
+    solution = np.asarray(lu_solve(factors, u.ravel(), check_finite=False), dtype=float)
+    return solution.reshape(u.shape), np.full(u.shape[:-1], logdet, dtype=float)
 
 
 def profiled_deviance(x: Floats, groupings: Sequence[Grouping], *, reml: bool) -> ProfiledDeviance:

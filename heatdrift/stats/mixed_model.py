@@ -7,6 +7,7 @@ boundary optimum is an ordinary constrained one: g_k = 0 with a positive slope.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Final
 
@@ -24,10 +25,11 @@ _FEW_STARTS: Final = (0.0, 0.1, 1.5, 50.0)
 _WORK: Final = 2e8  # operations of a start grid beyond which a coarser one is tried
 _MOST_STARTS: Final = 1000
 _MAX_STEPS: Final = 100
+_MOST_NUMBERS: Final = 20_000_000  # of the matrices that responses are fitted with at once: 160 MB
 _LARGEST_LOG: Final = 30.0  # a ratio of 1e13: beyond it the residual variance is rounding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MixedFit:
     """A fitted random-intercept model.
 
@@ -62,7 +64,7 @@ class MixedFit:
         """Whether a variance is zero relative to the residual variance."""
         return bool(np.any(self.ratios < SINGULAR_RATIO))
 
-    @property
+    @cached_property
     def groups(self) -> "GroupMoments":
         """What tests need of V^-1 between groups."""
         return _group_moments(self.groupings, self.ratios, self.residual_variance)
@@ -156,7 +158,10 @@ def fit_many(y: Floats, x: Floats, groupings: Sequence[Grouping], *, reml: bool 
     """Fit B responses, y of shape (B, n), that share a design; see `fit_mixed`."""
     moments = profiled_deviance(x, groupings, reml=reml)
     u, yy = moments.project(y)
-    ratios = _newton(moments, u, yy, _best_start(moments, u, yy))
+    start = _best_start(moments, u, yy)
+    many = max(1, _MOST_NUMBERS // u.shape[1] ** 2) if moments.alone is None else yy.size  # matrices of q x q at once
+    parts = [slice(i, i + many) for i in range(0, yy.size, many)]
+    ratios = np.concatenate([_newton(moments, u[part], yy[part], start[part]) for part in parts])
     deviance, spread = moments.deviance(ratios, u, yy)
     return ManyFits(ratios=ratios, residual_variance=spread / moments.size, loglik=-0.5 * (deviance + moments.constant))
 
@@ -167,10 +172,7 @@ def _best_start(moments: ProfiledDeviance, u: Floats, yy: Floats) -> Floats:
     start = np.zeros((*yy.shape, moments.member.shape[1]))
     for point in _starts(*moments.member.shape):
         ratios = np.array(point)
-        g = moments.member @ ratios
-        system = np.eye(g.size) + moments.w * g
-        spread = yy - np.sum(u * np.linalg.solve(system, u.T).T * g, axis=-1)
-        deviance = moments.logdet(ratios) + moments.size * np.log(np.maximum(spread, np.finfo(float).tiny))
+        deviance = moments.deviance_at(ratios, u, yy)
         better = deviance < best
         best = np.where(better, deviance, best)
         start[better] = ratios
@@ -194,6 +196,7 @@ def _newton(moments: ProfiledDeviance, u: Floats, yy: Floats, start: Floats) -> 
     ratios = start.copy()
     active = np.arange(yy.size)
     k = start.shape[1]
+    reached = moments.deviance(ratios, u, yy)[0]
     for _ in range(_MAX_STEPS):
         now, uu, ss = ratios[active], u[active], yy[active]
         gradient, hessian = moments.derivatives(now, uu, ss)
@@ -206,19 +209,20 @@ def _newton(moments: ProfiledDeviance, u: Floats, yy: Floats, start: Floats) -> 
         # |eigenvalue| turns a saddle into a descent direction and leaves a minimum untouched
         values = np.maximum(np.abs(values), 1e-12)
         step = -np.einsum("bij,bj,bkj,bk->bi", vectors, 1.0 / values, vectors, gradient)
-        base = moments.deviance(now, uu, ss)[0]
+        base = reached[active]
         logs = np.log1p(now)
         moved = np.expm1(np.clip(logs + step, 0.0, _LARGEST_LOG))
         length = np.ones(active.size)
         for _ in range(40):
-            worse = ~(moments.deviance(moved, uu, ss)[0] <= base + 1e-13 * np.abs(base))
+            there = moments.deviance(moved, uu, ss)[0]
+            worse = ~(there <= base + 1e-13 * np.abs(base))
             if not worse.any():
                 break
             length[worse] /= 2.0
             shorter = np.expm1(np.clip(logs + length[:, None] * step, 0.0, _LARGEST_LOG))
             moved = np.where(worse[:, None], shorter, moved)
         change = np.max(np.abs(moved - now) / (1e-3 + now), axis=1)
-        ratios[active] = moved
+        ratios[active], reached[active] = moved, there
         active = active[change > 1e-11]
         if active.size == 0:
             break

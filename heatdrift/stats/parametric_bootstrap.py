@@ -42,8 +42,8 @@ def parametric_bootstrap(fit: MixedFit, *, draws: int, seed: int) -> Refits:
     fits = fit_many(y, fit.x, fit.groupings)
     # b = (X'X)^-1 X'(y - Zu), u the predicted intercepts: the mixed-model equations, without an n x n matrix per draw
     moments = profiled_deviance(fit.x, fit.groupings, reml=True)
-    u, yy = moments.project(y)
-    predicted = (fits.ratios @ moments.member.T) * moments.solve(fits.ratios, u, yy)[1]
+    u, _ = moments.project(y)
+    predicted = (fits.ratios @ moments.member.T) * moments.weighted(fits.ratios, u)
     beta = (y - spread_out(fit.groupings, predicted.T).T) @ np.linalg.pinv(fit.x).T
     return Refits(
         beta=beta,

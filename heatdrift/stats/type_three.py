@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from heatdrift.stats.lmertest_basis import lmertest_basis
+
 Floats = npt.NDArray[np.float64]
 
 _RANK: Final = 1e-9
@@ -65,17 +67,19 @@ class Estimable:
         return np.asarray(row) if known else None
 
 
-def type_three(x: Floats, blocks: Mapping[str, Floats], containing: Mapping[str, Sequence[str]]) -> dict[str, Floats]:
+def type_three(
+    x: Floats, blocks: Mapping[str, Floats], containing: Mapping[str, Sequence[str]], *, intercept: str = "Intercept"
+) -> dict[str, Floats]:
     """Return the rows (df, p) of each term's hypothesis rows @ beta = 0, beta of the design x.
 
     Parameters
     ----------
     x : (n, p) of full rank. blocks : term -> its columns (n, m) in an overparametrised design of the same span, the
-        intercept under the name it has. containing : term -> the terms that contain it.
+        intercept under the name `intercept`. containing : term -> the terms that contain it.
 
     Returns
     -------
-    A term that cannot be estimated has no rows.
+    Rows in lmerTest's basis (``lmertest_basis.py``). A term that cannot be estimated has no rows.
     """
     names = list(blocks)
     owner = np.repeat(np.arange(len(names)), [blocks[name].shape[1] for name in names])
@@ -93,7 +97,7 @@ def type_three(x: Floats, blocks: Mapping[str, Floats], containing: Mapping[str,
             higher = np.hstack(above).T @ t
             own = own @ _left_null(functions @ higher.T)
         found[name] = own.T
-    return found
+    return lmertest_basis(x, t, owner, found, containing, intercept=intercept)
 
 
 def _left_null(a: Floats) -> Floats:

@@ -1,13 +1,14 @@
-"""A cell's checkpoint: one file, replaced after every epoch, from which a killed run goes on to the same numbers.
+"""A cell's checkpoint: one file, from which a stopped run goes on to the same numbers.
 
-It is written by ``torch.save`` and read with ``weights_only``: tensors, numbers and text, no code. A checkpoint of
-other code, packages, threads or device would not lead to the same numbers, so it is not used: the cell starts again.
+It is replaced after every epoch, and within one when a run is interrupted. It is written by ``torch.save`` and read
+with ``weights_only``: tensors, numbers and text, no code. A checkpoint of other code, packages, threads or device would
+not lead to the same numbers, so it is not used: the cell starts again.
 """
 
 import hashlib
-import pickle
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,6 @@ from heatdrift.records import Cell, Provenance
 from heatdrift.store.files import replacing
 
 FILE: Final = "checkpoint.pt"
-_UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def resume_key(cell: Cell, provenance: Provenance, *, device: str, threads: int) -> str:
@@ -41,12 +41,16 @@ class Checkpoint:
     """The checkpoint file at `path`, valid for one `key` (:func:`resume_key`).
 
     ``every_s``: an epoch's end nearer than so many seconds to the last checkpoint writes none; full fine-tuning of a
-    ViT-B/32 writes 1.4 GB, on an accelerator in the time of an epoch.
+    ViT-B/32 writes 1.4 GB, on an accelerator in the time of an epoch. Nothing is written where ``ours`` says no: the
+    cell was taken over, and so was its checkpoint. ``unwritten``: the state after the last epoch, where no file holds
+    it; :meth:`catch_up` writes it when the measurements at the end are interrupted.
     """
 
     path: Path
     key: str
     every_s: float = 0.0
+    ours: Callable[[], bool] = lambda: True
+    unwritten: dict[str, Any] | None = None
     _last: float = field(default_factory=time.monotonic)
 
     @property
@@ -59,19 +63,29 @@ class Checkpoint:
         if not self.path.is_file():
             return None
         try:
+            with zipfile.ZipFile(self.path) as archive:  # torch reads past a flipped bit, and gives other weights
+                if archive.testzip() is not None:
+                    return None
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
-        except _UNREADABLE:
+        except Exception:  # noqa: BLE001  whatever zip, pickle and torch raise for a damaged file
             return None
         if not isinstance(kept, dict) or kept.get("key") != self.key:
             return None
-        state: dict[str, Any] = kept["state"]
-        return state
+        state = kept.get("state")
+        return state if isinstance(state, dict) else None
 
     def write(self, state: dict[str, Any]) -> None:
         """Replace the file; StoreError when the disk is full, and the file before it stays."""
+        if not self.ours():
+            return
         with replacing(self.path) as temporary:
             torch.save({"key": self.key, "state": state}, temporary)
         self._last = time.monotonic()
+
+    def catch_up(self) -> None:
+        """Write what is not written yet."""
+        if self.unwritten is not None:
+            self.write(self.unwritten)
 
     def remove(self) -> None:
         """Delete the file, if there is one."""

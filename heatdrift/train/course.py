@@ -1,13 +1,11 @@
-"""The epochs of one cell: train, measure, keep the best; with a checkpoint, go on where a killed run stopped."""
+"""The epochs of one cell: train, measure, keep the best; with a checkpoint, go on where a stopped run was."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import torch
-from torch import Tensor
 
 from heatdrift.errors import ProbeError
 from heatdrift.model.adapt import AdaptedModel
@@ -17,43 +15,14 @@ from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.probes.weights import weight_probes
 from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
+from heatdrift.train.course_state import Course, EpochStart, Selected, complete, resume, state_of
 from heatdrift.train.frozen import frozen_accuracy_pct
-from heatdrift.train.loop import Optimisation, steps_per_epoch, train_epoch
+from heatdrift.train.interrupt import Interrupted
+from heatdrift.train.loop import EpochPart, Optimisation, steps_per_epoch, train_epoch
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
-from heatdrift.train.step import PlainStep, StepKind, adamw, load_state, loss_scaler, make_step
-
-
-@dataclass(slots=True, kw_only=True)
-class Selected:
-    """State of the earliest epoch with the highest validation accuracy so far."""
-
-    epoch: int
-    val_acc_pct: float
-    state: dict[str, Tensor]
-    measured: Measured
-
-
-@dataclass(slots=True, kw_only=True)
-class Course:
-    """What the epochs of a cell gave.
-
-    Attributes
-    ----------
-    history : one record per epoch, the base's first.
-    precision : arithmetic that trained.
-    problem : where the run diverged, in words; None when it did not. Its history is then shorter.
-    earlier_s : seconds that earlier, killed processes spent on the epochs that were resumed.
-    resumed_after : epochs after which a killed run went on.
-    """
-
-    history: list[EpochRecord]
-    precision: Precision = "float32"
-    selected: Selected | None = None
-    problem: str | None = None
-    earlier_s: float = 0.0
-    resumed_after: list[int] = field(default_factory=list)
+from heatdrift.train.step import PlainStep, StepKind, adamw, loss_scaler, make_step
 
 
 def run_course(
@@ -70,10 +39,14 @@ def run_course(
     """Train all epochs, measuring after each; `on_epoch` is called with each (1-based) before its checkpoint.
 
     What a method leaves as it is at the start of the tower is computed once; one that leaves all of it keeps the base's
-    measurements.
+    measurements. An interruption leaves after the present step or batch, and a checkpoint then holds that step.
+
+    Raises
+    ------
+    Interrupted : by the interruption of `resources`.
     """
     clock = time.perf_counter()
-    kept = checkpoint.read() if checkpoint else None
+    kept = complete(checkpoint.read()) if checkpoint else None
     precision: Precision = resources.fast.precision(recipe) if kept is None else kept["precision"]
     frozen = resources.fast.frozen(cell, model, precision)
     kind: StepKind = "plain" if frozen is not None else resources.fast.step(cell, recipe, model, precision)
@@ -83,35 +56,56 @@ def run_course(
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
     course = Course(history=[_epoch_record(0, data.base, data.base, model, resources, track=track)])
     course.precision = precision
-    if kept is not None:
-        _resume(kept, course, model, run, data, resources)
+    part = None if kept is None else resume(kept, course, model, run, data, resources)
+    logits, images = (model.logits, data.train) if frozen is None else (frozen.logits(model), frozen.train)
+    steps = steps_per_epoch(len(data.train), recipe.batch_size)
+    interruption = resources.interruption
+    written = True  # whether the checkpoint holds all that there is
+
+    def state(start: EpochStart, taken: EpochPart | None = None) -> dict[str, Any]:
+        elapsed_s = course.earlier_s + time.perf_counter() - clock
+        return state_of(course, model, run, elapsed_s, start=start, part=taken)
+
+    def left(epoch: int, start: EpochStart, taken: EpochPart | None, *, write: bool) -> Interrupted:
+        if checkpoint and write:
+            checkpoint.write(state(start, taken))
+        assert interruption.reason is not None
+        return Interrupted(interruption.reason, f"in epoch {epoch}, after step {len(taken or ())} of {steps}")
+
     for epoch in range(len(course.history), recipe.epochs + 1):
+        start = EpochStart.of(run)
+        try:
+            interruption.check()
+        except Interrupted as interrupted:
+            raise left(epoch, start, part, write=not written) from interrupted
         model.train_mode(on=True)
-        if frozen is None:
-            result = train_epoch(model.logits, model.trained(), data.train, resources.normalise, run)
-        else:
-            result = train_epoch(frozen.logits(model), model.trained(), frozen.train, resources.normalise, run)
+        leave = interruption.requested
+        result = train_epoch(logits, model.trained(), images, resources.normalise, run, part=part, leave=leave)
         model.train_mode(on=False)
+        if isinstance(result, EpochPart):
+            raise left(epoch, start, result, write=True)
+        part = None
         if result.diverged:
-            steps = steps_per_epoch(len(data.train), recipe.batch_size)
             course.problem = f"loss or gradient not finite in epoch {epoch}, step {result.diverged_at} of {steps}"
             return course
-        if frozen is None:
-            val = resources.evaluation.accuracy_pct(model, data.val)
-        else:
-            val = frozen_accuracy_pct(model, frozen, frozen.val, data.val.labels, resources.evaluation)
-        if frozen is not None and frozen.whole:
-            measured = data.base
-        else:
-            try:
-                measured = resources.measure(model.visual, data.probe, keep=len(data.gallery))
-            except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
-                course.problem = f"not measurable after epoch {epoch}: {error.message}"
-                return course
-            track = None
-            if tracked is not None:
-                classes = resources.evaluation.classes(model.visual, tracked.tracked, tracked.text)
-                track = hit_pct(classes == tracked.tracked.labels.numpy())
+        try:
+            if frozen is None:
+                val = resources.evaluation.accuracy_pct(model, data.val)
+            else:
+                val = frozen_accuracy_pct(model, frozen, frozen.val, data.val.labels, resources.evaluation)
+            if frozen is not None and frozen.whole:
+                measured = data.base
+            else:
+                measured = resources.measure(model.visual, data.probe, len(data.gallery), data.probe_groups)
+                track = None
+                if tracked is not None:
+                    classes = resources.evaluation.classes(model.visual, tracked.tracked, tracked.text)
+                    track = hit_pct(classes == tracked.tracked.labels.numpy())
+        except ProbeError as error:  # the last step blew up: its loss was finite, the model is not
+            course.problem = f"not measurable after epoch {epoch}: {error.message}"
+            return course
+        except Interrupted as interrupted:  # its steps are kept, and what was measured is measured again
+            raise left(epoch, start, result.part, write=True) from interrupted
         record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
         course.history.append(
             msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)
@@ -119,8 +113,11 @@ def run_course(
         if course.selected is None or val > course.selected.val_acc_pct:
             course.selected = Selected(epoch=epoch, val_acc_pct=val, state=model.trained_state(), measured=measured)
         on_epoch(epoch)
-        if checkpoint and checkpoint.due:
-            checkpoint.write(_state(course, model, run, course.earlier_s + time.perf_counter() - clock))
+        written = checkpoint is not None and checkpoint.due
+        if checkpoint and written:
+            checkpoint.write(state(EpochStart.of(run)))
+    if checkpoint and not written:
+        checkpoint.unwritten = state(EpochStart.of(run))
     return course
 
 
@@ -153,61 +150,6 @@ def _optimisation(
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
         flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
     )
-
-
-def _state(course: Course, model: AdaptedModel, run: Optimisation, elapsed_s: float) -> dict[str, Any]:
-    """All that the next epoch depends on, as tensors, numbers and text; measurements are taken again on resuming."""
-    selected = course.selected
-    assert selected is not None
-    latest = selected.epoch == course.history[-1].epoch
-    return {
-        "model": selected.state if latest else model.trained_state(),
-        "optimizer": run.optimizer.state_dict(),
-        "precision": course.precision,
-        "step": run.step,
-        "scaler": None if run.scaler is None else run.scaler.state_dict(),
-        "order": run.order.get_state(),
-        "flips": run.flips.get_state(),
-        "dropout": torch.get_rng_state(),
-        "dropout_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "history": msgspec.json.encode(course.history).decode(),
-        "selected_epoch": selected.epoch,
-        "selected_val_acc_pct": selected.val_acc_pct,
-        "selected_model": selected.state,
-        "elapsed_s": elapsed_s,
-        "resumed_after": course.resumed_after,
-    }
-
-
-def _resume(
-    kept: dict[str, Any],
-    course: Course,
-    model: AdaptedModel,
-    run: Optimisation,
-    data: TargetData,
-    resources: Resources,
-) -> None:
-    """Put a state from :func:`_state` back; the selected epoch is measured again, which gives the same numbers."""
-    course.history = msgspec.json.decode(kept["history"], type=list[EpochRecord])
-    model.restore(kept["selected_model"])
-    course.selected = Selected(
-        epoch=kept["selected_epoch"],
-        val_acc_pct=kept["selected_val_acc_pct"],
-        state=model.trained_state(),
-        measured=resources.measure(model.visual, data.probe, keep=len(data.gallery)),
-    )
-    model.restore(kept["model"])
-    load_state(run.optimizer, kept["optimizer"])
-    run.step = kept["step"]
-    if run.scaler is not None and kept["scaler"] is not None:
-        run.scaler.load_state_dict(kept["scaler"])
-    run.order.set_state(kept["order"])
-    run.flips.set_state(kept["flips"])
-    torch.set_rng_state(kept["dropout"])
-    if kept["dropout_cuda"] is not None:
-        torch.cuda.set_rng_state(kept["dropout_cuda"])
-    course.earlier_s = kept["elapsed_s"]
-    course.resumed_after = [*kept["resumed_after"], course.history[-1].epoch]
 
 
 def _epoch_record(

@@ -1,6 +1,6 @@
 """Passes that only measure: accuracy, zero-shot classes, probes. In float32 or bfloat16, in batches that fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -32,11 +32,13 @@ class Evaluation:
     bfloat16 : towers compute in bfloat16; softmax, classifier and class scores stay float32, probes are computed from
         what the tower gave in float64.
     on_problem : called with a sentence when batches get smaller.
+    between : called before every batch; what it raises leaves the measurement.
     """
 
     normalise: Normaliser
     bfloat16: bool = False
     on_problem: Callable[[str], object] = lambda _problem: None
+    between: Callable[[], object] = lambda: None
     _limits: dict[str, int] = field(default_factory=dict)
 
     def autocast(self) -> torch.autocast:
@@ -58,7 +60,7 @@ class Evaluation:
         encode = self.encoder_of(model.visual)
 
         def predicted(size: int) -> Tensor:
-            batches = self.normalise.batches(pixels, size)
+            batches = self._batches(pixels, size)
             return torch.cat([model.classifier(encode(batch)).argmax(-1) for batch in batches]).cpu()
 
         return 100 * int((self.fitting(predicted) == pixels.labels).sum()) / len(pixels)
@@ -66,17 +68,22 @@ class Evaluation:
     def classes(self, tower: nn.Module, pixels: PixelSet, text: Tensor) -> NDArray[np.int64]:
         """Class of `text` (classes, dim) nearest to each image, (n,)."""
         encode = self.encoder_of(tower)
-        return self.fitting(lambda size: zero_shot_classes(encode, self.normalise.batches(pixels, size), text))
+        return self.fitting(lambda size: zero_shot_classes(encode, self._batches(pixels, size), text))
 
-    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
+    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int, groups: Tensor | None = None) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
         return self.fitting(
             lambda size: measure(
-                tower, self.normalise.batches(pixels, size), observed, keep=keep, bfloat16=self.bfloat16
+                tower, self._batches(pixels, size), observed, keep=keep, groups=groups, bfloat16=self.bfloat16
             ),
             kind="probe",
             first=PROBE_BATCH,
         )
+
+    def _batches(self, pixels: PixelSet, size: int) -> Iterator[Tensor]:
+        for batch in self.normalise.batches(pixels, size):
+            self.between()
+            yield batch
 
     def fitting(self, run: Callable[[int], T], *, kind: str = "evaluation", first: int = EVAL_BATCH) -> T:
         """Return `run(images per batch)`, halving the batch while memory is short.

@@ -104,6 +104,7 @@ def frozen_data(
         def passed(size: int) -> Tensor:
             parts = []
             for crops in torch.split(pixels.crops, size):
+                evaluation.between()
                 with torch.autocast(evaluation.normalise.mean.device.type, dtype=torch.bfloat16, enabled=bfloat16):
                     out = part(evaluation.normalise(crops.flip(-1) if mirrored else crops))
                 parts.append(out if blocks is None else out.to(pixels.device))  # tokens lie where the crops do

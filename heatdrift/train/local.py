@@ -7,8 +7,10 @@ could leave locked. The parent imports no torch. Other executors (Ray, Slurm) ne
 import contextlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -19,7 +21,18 @@ from heatdrift.methods import FAMILIES
 from heatdrift.records import Cell
 from heatdrift.store.claims import take_stale
 from heatdrift.store.folder import cell_folder, count_attempts, write_record
-from heatdrift.train.worker import Ended, Event, Stopped, Task, WorkerSettings, failed_record, work
+from heatdrift.train.interrupt import LeadingInterruption, held_back
+from heatdrift.train.worker import (
+    PASSED_ON,
+    Ended,
+    Event,
+    Stopped,
+    Task,
+    WorkerSettings,
+    failed_record,
+    heard_signals,
+    work,
+)
 
 MAX_DEFAULT_JOBS = 8
 MAX_GPU_JOBS = 4  # of one accelerator; four processes gave 2.6 times the cells of one on an H100
@@ -55,6 +68,7 @@ def run_cells(
     jobs: int,
     on_event: Callable[[Event], None],
     seen: Mapping[str, int] | None = None,
+    interruption: LeadingInterruption | None = None,
 ) -> dict[str, int]:
     """Train `cells` in `jobs` processes and return how many ended with each status.
 
@@ -62,34 +76,46 @@ def run_cells(
     finished since is not run again. By default the numbers of now.
 
     A worker that dies (killed, out of memory) costs its cell, which is recorded as failed, and is replaced. On
-    KeyboardInterrupt workers are ended at once; what was finished stays finished.
+    KeyboardInterrupt workers are ended at once; what was finished stays finished. When the end is asked for by
+    `interruption`, or by a signal to one of the workers, each finishes its step, writes a checkpoint, and no further
+    cell begins.
 
     Raises
     ------
     TrainError : something that stops all cells, such as missing data or weights.
     """
+    interruption = interruption or LeadingInterruption()
+    told = False
     waiting = [_task(cell, settings, seen) for cell in reversed(cells)]
     counts: dict[str, int] = {}
     workers: list[_Worker] = []
     try:
-        for _ in range(min(jobs, len(cells))):
+        for _ in range(0 if interruption.requested() else min(jobs, len(cells))):
             workers.append(_start(settings))  # noqa: PERF401  a started worker must be in the list if the next one fails
         for worker in workers:
             _hand_out(worker, waiting)
         while workers:
-            ready = wait([worker.pipe for worker in workers])
+            if not told and interruption.requested():
+                told = True
+                waiting.clear()
+                _pass_on(workers)
+            pipes = [worker.pipe for worker in workers]
+            ready = wait(pipes) if told else wait([*pipes, interruption.bell], timeout=interruption.left_s())
             for worker in [w for w in workers if w.pipe in ready]:
-                event = _receive(worker, settings)
+                event = _receive(worker, settings, ending=told or interruption.requested())
                 if isinstance(event, Stopped):
                     raise TrainError(event.message, hint=event.hint)
                 on_event(event)
                 if isinstance(event, Ended):
+                    if event.status == "interrupted":
+                        interruption.request(f"a signal to process {worker.process.pid}")
+                        waiting.clear()
                     counts[event.status] = counts.get(event.status, 0) + 1
                     workers.remove(worker)
                     workers.extend(_next_cell(worker, waiting, settings))
     finally:
         for worker in workers:
-            worker.process.kill()  # workers ignore the polite signals; files are renamed into place, so none is half
+            worker.process.kill()  # at once; files are renamed into place, so none is half
             _end(worker)
             _give_back(worker, settings)
     return counts
@@ -120,9 +146,13 @@ def _processes() -> ForkServerContext | SpawnContext:
 
 
 def _start(settings: WorkerSettings) -> _Worker:
+    """Start a worker that hears no signal before it can; the server that it is forked from hears none at all."""
     ours, theirs = multiprocessing.Pipe()
     process = _processes().Process(target=work, args=(theirs, settings), daemon=True)
-    process.start()
+    with held_back(heard_signals(settings)):
+        resource_tracker.ensure_running()  # apart and first: when it starts its process it lets SIGTERM in again
+    with held_back(heard_signals(settings)):
+        process.start()
     theirs.close()
     return _Worker(process=process, pipe=ours)
 
@@ -135,12 +165,22 @@ def _hand_out(worker: _Worker, waiting: list[Task]) -> bool:
     return task is not None
 
 
-def _receive(worker: _Worker, settings: WorkerSettings) -> Event:
+def _pass_on(workers: list[_Worker]) -> None:
+    for worker in workers:
+        if worker.process.pid is not None and worker.process.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.process.pid, signal.Signals[f"SIG{PASSED_ON}"])
+
+
+def _receive(worker: _Worker, settings: WorkerSettings, *, ending: bool) -> Event:
     try:
         event: Event = worker.pipe.recv()
     except (EOFError, ConnectionResetError):
         worker.process.join()
         assert worker.cell is not None
+        if ending:  # the machine is being taken back: no fault of the cell
+            _give_back(worker, settings)
+            return Ended(cell=worker.cell, status="interrupted", error="its process was ended before it could save")
         error = f"its process ended with exit code {worker.process.exitcode} (killed, or out of memory: fewer --jobs)"
         store_folder, study = Path(settings.store_folder), settings.study.name
         take_stale(cell_folder(store_folder, study, worker.cell.cell_id))  # recorded here, with the exit code

@@ -1,7 +1,7 @@
 """One epoch of training. Knows no paths and no records."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -115,15 +115,40 @@ class Optimisation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPart:
+    """What the first steps of an epoch gave, when it was left after them: all of it that `Optimisation` does not hold.
+
+    Attributes
+    ----------
+    losses, hits, finite : (steps,) each, of what :class:`StepResult` names.
+    """
+
+    losses: Tensor
+    hits: Tensor
+    finite: Tensor
+
+    def __len__(self) -> int:
+        """Steps that were taken."""
+        return len(self.losses)
+
+    @classmethod
+    def of(cls, results: list[StepResult]) -> "EpochPart":
+        """Gather the results of at least one step, on the processor: an accelerator is waited for."""
+        losses, hits, finite = (torch.stack(list(values)).cpu() for values in zip(*results, strict=True))
+        return cls(losses=losses, hits=hits, finite=finite)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
     """Means over the epoch's augmented batches.
 
     ``diverged_at`` is the first step (1-based) whose loss or gradient was not finite; the means are NaN then, and the
-    model is of no use. None = all were finite.
+    model is of no use. None = all were finite. ``part`` is what all steps gave.
     """
 
     loss: float
     acc_pct: float
+    part: EpochPart = field(repr=False, compare=False)
     diverged_at: int | None = None
 
     @property
@@ -143,11 +168,20 @@ def train_epoch(
     images: TrainingImages,
     normalise: Normaliser,
     run: Optimisation,
-) -> EpochResult:
+    *,
+    part: EpochPart | None = None,
+    leave: Callable[[], bool] = lambda: False,
+) -> EpochResult | EpochPart:
     """One pass over the training set in random order with random horizontal flips; advances `run`.
 
     Nothing of a step is read before the epoch ends, so that an accelerator never waits for the processor; on a
     processor, where reading is free, the epoch ends at the first step that is not finite.
+
+    Parameters
+    ----------
+    part : steps that were taken before, by a process that left this epoch; `run` is as it was after them, but ``order``
+        and ``flips``, which are as they were at its start: the same order is drawn again.
+    leave : asked after every step; if true the epoch is left, and what its steps gave is returned.
     """
     order = torch.randperm(len(images), generator=run.order)
     flips = torch.rand(len(images), generator=run.flips) < FLIPPED
@@ -157,7 +191,7 @@ def train_epoch(
         logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16, scaler=run.scaler
     )
     results: list[StepResult] = []
-    for start in range(0, len(images), run.batch_size):
+    for start in range(len(part or ()) * run.batch_size, len(images), run.batch_size):
         chosen = slice(start, start + run.batch_size)
         x = images.inputs(order_there[chosen], flips_there[chosen], normalise)
         labels = shuffled[chosen]
@@ -168,10 +202,23 @@ def train_epoch(
         if x.device.type == "cpu" and not result.finite:
             break
         run.step += 1
-    broken = (~torch.stack([result.finite for result in results]).cpu()).nonzero()
+        if leave():
+            return _joined(part, results)
+    taken = _joined(part, results)
+    broken = (~taken.finite).nonzero()
     if len(broken):
-        return EpochResult(loss=float("nan"), acc_pct=float("nan"), diverged_at=int(broken[0]) + 1)
-    shares = [1 if run.loss_of_batches else len(part) for part in torch.split(order, run.batch_size)]
-    losses, hits = (torch.stack(values).cpu() for values in ([r.loss for r in results], [r.hits for r in results]))
-    total = float((losses.double() * torch.tensor(shares)).sum())
-    return EpochResult(loss=total / sum(shares), acc_pct=100 * int(hits.sum()) / len(images))
+        return EpochResult(loss=float("nan"), acc_pct=float("nan"), part=taken, diverged_at=int(broken[0]) + 1)
+    shares = [1 if run.loss_of_batches else len(batch) for batch in torch.split(order, run.batch_size)]
+    total = float((taken.losses.double() * torch.tensor(shares)).sum())
+    return EpochResult(loss=total / sum(shares), acc_pct=100 * int(taken.hits.sum()) / len(images), part=taken)
+
+
+def _joined(part: EpochPart | None, results: list[StepResult]) -> EpochPart:
+    if part is None or not results:
+        return part or EpochPart.of(results)
+    new = EpochPart.of(results)
+    return EpochPart(
+        losses=torch.cat([part.losses, new.losses]),
+        hits=torch.cat([part.hits, new.hits]),
+        finite=torch.cat([part.finite, new.finite]),
+    )

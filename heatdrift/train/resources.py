@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from heatdrift.data.crop_cache import kept_corrupted, kept_crops
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.prompts import templates_of
 from heatdrift.data.sources import open_source
-from heatdrift.data.splits import ProbeDraw
+from heatdrift.data.splits import ProbeDraw, batch_of_each
 from heatdrift.image_results import images_sha256
 from heatdrift.model.backbone import Backbone, load_backbone
 from heatdrift.probes.collector import Measured
@@ -39,6 +40,7 @@ from heatdrift.train.inputs import (
     transfer_names,
     transfer_positions,
 )
+from heatdrift.train.interrupt import Interruption
 from heatdrift.train.loop import Normaliser, PixelSet
 from heatdrift.train.step_choice import Compile
 
@@ -50,13 +52,14 @@ class TargetData:
     """One target data set, split and cropped, and how the base looks on its probe set.
 
     ``test`` is None where the protocol leaves no untouched test images. ``probe_positions`` are positions of the probe
-    images in the source that they come from; ``gallery_sha256`` hashes of the crops of the first ones, whose maps are
-    kept.
+    images in the source that they come from; ``probe_groups`` (n,) batches over which probes are averaged first, None =
+    over all images alike; ``gallery_sha256`` hashes of the crops of the first ones, whose maps are kept.
     """
 
     train: PixelSet
     val: PixelSet
     probe: PixelSet
+    probe_groups: Tensor | None
     test: PixelSet | None
     class_names: tuple[str, ...]
     split_sha256: str
@@ -108,7 +111,8 @@ class Resources:
 
     ``crop_folder`` keeps crops (``data/crop_cache.py``), None keeps none. ``on_crops`` is called with a source, the
     pictures done and those in all while crops are made; ``on_problem`` with what went otherwise than asked. ``compile``
-    says which steps may train (``step_choice.py``), ``eval_bfloat16`` whether models are measured in bfloat16.
+    says which steps may train (``step_choice.py``), ``eval_bfloat16`` whether models are measured in bfloat16;
+    ``interruption`` is looked at between steps and between batches.
     """
 
     backbone_spec: BackboneSpec
@@ -120,12 +124,14 @@ class Resources:
     device: torch.device
     skip_unreadable: bool = False
     probe_draw: ProbeDraw = "data_seed"
+    probe_mean: Literal["images", "batches_32"] = "images"
     crop_plan: CropPlan = field(default_factory=CropPlan)
     crop_folder: Path | None = None
     compile: Compile = "off"
     eval_bfloat16: bool = False
     on_crops: Callable[[str, int, int], object] = lambda _what, _done, _total: None
     on_problem: Callable[[str], object] = lambda _problem: None
+    interruption: Interruption = field(default_factory=Interruption)
     sources: dict[str, SourceRecord] = field(default_factory=dict)
     _backbone: Backbone | None = None
     _evaluation: Evaluation | None = None
@@ -153,6 +159,7 @@ class Resources:
             device=device,
             skip_unreadable=study.train.skip_unreadable,
             probe_draw=study.train.probe_draw,
+            probe_mean=study.train.probe_mean,
             crop_plan=study.preprocess,
             crop_folder=crop_folder,
             eval_bfloat16=study.train.eval_precision == "bfloat16",
@@ -180,6 +187,7 @@ class Resources:
                 normalise=self.normalise,
                 bfloat16=self.eval_bfloat16,
                 on_problem=lambda problem: self.on_problem(problem),  # noqa: PLW0108  it may be set later
+                between=lambda: self.interruption.check(),  # noqa: PLW0108  the same
             )
         return self._evaluation
 
@@ -202,9 +210,9 @@ class Resources:
             self._corrupted[key] = self._load_corrupted(dataset, plan)
         return self._corrupted[key]
 
-    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int) -> Measured:
+    def measure(self, tower: nn.Module, pixels: PixelSet, keep: int, groups: Tensor | None = None) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
-        return self.evaluation.measure(tower, pixels, keep)
+        return self.evaluation.measure(tower, pixels, keep, groups)
 
     def sources_of(self, dataset: str, transfers: Iterable[str]) -> dict[str, SourceRecord]:
         """What was read for a cell: backbone, both splits of its data set, its transfer sets."""
@@ -229,17 +237,22 @@ class Resources:
         first = np.unique(held_out.labels[splits.probe], return_index=True)[1][:GALLERY_IMAGES]
         probe = np.concatenate([splits.probe[first], np.delete(splits.probe, first)])
         pixels = self._pixels(held_out, probe)
+        groups = None
+        if self.probe_mean == "batches_32":
+            assert splits.drawn is not None  # plan/study.py: it needs the published draw
+            groups = torch.from_numpy(batch_of_each(splits.drawn, probe))
         return TargetData(
             train=self._pixels(source, splits.train),
             val=self._pixels(held_out, splits.val),
             probe=pixels,
+            probe_groups=groups,
             test=None if splits.held_out == "test" else self._pixels(test, np.arange(len(test))),
             class_names=page_names(spec, source, self.folder),
             split_sha256=splits.sha256,
             probe_positions=probe,
             gallery=probe[: len(first)],
             gallery_sha256=tuple(_crop_sha256(crop) for crop in pixels.crops[: len(first)]),
-            base=self.measure(self.backbone.visual, pixels, keep=len(first)),
+            base=self.measure(self.backbone.visual, pixels, keep=len(first), groups=groups),
         )
 
     def _load_corrupted(self, dataset: str, plan: CorruptionPlan) -> PixelSet:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from heatdrift.errors import RecordError, StoreError, UnknownNameError
-from heatdrift.records import FINISHED, Cell, Status
+from heatdrift.records import FINISHED, Cell, RunRecord, Status
 from heatdrift.store.claims import heartbeat_age_s, is_live, read_claim
 from heatdrift.store.expire import KILLED
 from heatdrift.store.folder import cell_folder, cell_folders, current_record
@@ -26,6 +26,7 @@ class CellState(msgspec.Struct, frozen=True, kw_only=True):
     wall_s : seconds that its current record took.
     device : that its current record trained on.
     host, heartbeat_age_s : of a running cell: its machine, and seconds since its last sign of life.
+    test_acc_pct, retention_pct : of a done cell, where they were measured; retention on the first transfer set.
     """
 
     cell: Cell
@@ -36,6 +37,8 @@ class CellState(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None = None
     host: str | None = None
     heartbeat_age_s: float | None = None
+    test_acc_pct: float | None = None
+    retention_pct: float | None = None
 
 
 class StudyStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,10 +165,19 @@ def _state(cell: Cell, folder: Path) -> CellState:
             note=record.error,
             wall_s=record.wall_s,
             device=record.provenance.device,
+            test_acc_pct=record.test_acc_pct if record.status == "done" else None,
+            retention_pct=_retention(record) if record.status == "done" else None,
         )
     if claim is not None:
         return CellState(cell=cell, status="failed", note=KILLED)
     return CellState(cell=cell, status="planned")
+
+
+def _retention(record: RunRecord) -> float | None:
+    """Return zero-shot accuracy on the first transfer set in % of the base's; None without one, or a base at 0."""
+    own = record.cell.transfer[0].name if record.cell.transfer else None
+    found = [one for one in record.transfer if own is None or one.transfer_set == own]
+    return 100.0 * found[0].adapted_pct / found[0].base_pct if found and found[0].base_pct else None
 
 
 def study_status(study: str, states: Sequence[CellState], bulk: Mapping[str, int] | None = None) -> StudyStatus:

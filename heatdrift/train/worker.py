@@ -21,7 +21,7 @@ from heatdrift.store.folder import (
     write_arrays,
     write_record,
 )
-from heatdrift.train.interrupt import ignore_signals
+from heatdrift.train.interrupt import DEFAULT_SIGNALS, Interrupted, Interruption, let_in, listen
 
 if TYPE_CHECKING:  # torch is imported in the worker process only
     from heatdrift.model.adapt import AdaptedModel
@@ -66,11 +66,12 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A cell ended; ``busy`` means that another process runs it or has just finished it, and nothing was done.
 
+    ``interrupted``: it was left within, has no record, and goes on from its checkpoint; ``error`` says why and where.
     ``test_acc_pct``, ``val_acc_pct`` and ``transfer`` are results at the selected epoch, as the record has them.
     """
 
     cell: Cell
-    status: Literal["done", "diverged", "failed", "busy"]
+    status: Literal["done", "diverged", "failed", "busy", "interrupted"]
     error: str | None = None
     wall_s: float = 0.0
     test_acc_pct: float | None = None
@@ -86,6 +87,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 Event = Started | NearChance | EpochDone | Preparing | Noted | Ended | Stopped
+PASSED_ON: Final = "TERM"  # the signal by which a parent ends its workers politely
 WEIGHTS: Final = "weights"  # next to the record: the trained model, if it is kept
 CHECKPOINT_EVERY_S: Final = 30.0  # on an accelerator: epochs are short there, and a checkpoint costs what one does
 _PARENT_GONE = (BrokenPipeError, ConnectionResetError)
@@ -106,7 +108,7 @@ class ClaimLostError(Exception):
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a worker needs besides its cells."""
+    """All that a worker needs besides its cells; ``signals`` end it politely."""
 
     study: StudySpec
     store_folder: str
@@ -119,13 +121,24 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     compile: Literal["off", "graph", "compiled", "auto"] = "off"
     checkpoints: bool = True
     keep: tuple[Literal["checkpoint", "weights"], ...] = ()
+    signals: tuple[str, ...] = DEFAULT_SIGNALS
+
+
+def heard_signals(settings: WorkerSettings) -> tuple[str, ...]:
+    """Names of the signals that a worker hears: those of the settings, and the one that its parent sends."""
+    return tuple(dict.fromkeys((*settings.signals, PASSED_ON)))
 
 
 def work(pipe: Connection, settings: WorkerSettings) -> None:
-    """Serve cells from `pipe` until it is closed or None arrives; send events back."""
+    """Serve cells from `pipe` until it is closed or None arrives; send events back.
+
+    A signal, the parent's or one of its own, ends the cell politely; later cells are handed back as they are.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it ends its workers
-    ignore_signals()
-    resources = open_resources(settings, pipe.send)
+    interruption = Interruption()
+    listen(heard_signals(settings), interruption)
+    let_in(heard_signals(settings))
+    resources = open_resources(settings, pipe.send, interruption)
     try:
         while (task := _next(pipe)) is not None:
             pipe.send(train_task(task, resources, settings, pipe.send))
@@ -135,10 +148,13 @@ def work(pipe: Connection, settings: WorkerSettings) -> None:
         return
 
 
-def open_resources(settings: WorkerSettings, notify: Callable[[Event], object]) -> "Resources":
+def open_resources(
+    settings: WorkerSettings, notify: Callable[[Event], object], interruption: Interruption | None = None
+) -> "Resources":
     """Set torch up as `settings` say, and return what the cells of this process share.
 
-    `notify` is called with what is being prepared, and what went otherwise than asked.
+    `notify` is called with what is being prepared, and what went otherwise than asked;
+    `interruption` may end the work in between.
     """
     import torch
 
@@ -153,7 +169,13 @@ def open_resources(settings: WorkerSettings, notify: Callable[[Event], object]) 
     resources = Resources.of(
         settings.study, Path(settings.data_folder), torch.device(settings.device), crop_folder=crop_folder
     )
-    resources.on_crops = lambda source, done, total: notify(Preparing(source=source, done=done, total=total))
+
+    def on_crops(source: str, done: int, total: int) -> None:
+        notify(Preparing(source=source, done=done, total=total))
+        resources.interruption.check()
+
+    resources.on_crops = on_crops
+    resources.interruption = interruption or Interruption()
     resources.compile = settings.compile
     resources.on_problem = lambda problem: notify(Noted(text=problem))
     return resources
@@ -173,7 +195,8 @@ def train_task(
     """Claim a cell, train it, write its record; `notify` is called at its start and after its epochs.
 
     A claim that is lost on the way (a machine that slept) ends the run without a record: the cell is another's now. If
-    it is lost after the last epoch, the record is kept as one more attempt.
+    it is lost after the last epoch, the record is kept as one more attempt. An interruption of `resources` gives the
+    claim back, and leaves the checkpoint.
 
     Raises
     ------
@@ -186,11 +209,13 @@ def train_task(
     cell, store_folder, study = task.cell, Path(settings.store_folder), settings.study.name
     folder = cell_folder(store_folder, study, cell.cell_id)
     key = resume_key(cell, settings.provenance, device=settings.device, threads=settings.threads)
-    every_s = 0.0 if settings.device == "cpu" else CHECKPOINT_EVERY_S
-    checkpoint = Checkpoint(folder / FILE, key, every_s) if settings.checkpoints else None
+    if resources.interruption.requested():
+        return Ended(cell=cell, status="interrupted", error=f"{resources.interruption.reason}, before it began")
     held = claim(folder, cell, attempts=count_attempts(folder))
     if held is None:
         return Ended(cell=cell, status="busy")
+    every_s = 0.0 if settings.device == "cpu" else CHECKPOINT_EVERY_S
+    checkpoint = Checkpoint(folder / FILE, key, every_s, lambda: not held.lost) if settings.checkpoints else None
     with held, held.beating():
         restore_record(folder)  # whoever had the cell before may have been killed between its attempt and its record
         if finished_since(folder, task.seen):
@@ -225,6 +250,11 @@ def train_task(
             )
         except HeatdriftError:
             raise
+        except Interrupted as interrupted:
+            if checkpoint:
+                checkpoint.catch_up()
+            where = f"{interrupted.reason} {interrupted.where or 'while it was prepared, or measured at its end'}"
+            return Ended(cell=cell, status="interrupted", error=where)
         except ClaimLostError:
             return Ended(cell=cell, status="busy")
         except _PARENT_GONE:

@@ -49,6 +49,9 @@ ENTRIES = entries()
 EQUAL, SPREAD, ALONE = "Equal residual", "spread 100-fold", "one data set alone"
 DECISION = "Calibration of what to choose"
 IMAGES = "Calibration of stats images"
+SIZES_OF_MODEL, COVERAGE_OF_MODEL = "calibration_model.md Rejections", "calibration_model.md Coverage"
+OWN_WAY = "acts by group"
+ALIKE, NORMAL = f"^(?!.*{OWN_WAY})", f"^(?!.*({OWN_WAY}|skewed))"  # conditions in which groups react alike; normal ones
 NO_LINK = "no link between the metrics$"
 MODELS = r"^(Satterthwaite|Kenward-Roger), "
 NO_SEED_METHOD = rf"{MODELS}(?!\(1 \| seed\) \+ \(1 \| seed:method\)).*, method$"
@@ -230,6 +233,45 @@ QUOTES = {
         "`both_p`, methods or base | either": (IMAGES, "over seeds and images,", ""),
         "`bootstrap_low` to `bootstrap_high` misses 0 | either": (IMAGES, "by bootstrap of both", ""),
         "any class, as claimed | either": (IMAGES, "^any class", ""),
+    },
+    "model": {
+        "Kenward-Roger, within the groups | an effect is the same in all groups": (
+            SIZES_OF_MODEL,
+            "^Kenward-Roger, a$",
+            ALIKE,
+        ),
+        "Satterthwaite, within the groups | an effect is the same in all groups": (
+            SIZES_OF_MODEL,
+            "^Satterthwaite, a$",
+            ALIKE,
+        ),
+        "`strata` | everywhere": (SIZES_OF_MODEL, "^over groups, a$", ""),
+        "a finding: both agree | an effect is the same in all groups": (SIZES_OF_MODEL, "agree, a$", ALIKE),
+        "a finding: both agree | each group reacts in its own way": (SIZES_OF_MODEL, "agree, a$", OWN_WAY),
+        "Kenward-Roger, between the groups | 5 groups": (SIZES_OF_MODEL, "^Kenward-Roger, b$", "^5 groups"),
+        "Kenward-Roger, between the groups | 12 groups, or crossed ones": (
+            SIZES_OF_MODEL,
+            "^Kenward-Roger, b$",
+            "^(12|6)",
+        ),
+        "Satterthwaite, between the groups | everywhere": (SIZES_OF_MODEL, "^Satterthwaite, b$", ""),
+        "Kenward-Roger or Satterthwaite alone | each group reacts in its own way": (
+            SIZES_OF_MODEL,
+            "^(Kenward-Roger|Satterthwaite), a$",
+            OWN_WAY,
+        ),
+        "contrast within the groups, Wald": (COVERAGE_OF_MODEL, "^Wald, Kenward-Roger, a0", ALIKE),
+        "contrast within the groups, profile": (COVERAGE_OF_MODEL, "^profile, a0", ALIKE),
+        "contrast within the groups, bootstrap": (COVERAGE_OF_MODEL, "^bootstrap, a0", ALIKE),
+        "contrast between the groups, Wald, Kenward-Roger": (COVERAGE_OF_MODEL, "^Wald, Kenward-Roger, b0", ""),
+        "contrast between the groups, Wald, Satterthwaite": (COVERAGE_OF_MODEL, "^Wald, Satterthwaite, b0", ""),
+        "contrast between the groups, profile": (COVERAGE_OF_MODEL, "^profile, b0", ""),
+        "contrast between the groups, bootstrap": (COVERAGE_OF_MODEL, "^bootstrap, b0", ""),
+        "variance of a grouping, normal, profile": (COVERAGE_OF_MODEL, "^profile, variance of g", NORMAL),
+        "variance of a grouping, normal, bootstrap": (COVERAGE_OF_MODEL, "^bootstrap, variance of g", NORMAL),
+        "residual variance, normal, profile": (COVERAGE_OF_MODEL, "^profile, variance of the res", NORMAL),
+        "residual variance, normal, bootstrap": (COVERAGE_OF_MODEL, "^bootstrap, variance of the res", NORMAL),
+        "any variance, skewed, profile or bootstrap": (COVERAGE_OF_MODEL, ", variance of", "skewed"),
     },
     "power": {
         "seed-level t, one data set | everywhere": ("paired", "paired: seed_t, one data set", ""),

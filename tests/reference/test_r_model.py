@@ -27,7 +27,7 @@ def test_a_model_is_r_s(case):
     residual = result.random[-1].variance
     expected = {frozenset(row["grp"].split(":")): row["vcov"] for row in case["random"]}
     for row in result.random:
-        assert row.variance == pytest.approx(expected[frozenset(row.group.split(":"))], abs=1e-5 * residual)
+        assert row.variance == pytest.approx(expected[frozenset(row.group.split(":"))], abs=1e-6 * residual)
     for name in ("icc", "r2_marginal", "r2_conditional"):
         assert getattr(result, name) == pytest.approx(case[name], abs=1e-6)
     for ours, theirs in zip(result.fixed, case["fixed_kr"], strict=True):
@@ -37,14 +37,14 @@ def test_a_model_is_r_s(case):
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "type3_kenward_roger" in c], ids=lambda c: c["formula"])
-@pytest.mark.parametrize(("method", "df_tolerance"), [("kenward_roger", 1e-6), ("satterthwaite", 1e-3)])
-def test_type_three_tests_are_r_s_with_empty_cells_too(case, method, df_tolerance):
+@pytest.mark.parametrize("method", ["kenward_roger", "satterthwaite"])
+def test_type_three_tests_are_r_s_with_empty_cells_too(case, method):
     tests = [test for test in fitted(case).tests if test.method == method]
     for ours, theirs in zip(tests, case[f"type3_{method}"], strict=True):
         assert ours.term == theirs["term"]
         assert ours.df_num == theirs["NumDF"]
         assert ours.f == pytest.approx(theirs["F value"], rel=1e-6)
-        assert ours.df_den == pytest.approx(theirs["DenDF"], rel=df_tolerance)
+        assert ours.df_den == pytest.approx(theirs["DenDF"], rel=1e-6)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "means" in c], ids=lambda c: c["formula"])

@@ -53,8 +53,8 @@ def broken_links(path):
             yield link
 
 
-def test_every_question_and_compare_have_a_page_and_the_index_names_it():
-    assert set(ASKED) == {question.name for question in QUESTIONS} | {"compare"}
+def test_every_question_compare_and_model_have_a_page_and_the_index_names_it():
+    assert set(ASKED) == {question.name for question in QUESTIONS} | {"compare", "model"}
     index = (DOCS / "questions" / "index.md").read_text(encoding="utf-8")
     assert {name for name in ASKED if f"({name}.md)" not in index} == set()
 

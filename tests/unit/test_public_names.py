@@ -31,7 +31,11 @@ def test_what_is_offered_is_what_type_checkers_and_dir_see():
     assert heatdrift.__all__ == sorted(heatdrift.__all__)
     assert set(heatdrift.__all__) <= set(dir(heatdrift))
     expected = {
-        name: f"heatdrift.{module}.{name}" for name, module in {**heatdrift._WHERE, **heatdrift._EARLIER}.items()
+        name: f"heatdrift.{module}.{name}"
+        for name, module in {
+            **heatdrift._WHERE,
+            **{old: place for old, (place, _) in heatdrift._EARLIER.items()},
+        }.items()
     }
     assert typed_names() == expected
     assert set(heatdrift._WHERE) | {"__version__"} == set(heatdrift.__all__)
@@ -41,8 +45,12 @@ def test_every_question_is_public():
     assert {question.name for question in QUESTIONS} | {"compare"} <= set(heatdrift.__all__)
 
 
-def test_earlier_names_still_work():
-    assert heatdrift.compare_studies.__module__ == "heatdrift.questions.compare.analysis"
+def test_earlier_names_still_work_and_name_their_successor():
+    for name, (_, successor) in heatdrift._EARLIER.items():
+        with pytest.warns(DeprecationWarning, match=f"use heatdrift.{successor}$"):
+            assert callable(getattr(heatdrift, name))
+        assert successor in heatdrift.__all__
+        assert name not in heatdrift.__all__
 
 
 def test_a_name_that_there_is_not_names_the_nearest():

@@ -28,7 +28,7 @@ from heatdrift.questions.correlation.findings import (
 )
 from heatdrift.questions.correlation.result import Association, CorrelationResult
 from heatdrift.questions.frames import AnyFrames
-from heatdrift.questions.selection import Selection, check_level, select_runs, study_name
+from heatdrift.questions.selection import Selection, check_level, check_seed, select_runs, study_name
 from heatdrift.stats.cell_correlation import (
     CellTable,
     bootstrap_interval,
@@ -98,6 +98,7 @@ def correlation(
     if x == y:
         raise StatsError(f"x and y are both {x}: a metric correlates perfectly with itself", hint="choose two metrics")
     check_level(conf_level)
+    check_seed(seed)
     if bootstrap < 1 or permutations < 1:
         raise StatsError(
             f"bootstrap ({bootstrap}) and permutations ({permutations}) must be at least 1",

@@ -21,7 +21,7 @@ from heatdrift.questions.caveats import run_caveats
 from heatdrift.questions.frames import AnyFrames
 from heatdrift.questions.frontier.findings import frontier_descriptions, frontier_findings, matched_claims
 from heatdrift.questions.frontier.result import FrontierCell, FrontierResult, MatchedRow
-from heatdrift.questions.selection import FACTORS, check_level, select_runs, shown_dataset, study_name
+from heatdrift.questions.selection import FACTORS, check_level, check_seed, select_runs, shown_dataset, study_name
 from heatdrift.stats.intervals import mean_interval
 from heatdrift.stats.matched_curves import Curves, matched_difference
 from heatdrift.wording import at_equal_decimals, method_title, number
@@ -62,6 +62,7 @@ def frontier(runs: pl.DataFrame, *, bootstrap: int = 2000, seed: int = 0, conf_l
     [('eurosat', 'lora_r8', 0.0001), ('eurosat', 'lora_r8', 0.0003)]
     """
     check_level(conf_level)
+    check_seed(seed)
     if bootstrap < 1:
         raise StatsError(f"bootstrap ({bootstrap}) must be at least 1", hint="for example --bootstrap 2000")
     name, notes = accuracy_metric(runs)

@@ -33,7 +33,7 @@ from heatdrift.questions.images.per_image import PerImage, per_image
 from heatdrift.questions.images.result import ImagesResult
 from heatdrift.questions.images.retention import mcnemar_rows, retention_rows
 from heatdrift.questions.pairs import PAIR
-from heatdrift.questions.selection import check_level, study_name
+from heatdrift.questions.selection import check_level, check_seed, study_name
 from heatdrift.stats.multiplicity import holm
 from heatdrift.stats.pigeonhole import image_resamples
 from heatdrift.wording import counted
@@ -85,6 +85,7 @@ def images(
     (10000, [23.8, 24.6, 23.0])
     """
     check_level(conf_level)
+    check_seed(seed)
     data = per_image(runs, hits, transfer)
     methods = _methods(data, method_a, method_b)
     datasets = tuple(sorted(set(data.frame["dataset"].to_list())))

@@ -12,10 +12,11 @@ from heatdrift.report.charts import layered, rows_of
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
-from heatdrift.report.theme import COLOUR
+from heatdrift.report.theme import COLOUR, SHAPE_PATHS
 
 NAME: Final = "fig-class-slopes-rows"
 DRAWN: Final = 14  # classes of a method; the table of classes above has all
+BASE_SHAPE: Final = "circle"  # the mark of the pretrained model, in the chart and in its legend
 _ROW: Final = 22  # pixels of a class
 _LONG: Final = 22  # characters of a name in the picture; the table has it whole
 
@@ -89,7 +90,7 @@ def slopes_figure(result: ImagesResult, data: StudyData) -> Figure | None:
         "panel per method, with the class that its images were taken for. The values are in the table below.",
         panels=panels,
         legend=(
-            LegendEntry(label="pretrained model", colour="var(--base)", look="swatch"),
+            LegendEntry(label="pretrained model", colour="var(--base)", path=SHAPE_PATHS[BASE_SHAPE]),
             *(LegendEntry.of(looks[m]) for m in methods if m in looks),
         ),
         table=text_table("The most forgotten classes", heads, shown, text_columns=2),
@@ -122,7 +123,7 @@ def slopes_chart(*, method: str, n_rows: int, look: tuple[str, str]) -> alt.Laye
     ]
     after, before = alt.X("adapted:Q", axis=axis, scale=scale), alt.X("base:Q", axis=axis, scale=scale)
     line = rows.mark_rule(strokeWidth=2, opacity=0.6, color=colour).encode(y=y, x=after, x2="base:Q")
-    old = rows.mark_point(size=46, opacity=1, shape="circle", color=COLOUR["base"]).encode(y=y, x=before, tooltip=tip)
+    old = rows.mark_point(size=46, opacity=1, shape=BASE_SHAPE, color=COLOUR["base"]).encode(y=y, x=before, tooltip=tip)
     new = rows.mark_point(size=62, opacity=1, shape=shape, color=colour).encode(y=y, x=after, tooltip=tip)
     words = rows.mark_text(align="left", dx=8, color=COLOUR["muted"], limit=150).encode(y=y, x=before, text="words:N")
     return layered(line, old, new, words, height=max(52, _ROW * n_rows))

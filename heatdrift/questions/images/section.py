@@ -12,6 +12,7 @@ from heatdrift.questions.images.class_slopes import slopes_figure
 from heatdrift.questions.images.comparisons import BASE
 from heatdrift.questions.images.findings import limit
 from heatdrift.questions.images.result import ClassRow, ImagesResult
+from heatdrift.questions.images.variance import variance_figure
 from heatdrift.report.blocks import Block, Finding, Note, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
@@ -29,7 +30,9 @@ def blocks(answers: Sequence[ImagesResult], inp: ReportInput, data: StudyData) -
     """Return differences, what limits them, retention, and the classes where any run kept them."""
     found: list[Block] = []
     for result in answers:
-        found += [_differences(result, data), *_limits(result), _retention(result)]
+        found += [_differences(result, data), *_limits(result)]
+        found += figure_or_note("what varies", partial(variance_figure, result, data), data.datasets)
+        found.append(_retention(result))
         found += _classes(result, data)
         found += figure_or_note("forgotten classes", partial(slopes_figure, result, data), data.datasets)
         found += [*_confusions(result), *_single_runs(result)]

@@ -27,7 +27,7 @@ from heatdrift.questions.interaction.second_opinion import second_opinion as sta
 from heatdrift.questions.interaction.sensitivity import sensitivity_checks
 from heatdrift.questions.interaction.variance_tests import variance_tests
 from heatdrift.questions.pairs import seed_level_difference
-from heatdrift.questions.selection import Selection, check_level, largest_block, select_runs, study_name
+from heatdrift.questions.selection import Selection, check_level, check_seed, largest_block, select_runs, study_name
 from heatdrift.stats.design import LrCoding
 from heatdrift.stats.distributions import t_p_value
 from heatdrift.wording import (
@@ -108,6 +108,7 @@ def interaction(
     if bootstrap < 100:
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
     check_level(conf_level)
+    check_seed(bootstrap_seed)
     usable = select_runs(runs, [metric])
     block = largest_block(usable)
     images = images_of(block, metric, runs)

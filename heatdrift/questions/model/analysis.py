@@ -11,7 +11,7 @@ from heatdrift.errors import StatsError, UnknownNameError
 from heatdrift.questions.frames import Frame, as_polars
 from heatdrift.questions.model.checks import model_checks
 from heatdrift.questions.model.findings import model_claims, model_findings
-from heatdrift.questions.model.fitted import TableModel, build
+from heatdrift.questions.model.fitted import TableModel, build, rounding_variance
 from heatdrift.questions.model.means import (
     Comparison,
     contrast_rows,
@@ -29,7 +29,7 @@ from heatdrift.questions.model.result import (
     TermTest,
     Variance,
 )
-from heatdrift.questions.selection import check_level
+from heatdrift.questions.selection import check_level, check_seed
 from heatdrift.stats.distributions import f_p_value, t_p_value
 from heatdrift.stats.intervals import percentile_interval, t_interval
 from heatdrift.stats.parametric_bootstrap import parametric_bootstrap
@@ -37,7 +37,6 @@ from heatdrift.stats.profile_likelihood import contrast_intervals, variance_inte
 
 Floats = npt.NDArray[np.float64]
 
-_EXACT: Final = 1e-20  # of the response's mean square: a residual variance below it is rounding
 _METHOD: Final = (
     "linear mixed model by REML, type III tests; a finding needs the {ddf} test and, where a grouping is crossed with "
     "the term, the test over its levels to agree (Holm over terms); contrasts first - second: df {ddf}, "
@@ -90,11 +89,12 @@ def fit_model(
         if value not in known:
             raise UnknownNameError(kind, value, known)
     check_level(conf_level)
+    check_seed(seed)
     if bootstrap < 100:
         raise StatsError(f"{bootstrap} bootstrap draws cannot give an interval", hint="use 1000 or more")
     model = build(as_polars(frame), formula)
     fit = model.fit
-    if fit.residual_variance <= _EXACT * float(np.mean(model.design.y**2)):
+    if fit.residual_variance <= rounding_variance(model.design.y):
         raise StatsError(
             f"{model.formula.response} is exactly its fixed part plus its random intercepts: no error is left to test "
             "against",

@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 LARGEST_DESIGN: Final = 400  # coefficients: the work of some tests grows with the cube
 _LARGEST_GRID: Final = 20_000
 _INTERCEPT: Final = "Intercept"
+_FROM_FUNCTIONS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)  # bs(x, df=1)
+_WIDEST_SCALE: Final = 1e100  # beyond it, and below its inverse, squares leave the range of a number
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def table_design(frame: "pd.DataFrame", response: str, fixed: str) -> TableDesig
             "time",
             hint="use fewer interactions, or a covariate in place of a factor of many levels",
         )
+    for name, column in zip(info.column_names, wide.T, strict=True):
+        _in_range(name, column)
     kept = independent_columns(wide)
     if len(kept) >= wide.shape[0]:
         raise StatsError(
@@ -100,6 +104,7 @@ def table_design(frame: "pd.DataFrame", response: str, fixed: str) -> TableDesig
             hint="use fewer terms in the formula, or more rows",
         )
     x = wide[:, kept]
+    _in_range(response, np.asarray(y, dtype=float))
     hypotheses = _hypotheses(frame, info, kinds, x)
     own = {name for factor in kinds for name in columns_in(factor.code, list(frame.columns))}
     numeric = sorted(own - set(categories))
@@ -116,6 +121,15 @@ def table_design(frame: "pd.DataFrame", response: str, fixed: str) -> TableDesig
     )
 
 
+def _in_range(name: str, values: Floats) -> None:
+    largest = float(np.abs(values).max())
+    if largest and not 1.0 / _WIDEST_SCALE < largest < _WIDEST_SCALE:
+        raise StatsError(
+            f"the values of {name} reach {largest:.1g}, whose square is outside of the range of numbers",
+            hint="give it in another unit",
+        )
+
+
 def _matrices(frame: "pd.DataFrame", response: str, fixed: str) -> tuple[Any, Any]:
     import patsy
 
@@ -128,8 +142,8 @@ def _matrices(frame: "pd.DataFrame", response: str, fixed: str) -> tuple[Any, An
             return tuple(
                 patsy.dmatrices(f"{response} ~ {fixed}", frame, environment, NA_action=patsy.NAAction(NA_types=[]))
             )
-    except patsy.PatsyError as error:
-        said = str(error).splitlines()[0]
+    except (patsy.PatsyError, *_FROM_FUNCTIONS) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise StatsError(f"the formula {response} ~ {fixed} cannot be used: {said}", hint=EXAMPLE) from error
 
 
@@ -195,7 +209,7 @@ def _hypotheses(frame: "pd.DataFrame", info: Any, kinds: Mapping[Any, str], x: F
         ]
         for name, by in sorts.items()
     }
-    found = type_three(x, blocks, containing)
+    found = type_three(x, blocks, containing, intercept=_INTERCEPT)
     for name, rows in found.items():
         if name != _INTERCEPT and not rows.size:
             raise StatsError(

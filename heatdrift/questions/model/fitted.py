@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 _LARGEST_GROUPS: Final = 4000  # of all intercepts together: matrices of groups x groups are formed
 _LARGEST_CLUSTER: Final = 400  # rows of a group up to which the seed-level test is made: it needs rows x rows
 _ROUNDING: Final = 1e-10
+_DIGITS: Final = 64.0  # rounding errors that a fit adds up, in units of the response's last digit
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,11 @@ def _grouping(rows: pl.DataFrame, names: tuple[str, ...], formula: Formula) -> G
     return Grouping(name=name, codes=codes)
 
 
+def rounding_variance(y: Floats) -> float:
+    """Return the variance of what is left of a response (n,) below which it is rounding, of a large mean too."""
+    return max(_ROUNDING**2 * float(np.var(y)), (_DIGITS * np.finfo(float).eps * float(np.abs(y).max())) ** 2)
+
+
 def _refuse(design: TableDesign, groupings: tuple[Grouping, ...], formula: Formula) -> None:
     n_groups = sum(g.size for g in groupings)
     if n_groups > _LARGEST_GROUPS:
@@ -176,7 +182,7 @@ def _refuse(design: TableDesign, groupings: tuple[Grouping, ...], formula: Formu
                 hint=f"leave (1 | {grouping.name}) or its fixed terms out of {formula}",
             )
     _, spread, *_ = np.linalg.lstsq(design.x, design.y, rcond=None)
-    if spread.size and spread[0] <= _ROUNDING**2 * float(design.y @ design.y):
+    if spread.size and spread[0] <= design.y.size * rounding_variance(design.y):
         raise StatsError(
             f"{formula.response} is exactly what the fixed part says in all rows: there is no error to test against",
             hint="name another response, or give more digits",

@@ -47,6 +47,8 @@ def read_formula(text: str) -> Formula:
     >>> read_formula("y ~ a * x + (1 | g/h)").random
     (('g',), ('g', 'h'))
     """
+    if not isinstance(text, str):
+        raise StatsError(f"a formula is text, not a {type(text).__name__}", hint=EXAMPLE)
     response, tilde, right = text.partition("~")
     if not tilde or not response.strip() or not right.strip():
         raise StatsError(f"{text!r} is no formula: a response, ~, and what it depends on", hint=EXAMPLE)

@@ -129,7 +129,9 @@ def stated(model: TableModel, text: str) -> list[Comparison]:
         top, _, bottom = (part.group(2) or "1").partition("/")
         weights[level] += (-1.0 if part.group(1) == "-" else 1.0) * float(top) / float(bottom or 1)
         left = named[len(level) :].strip()
-    if abs(sum(weights.values())) > 1e-9 or not any(weights.values()):
+    if not any(weights.values()):
+        raise StatsError(f"{text!r} compares nothing", hint=example)
+    if abs(sum(weights.values())) > 1e-9:
         raise StatsError(f"the weights of {text!r} add up to {sum(weights.values()):g}, not to 0", hint=example)
     found = []
     for at in dict.fromkeys(point.at for point in points):

@@ -31,7 +31,7 @@ from heatdrift.questions.predictors.findings import (
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult
 from heatdrift.questions.predictors.scores import Resampling, signal_scores
 from heatdrift.questions.predictors.signals import SIGNALS, Signal, signal_title
-from heatdrift.questions.selection import FACTORS, check_level, codes, select_runs, study_name
+from heatdrift.questions.selection import FACTORS, check_level, check_seed, codes, select_runs, study_name
 from heatdrift.stats.ranks import spearman
 
 Floats = npt.NDArray[np.float64]
@@ -87,6 +87,7 @@ def predictors(
     'cka'
     """
     check_level(conf_level)
+    check_seed(seed)
     if bootstrap < 1 or permutations < 1 or not margin >= 0.0:
         raise StatsError(
             f"bootstrap ({bootstrap}) and permutations ({permutations}) must be at least 1 and the margin "

@@ -5,6 +5,7 @@ One observation is one run after one epoch; runs of a data set and method are on
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -175,13 +176,13 @@ def validated(known: pl.DataFrame, new: pl.DataFrame, *, by: str, left_out: str)
     """What an estimate from `known` does on `new`, whose retention it never sees."""
     x, y = _arrays(known)
     group = _codes(known, GROUP)
-    fit = fit_monotone(x, y, group, _ORIENTATION)
-    new_x, truth = _arrays(new)
-    answered = ~fit.outside(new_x).any(axis=1)
+    truth = _arrays(new)[1]
+    predicted = predictions(known, new)
+    answered = ~np.isnan(predicted)
     row = ValidationRow(by=by, left_out=left_out, n=len(truth), n_refused=int((~answered).sum()))
     if not answered.any():
         return row
-    error = fit.predict(new_x[answered]) - truth[answered]
+    error = predicted[answered] - truth[answered]
     row = msgspec.structs.replace(row, mae=float(np.abs(error).mean()), bias=float(error.mean()))
     inner = leave_groups_out(x, y, group, _ORIENTATION)
     level = supported_level(inner.n_groups)
@@ -190,6 +191,35 @@ def validated(known: pl.DataFrame, new: pl.DataFrame, *, by: str, left_out: str)
     width = half_width(inner, level)
     covered = float((np.abs(error) <= width + 1e-9).mean())
     return msgspec.structs.replace(row, level=level, half_width=width, coverage=covered)
+
+
+def predictions(known: pl.DataFrame, new: pl.DataFrame) -> npt.NDArray[np.float64]:
+    """Retention of every row of `new` as `known` estimates it; NaN outside of what `known` has seen."""
+    x, y = _arrays(known)
+    fit = fit_monotone(x, y, _codes(known, GROUP), _ORIENTATION)
+    new_x = _arrays(new)[0]
+    return np.where(fit.outside(new_x).any(axis=1), np.nan, fit.predict(new_x))
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutGroup:
+    """One group (data set, method) as the others predict it.
+
+    `row` is what validation says of it; `points`: cell_id, epoch, predicted, observed, of what was not refused.
+    """
+
+    group: tuple[str, str]
+    row: ValidationRow
+    points: pl.DataFrame
+
+
+def left_out_group(table: pl.DataFrame, group: tuple[str, str]) -> LeftOutGroup:
+    """Leave one group of the observations out and predict it."""
+    mine = pl.all_horizontal(pl.col(key) == value for key, value in zip(GROUP, group, strict=True))
+    known, new = table.filter(~mine), table.filter(mine)
+    points = new.select("cell_id", "epoch", predicted=pl.Series(predictions(known, new)), observed=OUTCOME)
+    row = validated(known, new, by="data set x method", left_out=" ".join(group))
+    return LeftOutGroup(group, row, points.filter(pl.col("predicted").is_not_nan()))
 
 
 def _arrays(table: pl.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """The section of label-free signals that rank retention, and of what it costs to select a cell by them."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -8,11 +9,13 @@ import polars as pl
 from heatdrift import wording
 from heatdrift.metrics import run_title
 from heatdrift.questions.predictors import QUESTION
+from heatdrift.questions.predictors.calibration import calibration_figure
 from heatdrift.questions.predictors.result import PredictorRow, PredictorsResult, SelectionRow
 from heatdrift.questions.predictors.signals import signal_title
 from heatdrift.report.blocks import Block, Finding, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import text_table
@@ -25,8 +28,16 @@ KINDS: Final = ("signal without labels", "reference")
 def blocks(answers: Sequence[PredictorsResult], inp: ReportInput, data: StudyData) -> list[Block]:
     """Return how well each signal ranks retention, at the selected epoch and after the first, and selection by it."""
     found: list[Block] = []
+    if answers:
+        draw = partial(calibration_figure, inp, data)
+        calibration = figure_or_note("retention estimated without labels", draw, data.datasets)
     for result in answers:
-        found += [*_figure(result, data), *_selection(result), *in_words(data.family, [result], "predictors")]
+        found += [
+            *_figure(result, data),
+            *_selection(result),
+            *calibration,
+            *in_words(data.family, [result], "predictors"),
+        ]
         found += result_notes(result.left_out)
     return found
 

@@ -21,6 +21,7 @@ DECISIVE: Final = (
     *map(fact_title, ("backbone", "protocol", "select_on", "transfer_set", "epochs", "preprocess", "prompt_template")),
     NAMES,
     *("classifier at the start", "warm-up", "probe images drawn by"),
+    "attention averaged over",
 )
 
 

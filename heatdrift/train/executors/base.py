@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from heatdrift.errors import TrainError
 from heatdrift.records import Cell
+from heatdrift.train.interrupt import LeadingInterruption
 from heatdrift.train.worker import Event, WorkerSettings
 
 EXTRAS: Final[Mapping[str, str]] = {
@@ -29,6 +30,7 @@ class Executor(Protocol):
         *,
         on_event: Callable[[Event], None],
         seen: Mapping[str, int] | None = None,
+        interruption: LeadingInterruption | None = None,
     ) -> dict[str, int]:
         """Train `cells` and return how many ended with each status; every cell has one ``Ended`` among the events.
 
@@ -37,6 +39,7 @@ class Executor(Protocol):
         on_event : called in the process that called this, with what happens to the cells.
         seen : number of the current attempt of each cell (by id) when it was decided to run it; what others finished
             since is not run again. By default the numbers of now.
+        interruption : asks for the end: cells that are out are given back, and end as ``interrupted``.
 
         Raises
         ------
@@ -58,11 +61,12 @@ class LocalExecutor:
         *,
         on_event: Callable[[Event], None],
         seen: Mapping[str, int] | None = None,
+        interruption: LeadingInterruption | None = None,
     ) -> dict[str, int]:
         """See :class:`Executor`."""
         from heatdrift.train.local import run_cells
 
-        return run_cells(cells, settings, jobs=self.jobs, on_event=on_event, seen=seen)
+        return run_cells(cells, settings, jobs=self.jobs, on_event=on_event, seen=seen, interruption=interruption)
 
 
 def module_of_extra(extra: str) -> Any:  # noqa: ANN401  a module without types

@@ -17,6 +17,7 @@ from heatdrift.records import Cell
 from heatdrift.store.claims import STALE_AFTER_S, Claim, claim
 from heatdrift.store.folder import cell_folder, count_attempts, restore_record, write_record
 from heatdrift.train.executors.packed import Packed, unpack
+from heatdrift.train.interrupt import LeadingInterruption
 from heatdrift.train.worker import Ended, Event, Noted, Stopped, WorkerSettings, failed_record, finished_since
 
 POLL_S: Final = 0.5
@@ -89,13 +90,21 @@ class Driver:
     counts: dict[str, int] = field(default_factory=dict)
     _out: dict[object, _Out] = field(default_factory=dict)
 
-    def run(self, cells: Sequence[Cell], seen: Mapping[str, int] | None = None) -> dict[str, int]:
+    def run(
+        self,
+        cells: Sequence[Cell],
+        seen: Mapping[str, int] | None = None,
+        interruption: LeadingInterruption | None = None,
+    ) -> dict[str, int]:
         """Train `cells`; see ``base.Executor``."""
         waiting = deque(cells)
         attempts = seen if seen is not None else {cell.cell_id: count_attempts(self._folder(cell)) for cell in cells}
         had_room = beaten = time.monotonic()
         try:
             while waiting or self._out:
+                if interruption is not None and interruption.requested():
+                    self._give_back(str(interruption.reason))
+                    break
                 room = self.cluster.room()
                 had_room = time.monotonic() if room else had_room
                 if time.monotonic() - had_room > self.room_within_s:
@@ -114,6 +123,14 @@ class Driver:
             for out in self._out.values():
                 out.held.release()
         return self.counts
+
+    def _give_back(self, reason: str) -> None:
+        """End the cells that are out; another command takes them from what checkpoints their machines keep."""
+        self.cluster.cancel(tuple(self._out))
+        for out in self._out.values():
+            out.held.release()
+            self._end(Ended(cell=out.cell, status="interrupted", error=reason))
+        self._out.clear()
 
     def _folder(self, cell: Cell) -> Path:
         return cell_folder(Path(self.settings.store_folder), self.settings.study.name, cell.cell_id)

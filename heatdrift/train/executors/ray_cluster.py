@@ -21,7 +21,7 @@ from heatdrift.train.executors.base import module_of_extra
 from heatdrift.train.executors.driving import Driver, WorkerLostError
 from heatdrift.train.executors.packed import Packed
 from heatdrift.train.executors.ray_worker import Assignment, Mailbox, train_on_worker
-from heatdrift.train.interrupt import SIGNALS, Interrupted
+from heatdrift.train.interrupt import KNOWN_SIGNALS, Interrupted, LeadingInterruption
 from heatdrift.train.worker import Event, Stopped, WorkerSettings
 
 ANSWER_WITHIN_S: Final = 10.0
@@ -56,6 +56,7 @@ class RayExecutor:
         *,
         on_event: Callable[[Event], None],
         seen: Mapping[str, int] | None = None,
+        interruption: LeadingInterruption | None = None,
     ) -> dict[str, int]:
         """See ``base.Executor``."""
         ray = connect(self.address)
@@ -68,14 +69,14 @@ class RayExecutor:
         cluster = RayCluster(ray, settings, {name: n for name, n in needs.items() if n}, self.work_folder)
         driver = Driver(cluster=cluster, settings=settings, on_event=on_event, at_once=self.jobs, retries=self.retries)
         try:
-            return driver.run(cells, seen)
+            return driver.run(cells, seen, interruption)
         except BaseException as error:
-            if (asked := interruption(error)) is not None:
+            if (asked := signal_behind(error)) is not None:
                 raise asked from None
             raise
 
 
-def interruption(error: BaseException) -> BaseException | None:
+def signal_behind(error: BaseException) -> BaseException | None:
     """Return the signal's exception behind `error`: one that is raised inside Ray's compiled code leaves in another."""
     behind: BaseException | None = error
     while behind is not None:
@@ -100,7 +101,7 @@ def connect(address: str | None, *, timeout_s: float = ANSWER_WITHIN_S) -> Any: 
         _knock(named, timeout_s)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study is nobody else's business
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
     try:
         ray.init(address=address, namespace="heatdrift", log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as cause:
@@ -115,6 +116,7 @@ def connect(address: str | None, *, timeout_s: float = ANSWER_WITHIN_S) -> Any: 
 # Both ports of Ray speak gRPC: HTTP/2, where a server answers the client's preface and settings with its settings.
 _HELLO: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
 _SETTINGS: Final = b"\x04"
+_NUMBERS: Final = tuple(signal.Signals[f"SIG{name}"] for name in KNOWN_SIGNALS)
 _START: Final = "ray start --head on its first machine prints the address; docs/scale.md has every step"
 
 

@@ -19,6 +19,7 @@ from heatdrift.store.folder import attempt_files, cell_folder, count_attempts, r
 from heatdrift.train.executors.base import module_of_extra
 from heatdrift.train.executors.slurm_element import ArrayElement, Share
 from heatdrift.train.executors.slurm_queue import Queue
+from heatdrift.train.interrupt import LeadingInterruption
 from heatdrift.train.worker import Ended, Event, Started, Stopped, WorkerSettings, ended_as, failed_record
 
 POLL_S: Final = 5.0
@@ -53,6 +54,7 @@ class SlurmExecutor:
         *,
         on_event: Callable[[Event], None],
         seen: Mapping[str, int] | None = None,
+        interruption: LeadingInterruption | None = None,
     ) -> dict[str, int]:
         """See ``base.Executor``."""
         submitit = module_of_extra("slurm")
@@ -72,6 +74,9 @@ class SlurmExecutor:
         waiting = dict(zip(jobs, shares, strict=True))
         try:
             while waiting:
+                if interruption is not None and interruption.requested():
+                    watch.leave([cell for share in waiting.values() for cell in share.cells], str(interruption.reason))
+                    break
                 for job, share in list(waiting.items()):
                     over = queue.over(job)  # asked before the records are read: what it wrote is there by then
                     watch.look(share.cells)
@@ -174,6 +179,12 @@ class _Watch:
             record = failed_record(cell, self.settings.study.name, self.settings.provenance, error)
             write_record(record, Path(self.settings.store_folder))
             self._end(Ended(cell=cell, status="failed", error=error))
+
+    def leave(self, cells: Sequence[Cell], reason: str) -> None:
+        """Tell of the cells that have not ended when the end is asked for."""
+        for cell in cells:
+            if cell.cell_id not in self._ended:
+                self._end(Ended(cell=cell, status="interrupted", error=reason))
 
     def _end(self, event: Ended) -> None:
         self._ended.add(event.cell.cell_id)

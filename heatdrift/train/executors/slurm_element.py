@@ -17,7 +17,7 @@ from heatdrift.errors import HeatdriftError
 from heatdrift.records import Cell
 from heatdrift.store.claims import STALE_AFTER_S
 from heatdrift.store.folder import cell_folder, count_attempts
-from heatdrift.train.interrupt import INTERRUPTED, Interrupted, interruptible
+from heatdrift.train.interrupt import INTERRUPTED, LeadingInterruption, listening
 from heatdrift.train.worker import Ended, Event, Started, Stopped, WorkerSettings
 
 AGAIN_AFTER_S: Final = 20.0
@@ -41,24 +41,39 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Heard(LeadingInterruption):
+    """Keeps the names of the signals that came, of which a site may send several, and never raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def hear(self, name: str) -> None:
+        """Note a signal."""
+        self.names.append(name)
+        self.request(name)
+
+
 class ArrayElement:
     """What submitit calls with a share, and asks what to run after a requeue: the same, which skips what is done."""
 
     def __call__(self, share: Share) -> Stopped | None:
         """Train the share; Stopped for what no cell gets past. Exits 75 after a signal that nobody requeues for."""
+        interruption = Heard()
         try:
-            with interruptible():
-                self._train(share)
-        except Interrupted as interrupted:
-            number = signal.Signals[interrupted.name]
-            _log(f"{interrupted.name}: stopped, {len(share.left())} of {len(share.cells)} cells left")
-            handler = signal.getsignal(number)
-            if callable(handler):
-                handler(number, None)  # submitit's: requeues and exits where this is its signal
-            raise SystemExit(INTERRUPTED) from None
+            with listening(share.settings.signals, interruption):
+                interruption.lead()
+                self._train(share, interruption)
         except HeatdriftError as error:
             return Stopped(message=error.message, hint=error.hint)
-        return None
+        if not interruption.requested():
+            return None
+        _log(f"{interruption.reason}: stopped, {len(share.left())} of {len(share.cells)} cells left")
+        for name in interruption.names:
+            handler = signal.getsignal(signal.Signals[name])
+            if callable(handler):
+                handler(signal.Signals[name], None)  # submitit's: requeues and exits where this is its signal
+        raise SystemExit(INTERRUPTED)
 
     def checkpoint(self, share: Share) -> Any:  # noqa: ANN401  submitit has no types here
         """Return what submitit runs after a requeue."""
@@ -66,7 +81,7 @@ class ArrayElement:
 
         return DelayedSubmission(self, share)
 
-    def _train(self, share: Share) -> None:
+    def _train(self, share: Share, interruption: LeadingInterruption) -> None:
         from heatdrift.train.device import resolve_device
         from heatdrift.train.local import run_cells
 
@@ -74,13 +89,15 @@ class ArrayElement:
             share.settings, device=resolve_device(share.settings.device), provenance=provenance.collect()
         )
         until = time.monotonic() + GIVE_UP_AFTER_S
-        while left := share.left():
-            counts = run_cells(left, settings, jobs=1, on_event=_say, seen=share.seen)
+        while (left := share.left()) and not interruption.requested():
+            counts = run_cells(left, settings, jobs=1, on_event=_say, seen=share.seen, interruption=interruption)
             if counts.keys() != {"busy"}:
                 continue
             if time.monotonic() > until:
                 return
-            time.sleep(AGAIN_AFTER_S)  # the claim of an element that died with its machine is free after its lease
+            interruption.bell.poll(
+                AGAIN_AFTER_S
+            )  # the claim of an element that died with its machine is free after its lease
 
 
 def _say(event: Event) -> None:

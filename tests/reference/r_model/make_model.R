@@ -1,13 +1,27 @@
 # R's answers to mixed models of published tables, with any number of random intercepts.
 # Run in this folder: Rscript make_model.R   (Debian: apt-get install r-base-core r-cran-lme4 r-cran-lmertest
-#   r-cran-emmeans r-cran-pbkrtest r-cran-nlme r-cran-jsonlite). Writes DATA.csv and model.json.
-# lme4 stops within about 1e-5 of the optimum by default: here its optimiser runs to 1e-14.
+#   r-cran-emmeans r-cran-pbkrtest r-cran-nlme r-cran-jsonlite r-cran-numderiv). Writes DATA.csv and model.json.
+# lme4 stops within about 1e-5 of the optimum by default. Its optimiser sees values of the deviance alone, whose rounding
+# leaves theta uncertain to 1e-6 however long it runs; so here it runs to 1e-14, and Newton steps on numDeriv's derivatives
+# take its theta to where the gradient is 0 (test_exact_variances.py compares both with exact arithmetic).
 # Data: tables of measurements from the publications named in README.md, as lme4 and nlme give them.
 suppressMessages({library(lme4); library(lmerTest); library(emmeans); library(jsonlite)})
 data(Machines, package = "nlme")
 tight <- lmerControl(optimizer = "nloptwrap", check.rankX = "silent.drop.cols", check.conv.singular = "ignore",
   optCtrl = list(algorithm = "NLOPT_LN_BOBYQA", xtol_abs = 1e-14, ftol_abs = 1e-14, xtol_rel = 0, ftol_rel = 0,
   maxeval = 100000))
+fitted_here <- function(formula, d, reml) {
+  m <- suppressMessages(suppressWarnings(lmer(formula, d, REML = reml, control = tight)))
+  deviance_at <- suppressMessages(lme4::lmer(formula, d, REML = reml, control = tight, devFunOnly = TRUE))
+  theta <- getME(m, "theta"); free <- theta > 1e-4
+  along <- function(some) { all <- theta; all[free] <- some; deviance_at(all) }
+  if (any(free)) for (i in 1:6)
+    theta[free] <- theta[free] - solve(numDeriv::hessian(along, theta[free]), numDeriv::grad(along, theta[free]))
+  stay <- function(fn, par, lower, upper, control) list(par = par, fval = fn(par), conv = 0, message = "")
+  there <- lmerControl(optimizer = stay, check.rankX = "silent.drop.cols", check.conv.singular = "ignore")
+  list(fit = suppressMessages(suppressWarnings(lmer(formula, d, REML = reml, start = unname(theta), control = there))),
+    by_values = as.data.frame(VarCorr(m))$vcov)
+}
 plain <- function(d) as.data.frame(lapply(as.data.frame(d), function(v)
   if (is.factor(v)) factor(as.character(v), levels = sort(unique(as.character(v)))) else v))
 cake2 <- plain(cake); cake2$temp <- cake2$temp; cake2$temperature <- factor(paste0("t", cake2$temp))
@@ -39,11 +53,11 @@ cases <- list(
 tab <- function(x) { x <- as.data.frame(x); cbind(term = rownames(x), x) }
 one <- function(case) {
   d <- tables[[case[[1]]]]
-  m <- suppressMessages(suppressWarnings(lmer(as.formula(case[[2]]), d, REML = TRUE, control = tight)))
-  ml <- suppressMessages(suppressWarnings(update(m, REML = FALSE)))
+  found <- fitted_here(as.formula(case[[2]]), d, TRUE); m <- found$fit
+  ml <- fitted_here(as.formula(case[[2]]), d, FALSE)$fit
   out <- list(data = case[[1]], formula = case[[2]], n = nobs(m), singular = isSingular(m),
     reml_loglik = as.numeric(logLik(m)), ml_loglik = as.numeric(logLik(ml)),
-    random = as.data.frame(VarCorr(m))[, c("grp", "vcov")],
+    random = as.data.frame(VarCorr(m))[, c("grp", "vcov")], vcov_by_values = I(found$by_values),
     dropped = I(as.character(names(attr(getME(m, "X"), "col.dropped")))),
     fixed = tab(summary(m)$coefficients), fixed_kr = tab(coef(summary(m, ddf = "Kenward-Roger"))))
   if (length(fixef(m)) > 1) {

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heatdrift.data.splits import balanced_subset, leakfree_splits, preprint_splits
+from heatdrift.data.splits import balanced_subset, batch_of_each, leakfree_splits, preprint_splits
 from heatdrift.errors import DataError
 from heatdrift.records import SplitSizes
 
@@ -102,11 +102,18 @@ def published_probe(labels, n):
 def test_the_published_probe_images_are_drawn_again(classes, images):
     labels = np.random.default_rng(classes).permutation(np.arange(images) % classes)
     sizes = SplitSizes(probe_images=min(200, images // 2 + 3))
-    found = [
-        preprint_splits(LABELS, labels, sizes, data_seed=seed, source="x", draw="randomstate_42").probe.tolist()
-        for seed in (1, 2)
+    splits = [
+        preprint_splits(LABELS, labels, sizes, data_seed=seed, source="x", draw="randomstate_42") for seed in (1, 2)
     ]
+    found = [one.probe.tolist() for one in splits]
     assert found[0] == found[1] == published_probe(labels, sizes.probe_images)
+    drawn = splits[0].drawn
+    assert sorted(drawn.tolist()) == found[0]
+    each = sizes.probe_images // classes
+    assert labels[drawn[: each * classes]].tolist() == np.repeat(np.arange(classes), each).tolist()  # class by class
+    batches = batch_of_each(drawn, splits[0].probe)
+    assert np.bincount(batches).tolist() == [len(part) for part in np.split(drawn, range(32, len(drawn), 32))]
+    assert batches[splits[0].probe == drawn[32]].tolist() == [1]
     assert found[0] != preprint_splits(LABELS, labels, sizes, data_seed=1, source="x").probe.tolist()
 
 

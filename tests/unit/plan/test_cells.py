@@ -18,6 +18,7 @@ PUBLISHED = {  # keys of [train] that the author of the published matrix sets
     "classifier_init": "torch",
     "warmup": "from_zero",
     "probe_draw": "randomstate_42",
+    "probe_mean": "batches_32",
     "loss_mean": "batches",
 }
 
@@ -87,7 +88,7 @@ def test_the_published_study_is_planned_with_the_authors_settings(tmp_path):
     assert {key: getattr(recipe, key) for key in PUBLISHED} == PUBLISHED
     for name in ("leakfree78", "backbone16"):
         recipe = planned_cells(load_study(name), tmp_path)[0].recipe
-        assert {key: getattr(recipe, key) for key in PUBLISHED} == {**PUBLISHED, "probe_draw": None}
+        assert {key: getattr(recipe, key) for key in PUBLISHED} == {**PUBLISHED, "probe_draw": None, "probe_mean": None}
 
 
 def test_everything_that_decides_the_result_changes_the_id():

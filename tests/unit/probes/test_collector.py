@@ -134,6 +134,24 @@ def test_the_result_does_not_depend_on_how_batches_are_cut(tower, pixels, cut):
         np.testing.assert_allclose(pieces[name], value, atol=1e-3 if "maps" in name else 1e-5, rtol=1e-5, err_msg=name)
 
 
+def test_means_over_groups_are_means_of_their_means(tower, pixels, measured):
+    """As published: a mean is taken in each batch, then over batches, whatever the order and batches of this pass."""
+    groups = torch.tensor([1, 0, 1, 0, 0, 0])  # 4 images and 2, apart from each other
+    apart = [measure(tower, [pixels[groups == group]], observed) for group in (0, 1)]
+    grouped = measure(tower, torch.split(pixels, 4), observed, keep=2, groups=groups)
+    for name in ("entropy", "erf95", "gini", "cls_self_mass"):
+        mean = (apart[0].heads[name] + apart[1].heads[name]) / 2
+        torch.testing.assert_close(grouped.heads[name], mean, rtol=1e-6, atol=1e-9)
+        assert not torch.allclose(grouped.heads[name], measured.heads[name], rtol=1e-9)
+    for name in ("head_diversity", "patch_entropy"):
+        mean = (apart[0].layers[name] + apart[1].layers[name]) / 2
+        torch.testing.assert_close(grouped.layers[name], mean, rtol=1e-5, atol=1e-9, check_dtype=False)
+    for name, value in grouped.whole.items():
+        assert value == pytest.approx((apart[0].whole[name] + apart[1].whole[name]) / 2, rel=1e-6)
+    torch.testing.assert_close(grouped.class_rows[0], measured.class_rows[0], rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(grouped.class_maps, measured.class_maps, rtol=1e-3, atol=1e-4)
+
+
 def test_the_order_of_images_matters_to_no_mean(tower, pixels, measured):
     turned = measure(tower, [pixels.flip(0)], observed)
     for name, value in measured.layers.items():

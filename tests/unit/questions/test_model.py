@@ -43,6 +43,11 @@ def table(**changed):
         ("I(0 * y) ~ a + (1|g)", "nothing to explain"),
         ("y ~ a + (1|g) + (1|g:one)", "the same groups"),
         ("y ~ a + + * (1|g)", "cannot be"),
+        ("y ~ bs(x, df=1) + (1|g)", "cannot be used"),
+        ("I(y * 1e200) ~ a + (1|g)", "outside of the range of numbers"),
+        ("I(y * 1e-200) ~ a + (1|g)", "outside of the range of numbers"),
+        ("y ~ I(x * 1e160) + (1|g)", "outside of the range of numbers"),
+        (None, "is text"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_clear_error(formula, said):
@@ -61,6 +66,35 @@ def test_code_in_a_formula_is_refused():
     for term in ("__import__('os').getcwd()", "a.__class__", "open('f')"):
         with pytest.raises(HeatdriftError):
             fit_model(table(), f"y ~ {term} + (1|g)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"seed": -1, "intervals": "bootstrap"}, "must be 0 or more"),
+        ({"bootstrap": 3}, "cannot give an interval"),
+        ({"conf_level": 95}, "between 0 and 1"),
+        ({"ddf": "kr"}, "unknown df method"),
+        ({"intervals": "wld"}, "unknown kind of interval"),
+        ({"means": ["c"]}, "unknown factor 'c'"),
+        ({"contrasts": ["a: "]}, "compares nothing"),
+    ],
+)
+def test_an_option_out_of_range_is_one_clear_error(asked, said):
+    with pytest.raises(HeatdriftError) as refused:
+        fit_model(table(), "y ~ a + (1|g)", **asked)
+    assert said in refused.value.message
+
+
+def test_a_large_mean_is_no_exact_fit():
+    """With 1e12 added, four digits of what varies are left: an answer, and the same one to these digits."""
+    frame = table()
+    far = fit_model(frame.with_columns(y=frame["y"] + 1e12), "y ~ a + (1|g)")
+    near = fit_model(frame, "y ~ a + (1|g)")
+    assert far.random[-1].variance == pytest.approx(near.random[-1].variance, rel=1e-2)
+    exact = table(y=(np.arange(48) % 3 + 1e6).tolist(), a=[f"l{i % 3}" for i in range(48)])
+    with pytest.raises(StatsError, match="exactly"):
+        fit_model(exact, "y ~ a + (1|g)")
 
 
 def test_missing_and_infinite_values_are_counted_and_left_out():

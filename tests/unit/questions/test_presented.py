@@ -34,10 +34,11 @@ def answers():
         "power": heatdrift.power(runs, metric="retention_pct", seeds=5),
         "compare": heatdrift.compare(*parts, names=("a", "b")),
         "fit_model": heatdrift.fit_model(runs, "retention_pct ~ method + (1 | seed)"),
+        "ask_all": heatdrift.ask_all("mini", store=store, dataset=["pets"]),
     }  # fmt: skip
 
 
-NAMES = [*(question.name for question in QUESTIONS), "compare", "fit_model"]
+NAMES = [*(question.name for question in QUESTIONS), "compare", "fit_model", "ask_all"]
 
 
 def test_every_question_answers_with_what_is_offered(answers):
@@ -79,7 +80,7 @@ def test_text_from_data_cannot_become_markup(answers):
     assert "&lt;b&gt;bold &amp; bad&lt;/b&gt;" in odd._repr_html_()
 
 
-WITHOUT = {"power", "fit_model"}
+WITHOUT = {"ask_all", "power", "fit_model"}
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT))

@@ -1,7 +1,9 @@
 """Single images on a page: figures and tables of the answer, no section where no run has any."""
 
+import json
 from dataclasses import replace
 
+import msgspec
 import polars as pl
 import pytest
 from report_inputs import section_of, simulated, without
@@ -11,11 +13,13 @@ from heatdrift.questions import QUESTIONS
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.images.analysis import for_page, images
 from heatdrift.questions.images.class_slopes import DRAWN, slopes, slopes_figure
+from heatdrift.questions.images.variance import shares, variance_figure
 from heatdrift.report.blocks import Figure, Finding, Note, Table
 from heatdrift.report.inputs import EPOCHS, HEADS, LAYERS, empty_view
 from heatdrift.report.page import page_sections, render_html
 from heatdrift.report.sections.findings import exploratory
 from heatdrift.report.study_data import prepare
+from heatdrift.report.theme import SHAPE_PATHS
 
 RUNS = balanced(datasets=("shapes", "textures"))
 
@@ -37,7 +41,7 @@ def of(blocks, kind):
 def test_a_page_shows_differences_limits_retention_and_classes(page, answer):
     section = section_of("images", page, prepare(page))
     figures = {f.figure_id: f for f in of(section.blocks, Figure)}
-    assert set(figures) == {"fig-images", "fig-images-classes", "fig-class-slopes"}
+    assert set(figures) == {"fig-images", "fig-variance", "fig-images-classes", "fig-class-slopes"}
     assert next(p.title for p in figures["fig-images"].panels).startswith("LoRA r=8")
     assert len(figures["fig-images"].table.rows) == len(answer.rows)
     captions = [t.caption for t in of(section.blocks, Table)]
@@ -58,6 +62,31 @@ def test_the_most_forgotten_classes_are_drawn_by_their_loss(page, answer):
     figure = slopes_figure(answer, prepare(page))
     assert len(figure.panels) == rows["method"].n_unique()
     assert len(figure.table.rows) == rows.height
+    base = next(entry for entry in figure.legend if entry.label == "pretrained model")
+    assert (base.look, base.path) == ("mark", SHAPE_PATHS["circle"])  # as it is drawn
+    drawn = json.loads(figure.panels[0].spec)["layer"][1]["mark"]
+    assert drawn["shape"] == "circle"
+    assert drawn["color"] == base.colour
+
+
+def test_the_shares_of_variance_are_those_of_the_parts_and_of_the_error(page, answer):
+    row = answer.split[0]
+    found = shares(row)
+    assert [sum(parts) for parts in found.values()] == pytest.approx([1.0, 1.0])
+    total = row.se_of_seeds**2 + row.se_of_images**2  # the rest belongs to the error of seeds there
+    seeds, images, rest = found["mean"]
+    assert images == pytest.approx(row.se_of_images**2 / total)
+    assert seeds + rest == pytest.approx(row.se_of_seeds**2 / total)
+    one = found["one"]
+    assert one[1] / one[2] == pytest.approx(row.sd_image**2 / row.sd_rest**2)
+    data = prepare(page)
+    figure = variance_figure(answer, data)
+    assert [panel.problem for panel in figure.panels] == ["", ""]
+    assert len(figure.table.rows) == len(answer.split)
+    ends = data.datasets["fig-variance-rows"].group_by("panel", "row").agg(pl.col("high").max(), pl.col("low").min())
+    assert ends["high"].to_list() == pytest.approx([1.0] * ends.height)
+    assert ends["low"].to_list() == [0.0] * ends.height
+    assert variance_figure(msgspec.structs.replace(answer, split=()), data) is None
 
 
 def test_the_sentences_are_with_what_was_also_seen(page, answer):
@@ -72,7 +101,7 @@ def test_runs_without_classes_have_a_section_without_them(page):
     old = images(RUNS, simulated_images(RUNS, kept=False), bootstrap=100)
     bare = replace(page, answers={"images": (old,)})
     section = section_of("images", bare, prepare(bare))
-    assert [f.figure_id for f in of(section.blocks, Figure)] == ["fig-images"]
+    assert [f.figure_id for f in of(section.blocks, Figure)] == ["fig-images", "fig-variance"]
     assert any("no classes kept" in n.text for n in of(section.blocks, Note))
 
 

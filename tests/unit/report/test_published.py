@@ -19,6 +19,7 @@ CHOICES = {
     "classifier at the start": ("torch",),
     "warm-up": ("from_zero",),
     "probe images drawn by": ("randomstate_42",),
+    "attention averaged over": ("batches_32",),
 }
 CROPS = '{"antialias":true,"interpolation":"bilinear","mean":[0,0,0],"size":224,"std":[1,1,1]}'
 

@@ -1,5 +1,6 @@
 """Pictures of runs that no test rests on: the performance profile and the probability of keeping more."""
 
+import json
 from dataclasses import replace
 
 import polars as pl
@@ -100,3 +101,33 @@ def test_head_maps_are_means_over_seeds_at_the_selected_epoch():
     assert len(figure.panels) == 4
     assert len(figure.table.rows) == 2 * 2 * 3
     assert head_drift(data, study.heads.clear()) is None
+
+
+def steps_used(panel):
+    """Colours of a drawn map, of those of its scale."""
+    scale = json.loads(panel.spec)["layer"][0]["encoding"]["color"]["scale"]
+    return {colour for colour in scale["range"] if f'fill="{colour}"' in panel.svg or colour in panel.svg}
+
+
+def test_the_map_of_the_lowest_rate_has_several_colours_although_the_highest_moved_a_hundredfold():
+    study = with_head_maps(simulated(**SMALL))
+    wide = study.heads.join(study.runs.select("study", "cell_id", "lr"), on=["study", "cell_id"]).with_columns(
+        value=pl.when(pl.col("lr") > 5e-5).then(pl.col("value") * 2).otherwise(pl.col("value") / 50)
+    )
+    study = replace(study, heads=wide.drop("lr"))
+    figure = head_drift(prepare(study), study.heads)
+    lowest, highest = figure.panels[0], figure.panels[1]
+    assert len(steps_used(lowest)) >= 3
+    assert len(steps_used(highest)) >= 2
+    assert "not equally wide" in figure.caption
+    assert len(figure.legend) == 5
+    ends = [entry.label.split()[0::2] for entry in figure.legend]
+    assert [a[1] for a in ends[:-1]] == [b[0] for b in ends[1:]]  # each step begins where the last one ends
+
+
+def test_equal_values_have_one_step():
+    study = with_head_maps(simulated(**SMALL))
+    study = replace(study, heads=study.heads.with_columns(value=pl.lit(0.0)))
+    figure = head_drift(prepare(study), study.heads)
+    assert len(figure.legend) == 1
+    assert not any(panel.problem for panel in figure.panels)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from heatdrift.cli.workspace import planned_cells
+from heatdrift.data import splits
 from heatdrift.errors import DataError, ModelError
 from heatdrift.image_results import image_results
 from heatdrift.plan.study import load_study
@@ -121,7 +122,9 @@ def test_a_method_that_takes_no_part_fails_the_run(cells, resources, monkeypatch
     """A checkpoint that is evaluated through the unmodified model must never count as done."""
     real = resources.measure
     monkeypatch.setattr(
-        type(resources), "measure", lambda self, tower, pixels, keep: real(self.backbone.visual, pixels, keep)
+        type(resources),
+        "measure",
+        lambda self, tower, pixels, keep, groups=None: real(self.backbone.visual, pixels, keep),
     )
     record = run(cells["hues", "lora_r8", 1e-2, 3], resources).record
     assert record.status == "failed"
@@ -196,7 +199,7 @@ def test_under_preprint_the_test_split_validates_and_no_test_accuracy_is_left(st
     assert record.n_train == record.provenance.sources["stripes/train"].n_images
 
 
-def test_each_of_the_authors_settings_changes_the_run_and_is_in_its_record(study, tiny_inputs):
+def test_each_of_the_authors_settings_changes_the_run_and_is_in_its_record(study, tiny_inputs, monkeypatch):
     """One key at a time against the defaults: it reaches the training, and the cell says that it did."""
     datasets = {
         name: msgspec.structs.replace(spec, sizes=SplitSizes(probe_images=7)) for name, spec in study.datasets.items()
@@ -220,3 +223,12 @@ def test_each_of_the_authors_settings_changes_the_run_and_is_in_its_record(study
     drawn = trained(probe_draw="randomstate_42")
     assert drawn.provenance.split_sha256 != default.provenance.split_sha256
     assert drawn.epochs[1].train_loss == default.epochs[1].train_loss  # the probe set is no part of training
+    batches = trained(probe_draw="randomstate_42", probe_mean="batches_32")  # 7 images: one batch, so the same means
+    assert batches.cell_id != drawn.cell_id
+    for name in ("entropy", "head_diversity", "rollout_entropy", "cka"):
+        assert batches.epochs[1].means[name] == pytest.approx(drawn.epochs[1].means[name], rel=1e-9)
+    monkeypatch.setattr(splits, "PUBLISHED_BATCH", 4)  # 4 + 3: another mean, but of what compares with the base
+    batches = trained(probe_draw="randomstate_42", probe_mean="batches_32")
+    for name in ("entropy", "erf95", "gini", "head_diversity", "rollout_entropy"):
+        assert batches.epochs[1].means[name] != pytest.approx(drawn.epochs[1].means[name], rel=1e-9)
+    assert batches.epochs[1].means["cka"] == pytest.approx(drawn.epochs[1].means["cka"], rel=1e-9)

@@ -14,6 +14,7 @@ from heatdrift.store.claims import claim
 from heatdrift.store.folder import cell_folder, encode_record, read_record, write_record
 from heatdrift.train.executors.driving import Driver, WorkerLostError
 from heatdrift.train.executors.packed import Packed, pack
+from heatdrift.train.interrupt import LeadingInterruption
 from heatdrift.train.status import cell_states
 from heatdrift.train.worker import Ended, EpochDone, Noted, Stopped, WorkerSettings, failed_record
 
@@ -158,6 +159,23 @@ def test_cells_that_fit_nowhere_are_an_error_and_not_an_endless_wait(machines, c
     with pytest.raises(TrainError, match="no node has room for 1 GPU"):
         drive(machines, cells, room_within_s=0.05)
     assert len(machines.cancelled) == 1  # one waits, for clusters that grow on demand
+
+
+def test_a_request_for_the_end_gives_back_what_is_out_and_begins_nothing(machines, cells, tmp_path):
+    events, interruption = [], LeadingInterruption()
+    interruption.lead()
+
+    def ask_at_the_first_end(event):
+        events.append(event)
+        interruption.hear("SIGTERM")
+
+    counts = Driver(cluster=machines, settings=machines.settings, on_event=ask_at_the_first_end).run(
+        cells, None, interruption
+    )
+    assert counts == {"failed": 1, "interrupted": 2}  # two fit and one waits
+    assert len(machines.started) == 3
+    assert {event.error for event in events if event.status == "interrupted"} == {"SIGTERM"}
+    assert not list(tmp_path.rglob("running.json"))
 
 
 def test_last_words_of_a_lost_worker_do_not_count(machines, cells):

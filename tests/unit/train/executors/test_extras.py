@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from heatdrift.cli.main import app
 from heatdrift.errors import TrainError
 from heatdrift.train.executors.base import module_of_extra
-from heatdrift.train.executors.ray_cluster import RayCluster, _knock, fitting, interruption
+from heatdrift.train.executors.ray_cluster import RayCluster, _knock, fitting, signal_behind
 from heatdrift.train.executors.ray_worker import train_on_worker
 from heatdrift.train.interrupt import Interrupted
 
@@ -112,8 +112,8 @@ def test_a_signal_that_came_inside_compiled_code_is_the_signal_again():
     inside.__cause__ = Interrupted("SIGTERM")
     outer = ValueError("in a finally")
     outer.__context__ = inside
-    assert interruption(outer) is inside.__cause__
-    assert interruption(ValueError("of its own")) is None
+    assert signal_behind(outer) is inside.__cause__
+    assert signal_behind(ValueError("of its own")) is None
 
 
 def test_a_worker_of_another_version_says_so_and_reads_nothing():
