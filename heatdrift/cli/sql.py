@@ -10,6 +10,7 @@ import typer
 from heatdrift.cli.options import Format, StoreOption
 from heatdrift.cli.output import note, say, show_frame, show_list
 from heatdrift.cli.workspace import Workspace
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import QueryError
 
 if TYPE_CHECKING:
@@ -125,10 +126,8 @@ def _stored(work: Workspace, study: str, query: str) -> str:
 def _read(file: Path | None) -> str:
     if file is None or str(file) == "-":
         return sys.stdin.read()
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise QueryError(f"cannot read {file}: {error}", hint="heatdrift sql --file QUERY.sql") from error
+    with decoding(lambda said: QueryError(f"cannot read {file}: {said}", hint="heatdrift sql --file QUERY.sql")):
+        return read_whole(file).decode()
 
 
 def _pair(text: str) -> tuple[str, str]:

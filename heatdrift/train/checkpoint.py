@@ -5,8 +5,6 @@ other code, packages, threads or device would not lead to the same numbers, so i
 """
 
 import hashlib
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +12,11 @@ from typing import Any, Final
 import msgspec
 import torch
 
+from heatdrift.decoding import or_none
 from heatdrift.records import Cell, Provenance
 from heatdrift.store.files import replacing
 
 FILE: Final = "checkpoint.pt"
-_UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def resume_key(cell: Cell, provenance: Provenance, *, device: str, threads: int) -> str:
@@ -46,14 +44,11 @@ class Checkpoint:
         """Return what :meth:`write` was given last; None when there is none, a damaged one, or one of another key."""
         if not self.path.is_file():
             return None
-        try:
-            kept = torch.load(self.path, map_location="cpu", weights_only=True)
-        except _UNREADABLE:
-            return None
+        kept = or_none(lambda: torch.load(self.path, map_location="cpu", weights_only=True))
         if not isinstance(kept, dict) or kept.get("key") != self.key:
             return None
-        state: dict[str, Any] = kept["state"]
-        return state
+        state = kept.get("state")
+        return state if isinstance(state, dict) else None
 
     def write(self, state: dict[str, Any]) -> None:
         """Replace the file; StoreError when the disk is full, and the file before it stays."""

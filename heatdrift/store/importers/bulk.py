@@ -15,7 +15,9 @@ import duckdb
 import msgspec
 import polars as pl
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
+from heatdrift.parquet_file import footer, read_parquet
 from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
 from heatdrift.store.connect import quoted
 from heatdrift.store.files import cannot_write, sync_folder, write_bytes
@@ -171,7 +173,8 @@ def _one_per_key(
 
 
 def _n_runs(folder: Path) -> int:
-    return int(pl.scan_parquet(folder / "runs.parquet").select(pl.len()).collect().item())
+    with decoding(lambda said: DataError(f"cannot read {folder}: {said}", hint="delete the folder, then import again")):
+        return int(footer(folder / "runs.parquet").num_rows)
 
 
 def _stand_in(
@@ -233,5 +236,5 @@ def _ident(name: str) -> str:
 
 
 def _studies(part: Path) -> tuple[str, ...]:
-    found = pl.scan_parquet(part / "runs.parquet").select(pl.col("study").unique().sort()).collect()
-    return tuple(found["study"].to_list())
+    with decoding(lambda said: DataError(f"cannot read {part}: {said}", hint="delete the folder, then import again")):
+        return tuple(sorted(read_parquet(part / "runs.parquet", ["study"])["study"].unique().to_pylist()))
