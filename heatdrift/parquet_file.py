@@ -16,6 +16,7 @@ from heatdrift.machine import machine_memory_bytes
 MOST_RATIO: Final = 200  # of what columns unpack to, to the file: tables of numbers have 2 to 20, pictures 1
 SMALL: Final = 2**30  # bytes that are unpacked whatever the ratio
 _AT_ONCE: Final = 2**30  # bytes that one piece of a file may become
+_STREAMED: Final = 2**40  # bytes of a table that DuckDB reads piece by piece
 _VALUE: Final = 8  # bytes that a value has in memory, about
 
 
@@ -61,13 +62,16 @@ def footer(path: Path) -> pq.FileMetaData:
     return pq.read_metadata(path)
 
 
-def refuse_bomb(path: Path, columns: Collection[str] | None = None, *, most_values: int | None = None) -> None:
+def refuse_bomb(
+    path: Path, columns: Collection[str] | None = None, *, most_values: int | None = None, streamed: bool = False
+) -> None:
     """Refuse a file by what its footer declares of `columns` (None = all).
 
     Parameters
     ----------
     columns : names of the top-level columns that will be read.
     most_values : rows times columns; None = as many as half of the machine's memory holds.
+    streamed : whether it will be read piece by piece, so that memory is no limit.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def refuse_bomb(path: Path, columns: Collection[str] | None = None, *, most_valu
                 n_values += max(column.num_values, group.num_rows, 0)
     n_columns = declared.num_columns if columns is None else len(columns)
     n_values = max(n_values, declared.num_rows * n_columns)
-    size, memory = path.stat().st_size, machine_memory_bytes() // 2
+    size, memory = path.stat().st_size, _STREAMED if streamed else machine_memory_bytes() // 2
     most = min(memory, max(SMALL, MOST_RATIO * size))
     if unpacked > most:
         raise ValueError(

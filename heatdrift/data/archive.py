@@ -88,6 +88,9 @@ def _zip(path: Path) -> Archive:
             return _whole(path, lambda: archive.read(info))
 
         members.append(Member(name=name, size=info.file_size, read=read))
+    declared, size = sum(member.size for member in members), path.stat().st_size
+    if declared > max(_SMALL, _MOST_RATIO * size):  # members may share their bytes
+        raise _bomb(path)
     return Archive(path=path, members=tuple(members), folders=frozenset(folders))
 
 
@@ -133,13 +136,16 @@ def _decompressed(path: Path) -> IO[bytes]:
             while chunk := packed.read(2**20):
                 plain.write(chunk)
                 if plain.tell() > limit:
-                    problem = f"{path} holds more than {_MOST_RATIO} times its size"
-                    raise DataError(problem, hint="unpack it, if it is meant")
+                    raise _bomb(path)
         plain.seek(0)
     except BaseException:
         plain.close()
         raise
     return plain
+
+
+def _bomb(path: Path) -> DataError:
+    return DataError(f"{path} holds more than {_MOST_RATIO} times its size", hint="unpack it, if it is meant")
 
 
 def _whole(path: Path, read: Callable[[], bytes]) -> bytes:
