@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heatdrift.cli.options import Format, StoreOption
+from heatdrift.cli.options import CsvSafeOption, Format, StoreOption
 from heatdrift.cli.output import note, say, show_frame, show_list
 from heatdrift.cli.workspace import Workspace
 from heatdrift.decoding import decoding, read_whole
@@ -47,6 +47,7 @@ def sql(
     store: StoreOption = None,
     fmt: Annotated[SqlFormat, typer.Option("--format", help="Output format; parquet goes to --out.")] = SqlFormat.table,
     out: Annotated[Path | None, typer.Option("--out", help="Write json, csv or parquet here.")] = None,
+    safe: CsvSafeOption = True,
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Stop a query after so many seconds; without it Ctrl-C does.")
     ] = None,
@@ -86,9 +87,9 @@ def sql(
             runs = ", ".join(f"{name} ({n})" for name, n in mixed.items())
             note(f"the result mixes runs of {len(mixed)} studies, because the query does not name study: {runs}")
     if out is None:
-        show_frame(frame, Format(fmt.value))
+        show_frame(frame, Format(fmt.value), safe=safe)
         return
-    write_frame(frame, out, fmt.value)
+    write_frame(frame, out, fmt.value, safe=safe)
     note(f"{frame.height} rows in {out}")
 
 

@@ -20,6 +20,7 @@ import duckdb
 import msgspec
 import polars as pl
 
+from heatdrift.csv_safe import csv_safe
 from heatdrift.errors import QueryError, nearest_name
 from heatdrift.store.date_range import refuse_far_dates
 from heatdrift.store.files import write_bytes
@@ -190,13 +191,16 @@ def _check_names(wanted: set[str], given: Mapping[str, Parameter]) -> None:
         )
 
 
-def write_frame(frame: pl.DataFrame, path: Path, kind: str) -> None:
-    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be."""
+def write_frame(frame: pl.DataFrame, path: Path, kind: str, *, safe: bool = True) -> None:
+    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be.
+
+    `safe`: texts of a CSV file that a spreadsheet would run are marked (``csv_safe.py``).
+    """
     made = io.BytesIO()
     if kind == "parquet":
         frame.write_parquet(made)
     elif kind == "csv":
-        frame.write_csv(made)
+        (csv_safe(frame) if safe else frame).write_csv(made)
     else:
         made.write(msgspec.json.encode(frame.to_dicts(), enc_hook=str))
     write_bytes(path, made.getvalue())
