@@ -9,7 +9,7 @@ import typer
 
 from heatdrift.cli.import_formats import ImportFormat, Source, format_of, importer
 from heatdrift.cli.import_report import show_audit, show_counts, show_problems
-from heatdrift.cli.options import Format, StoredStudyOption, StoreOption
+from heatdrift.cli.options import CsvSafeOption, Format, StoredStudyOption, StoreOption
 from heatdrift.cli.output import note, say, show_json
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import DataError
@@ -168,6 +168,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", help="A new folder, or FILE.duckdb.")],
     study: StoredStudyOption = None,
     kind: Annotated[FolderFormat, typer.Option("--format", help="Files of a folder.")] = FolderFormat.parquet,
+    safe: CsvSafeOption = True,
     store: StoreOption = None,
 ) -> None:
     """Write all views as Parquet or CSV files, or as one self-contained DuckDB file.
@@ -181,5 +182,5 @@ def export(
     if study is not None:
         with open_current(work.store) as connection:
             study = work.stored_study(connection, study)
-    report = export_store(work.store, to, study=study, kind=kind.value)
+    report = export_store(work.store, to, study=study, kind=kind.value, safe=safe)
     say(f"{report.path}: " + ", ".join(f"{n} {view}" for view, n in report.rows.items()))

@@ -37,6 +37,12 @@ StoredStudyOption = Annotated[
         help="Study of the store: its name or its .toml file. Default: heatdrift.toml's, else the only one there.",
     ),
 ]
+CsvSafeOption = Annotated[
+    bool,
+    typer.Option(
+        "--csv-safe/--no-csv-safe", help="CSV: put ' before texts that a spreadsheet would run (= + - @, tab)."
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(

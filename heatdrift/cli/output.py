@@ -102,7 +102,7 @@ def show_answer(answer: "Shown", fmt: ResultFormat | Format, *, verbose: bool) -
     elif fmt == ResultFormat.csv:
         import polars as pl
 
-        sys.stdout.write(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None).write_csv())
+        show_frame(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None), Format.csv)
     else:
         _show_parts(answer, verbose=verbose)
 
@@ -123,12 +123,14 @@ def _show_parts(answer: "Shown", *, verbose: bool) -> None:
         say(f"{counted(n_tables, 'table')} and how it was computed: --verbose; every number: --format json")
 
 
-def show_frame(frame: "pl.DataFrame", fmt: Format) -> None:
-    """Print a polars frame."""
+def show_frame(frame: "pl.DataFrame", fmt: Format, *, safe: bool = True) -> None:
+    """Print a polars frame; `safe`: texts of CSV that a spreadsheet would run are marked (``csv_safe.py``)."""
     if fmt is Format.json:
         show_json(frame.to_dicts())
     elif fmt is Format.csv:
-        sys.stdout.write(frame.write_csv())
+        from heatdrift.csv_safe import csv_safe
+
+        sys.stdout.write((csv_safe(frame) if safe else frame).write_csv())
     else:
         show_table(frame.columns, frame.rows())
 

@@ -3,7 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
-from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml
+from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml, read_toml
 from heatdrift.controls import has_control
 from heatdrift.corruption_plan import check_corruptions
 from heatdrift.crop_plan import CropPlan
@@ -36,14 +36,16 @@ def load_study(name: str) -> StudySpec:
     """
     path = Path(name)
     if name in builtin_studies():
-        text, where = (resources.files("heatdrift.plan") / "studies" / f"{name}.toml").read_bytes(), f"study {name}"
+        where = f"study {name}"
+        text = (resources.files("heatdrift.plan") / "studies" / f"{name}.toml").read_bytes()
+        study = decode_toml(text, StudySpec, where)
     elif path.suffix == ".toml":
-        if not path.is_file():
+        if not path.exists():
             raise StudyError(f"there is no study file {path}", hint=f"built-in studies: {', '.join(builtin_studies())}")
-        text, where = path.read_bytes(), str(path)
+        where = str(path)
+        study = read_toml(path, StudySpec)
     else:
         raise UnknownNameError("study", name, builtin_studies())
-    study = decode_toml(text, StudySpec, where)
     check_study(study, where)
     return study
 

@@ -20,6 +20,7 @@ import duckdb
 import msgspec
 import polars as pl
 
+from heatdrift.csv_safe import csv_safe
 from heatdrift.errors import QueryError, nearest_name
 from heatdrift.store.date_range import refuse_far_dates
 from heatdrift.store.files import write_bytes
@@ -37,6 +38,8 @@ _LOCKS: Final = (
     "SET python_enable_replacements = false",  # else a Python variable's name is a table
     "SET lock_configuration = true",
 )
+_REBUILD: Final = "heatdrift store rebuild makes it anew from the records"
+_DAMAGED: Final = (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, duckdb.InternalException)
 _MISSING_TABLE: Final = re.compile(r'(?P<what>Table with name (?P<name>\S+) does not exist!) Did you mean "[^"]*"\?')
 _NO_NAMES: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts and comments
 _STUDY: Final = re.compile(r"\bstudy\b", re.IGNORECASE)
@@ -190,13 +193,16 @@ def _check_names(wanted: set[str], given: Mapping[str, Parameter]) -> None:
         )
 
 
-def write_frame(frame: pl.DataFrame, path: Path, kind: str) -> None:
-    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be."""
+def write_frame(frame: pl.DataFrame, path: Path, kind: str, *, safe: bool = True) -> None:
+    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be.
+
+    `safe`: texts of a CSV file that a spreadsheet would run are marked (``csv_safe.py``).
+    """
     made = io.BytesIO()
     if kind == "parquet":
         frame.write_parquet(made)
     elif kind == "csv":
-        frame.write_csv(made)
+        (csv_safe(frame) if safe else frame).write_csv(made)
     else:
         made.write(msgspec.json.encode(frame.to_dicts(), enc_hook=str))
     write_bytes(path, made.getvalue())
@@ -212,7 +218,15 @@ def parse_parameter(text: str) -> Parameter:
 
 
 def _explained(cause: duckdb.Error) -> QueryError:
-    """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with."""
+    """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with.
+
+    A file that turns out to be damaged when its blocks are read is no fault of the query.
+    """
+    if isinstance(cause, _DAMAGED):
+        said = str(cause).splitlines()[0]
+        return QueryError(
+            f"the store is damaged: {said}", hint="heatdrift store rebuild makes it anew from the records"
+        )
     text = str(cause).split("\n\nLINE ", maxsplit=1)[0].split("\nLINE ", maxsplit=1)[0]
     return QueryError(_MISSING_TABLE.sub(_missing_table, " ".join(text.split())), hint=_HINT)
 
