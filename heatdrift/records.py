@@ -24,7 +24,7 @@ _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
     *("classifier_init", "warmup", "probe_draw", "loss_mean", "corruptions", "eval_precision"),
-    "adapted_sha256",
+    *("adapted_sha256", "factors"),
 )
 
 
@@ -135,6 +135,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     preprocess : what of the crops is not as the backbone has it; None = nothing.
     corruptions : of the test images, that fill the view `robustness`; None = none.
     adapted_sha256 : of a model that was trained elsewhere and measured here: the hash of its weights.
+    factors : settings of an imported table under names of their own, that tell its runs apart; None = none.
     """
 
     backbone: str
@@ -151,6 +152,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     preprocess: CropPlan | None = None
     corruptions: tuple[CorruptionPlan, ...] | None = None
     adapted_sha256: str | None = None
+    factors: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):
@@ -315,6 +317,8 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     started_at, finished_at : ISO 8601, UTC; None where an imported record has none.
     duplicates : set where the source held this run several times with different results.
     further : results under names of their own, of an imported table, at the selected epoch; not written where unused.
+    factors : settings of an imported table under names of their own (rank, augmentation), those of the cell among
+        them; not written where unused.
     """
 
     format: int = RECORD_FORMAT
@@ -343,3 +347,4 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     wall_s: float | None = None
     duplicates: Duplicates | None = None
     further: Mapping[str, float] | msgspec.UnsetType = msgspec.UNSET
+    factors: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET

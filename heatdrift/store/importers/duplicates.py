@@ -23,7 +23,8 @@ from heatdrift.wording import counted, listed
 
 Rule = DuplicateRule
 _CHOICES: Final = (
-    "--duplicates first, last or mean takes one of them, and every result that uses it says so; or correct the source"
+    "--factor COLUMN where a setting that is no column of ours tells them apart; --duplicates first, last or mean "
+    "takes one of them, and every result that uses it says so; or correct the source"
 )
 _STORED: Final = (
     "--duplicates last takes the new results (the old ones stay as attempts), --duplicates first keeps those of the "
