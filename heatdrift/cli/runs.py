@@ -155,6 +155,6 @@ def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.Dat
                 raise UnknownNameError(column, str(value), map(str, known), where=f"study {study}", nearest=near)
         if wanted:
             runs = runs.filter(runs[column].is_in(list(wanted)))
-    from heatdrift.questions.own_factors import of_levels
+    from heatdrift.own_factors import of_levels
 
     return of_levels(runs, chosen.factor, where=f"study {study}") if chosen.factor else runs

@@ -11,9 +11,9 @@ import polars as pl
 from heatdrift.accuracy import base_warnings, finished, selected_on_test, selected_on_test_sentence
 from heatdrift.methods import METHODS, known_family, stored_method
 from heatdrift.metrics import TRANSFER_METRICS
+from heatdrift.own_factors import factor_caveats
 from heatdrift.questions.bounds import bound_caveats
 from heatdrift.questions.further_metrics import chosen_sets, of_metric
-from heatdrift.questions.own_factors import factor_caveats
 from heatdrift.wording import capital, listed, method_title
 
 _NO_DRIFT: Final = (

@@ -76,6 +76,14 @@ def _figures(
 
         document = compare_document(cast("StudyComparison", answer))
         return document.figures, document.datasets
+    if question == "model":
+        from heatdrift.questions.model.result import ModelResult
+        from heatdrift.questions.model.section import model_blocks
+
+        assert isinstance(answer, ModelResult)
+        plain = prepare(ReportInput(study="table"))
+        shown = model_blocks(answer, plain)
+        return tuple(block for block in shown if isinstance(block, Figure)), plain.datasets
     declared = {question.name: question for question in QUESTIONS}.get(question)
     if declared is None or declared.place is None:
         return (), {}

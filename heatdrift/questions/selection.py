@@ -17,7 +17,7 @@ from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.methods import METHODS
 from heatdrift.metrics import TRANSFER_METRICS, run_column
-from heatdrift.questions.own_factors import levels_text, varying
+from heatdrift.own_factors import levels_text, varying
 from heatdrift.wording import counted, learning_rate
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")

@@ -8,7 +8,7 @@ from simulated_study import simulated_study
 
 import heatdrift
 from heatdrift.errors import StatsError, UnknownNameError
-from heatdrift.questions.own_factors import factor_columns, of_levels, varying, with_own_factors
+from heatdrift.own_factors import factor_columns, of_levels, varying, with_own_factors
 
 RUNS = simulated_study(noise=0.3).runs
 
@@ -77,7 +77,7 @@ def test_levels_are_numbers_where_all_are():
 
 
 def test_a_name_that_runs_have_is_prefixed():
-    assert with_own_factors(with_factor(RUNS, device=["a"] * RUNS.height))["factor.device"].unique().to_list() == ["a"]
+    assert with_own_factors(with_factor(RUNS, method=["a"] * RUNS.height))["factor.method"].unique().to_list() == ["a"]
 
 
 @pytest.mark.parametrize(

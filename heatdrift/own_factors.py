@@ -86,20 +86,30 @@ def levels_text(levels: Mapping[str, tuple[str, ...]]) -> str:
     return listed([f"{name} ({', '.join(found)})" for name, found in levels.items()])
 
 
+def pooled_caveat(runs: pl.DataFrame) -> tuple[str, ...]:
+    """Say which own factors vary within a cell of a page (backbone, data set, method, learning rate), if any do."""
+    within = [name for name in varying(runs) if _varies_within(runs, name, (*_KEYS, "backbone"))]
+    if not within:
+        return ()
+    return (
+        f"Cells of figures and tables hold runs that differ in {levels_text({n: varying(runs)[n] for n in within})}: "
+        "their means and spreads are over seeds and over these, except under Factors of these runs.",
+    )
+
+
+def _varies_within(runs: pl.DataFrame, name: str, keys: Sequence[str]) -> bool:
+    keyed = runs.select(keys).with_columns(factor_columns(runs)[name].cast(pl.String).alias("own factor"))
+    return keyed.group_by(keys).agg(n=pl.col("own factor").n_unique())["n"].max() != 1
+
+
 def factor_caveats(runs: pl.DataFrame) -> tuple[str, ...]:
     """Say which own factors vary among the runs, and whether a comparison of methods or rates is one of them, too."""
     levels = varying(runs)
     if not levels:
         return ()
-    own = factor_columns(runs)
-    keys = runs.select(_KEYS)
-    within = []
-    for name in levels:
-        one = keys.with_columns(own=own[name].cast(pl.String)).group_by(_KEYS).agg(n=pl.col("own").n_unique())
-        if one["n"].max() == 1:
-            within.append(name)
+    mixed = [name for name in levels if _varies_within(runs, name, _KEYS)]
+    within = [name for name in levels if name not in mixed]
     text = f"These runs differ in {levels_text(levels)}, which this question does not name"
-    mixed = [name for name in levels if name not in within]
     if mixed:
         text += f": means of a cell are over several levels of {listed(mixed)}"
     if within:
