@@ -49,7 +49,7 @@ def write_chart(
     figures, datasets = _figures(answer, frames)
     named = {figure.figure_id.removeprefix("fig-"): figure for figure in figures}
     svg = figure_svg(one_chart(answer, named, name), datasets, width_mm)
-    return write_file(path, svg if suffix == "svg" else svg_pdf(svg))
+    return write_file(path, svg if suffix == "svg" else svg_pdf(svg), hint="name a path that can be written")
 
 
 def one_chart(answer: "PresentedResult", charts: Mapping[str, T], name: str | None) -> T:
