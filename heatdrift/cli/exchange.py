@@ -74,7 +74,17 @@ def import_runs(
     ] = "ask",
     ignore: Annotated[
         list[str] | None,
-        typer.Option("--ignore", help="Column that is not kept as a further metric (repeatable; tables, trackers)."),
+        typer.Option(
+            "--ignore", help="Column that is kept neither as a metric nor as a factor (repeatable; tables, trackers)."
+        ),
+    ] = None,
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--factor",
+            help="Column of a setting that tells runs apart, such as a rank (repeatable; tables, trackers). Default: "
+            "known names that vary.",
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")
@@ -102,8 +112,9 @@ def import_runs(
 
     folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
     choices = Choices(
-        epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent, ignore=tuple(ignore or ())
-    )
+        epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent, ignore=tuple(ignore or ()),
+        factors=tuple(factors or ()),
+    )  # fmt: skip
     source = Source(
         kind=kind or format_of(path), path=path, study=study, columns=columns or (), constants=constants or (),
         map_file=map_file, duplicates=duplicates,

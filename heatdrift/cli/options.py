@@ -69,6 +69,10 @@ BackboneOption = Annotated[str | None, typer.Option("--backbone", help="Only run
 DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only this target data set (repeatable).")]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable).")]
 LrOption = Annotated[list[float] | None, typer.Option("--lr", help="Only this learning rate (repeatable).")]
+FactorOption = Annotated[
+    list[str] | None,
+    typer.Option("--factor", help="Only runs of this level of an own factor, as rank=4 (repeatable)."),
+]
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this training seed (repeatable).")]
 TransferOption = Annotated[
     str | None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from heatdrift.questions.answer import Shown
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
 _GAP: Final = 3  # between two columns
 _ROW_NUMBER: Final = 8
@@ -81,8 +82,21 @@ def show_list(rows: Iterable[Sequence[str]]) -> None:
 
 def show_json(value: object) -> None:
     """Print any result as JSON; NaN becomes null."""
-    encoded = msgspec.json.format(msgspec.json.encode(value, enc_hook=_path_as_text), indent=2)
+    try:
+        text = msgspec.json.encode(value, enc_hook=_path_as_text)
+    except UnicodeEncodeError:  # half of a surrogate pair, from a name of a file or from JSON, is no text
+        text = msgspec.json.encode(_encodable(msgspec.to_builtins(value, enc_hook=_path_as_text)))
+    encoded = msgspec.json.format(text, indent=2)
     sys.stdout.write(encoded.decode() + "\n")
+
+
+def _encodable(value: object) -> object:
+    """Return a value with lone surrogates in its texts written out, as the terminal shows them."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, Mapping):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _path_as_text(value: object) -> str:

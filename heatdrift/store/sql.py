@@ -28,6 +28,7 @@ from heatdrift.store.ingest import open_current
 from heatdrift.store.read import VIEWS
 
 Parameter = str | int | float | bool | None
+_DAY: Final = 86_400_000_000  # microseconds
 _READING: Final = {"SELECT", "EXPLAIN", "MULTI"}  # MULTI: a PIVOT whose columns come from the data
 _LOCKS: Final = (
     "SET enable_external_access = false",
@@ -139,7 +140,7 @@ def _interruptible(
     """Run a query in a thread, so that Ctrl-C reaches this one, which stops DuckDB and passes the signal on."""
     end = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sql") as pool:
-        running = pool.submit(lambda: connection.sql(query, params=given or None).pl())
+        running = pool.submit(lambda: _frame(connection.sql(query, params=given or None)))
         try:
             while not running.done():  # in short waits: a signal that another thread took would not end a long one
                 wait([running], timeout=max(0.0, min(0.2, end - time.monotonic())))
@@ -154,6 +155,31 @@ def _interruptible(
             raise
         frame: pl.DataFrame = running.result()
         return frame
+
+
+def _frame(found: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """Return the rows; a column that holds the time 24:00:00, which polars has not, is text."""
+    if "TIME" not in map(str, found.types):
+        plain: pl.DataFrame = found.pl()
+        return plain
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = found.to_arrow_table()
+    for i, field in enumerate(table.schema):
+        if pa.types.is_time64(field.type):
+            microseconds = table.column(i).cast(pa.int64())
+            latest = pc.max(microseconds).as_py()
+            if latest is not None and latest >= _DAY:
+                texts = [None if n is None else _clock(n) for n in microseconds.to_pylist()]
+                table = table.set_column(i, field.name, pa.array(texts, pa.string()))
+    return pl.DataFrame(table)
+
+
+def _clock(microseconds: int) -> str:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{text}.{rest:06d}".rstrip("0") if rest else text
 
 
 def _stop(connection: duckdb.DuckDBPyConnection, running: Future[pl.DataFrame]) -> None:
