@@ -10,6 +10,7 @@ from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, T
 from heatdrift.corruption_plan import CorruptionPlan, made_corruptions
 from heatdrift.errors import StudyError, UnknownNameError, nearest_lr
 from heatdrift.methods import Method, family_of, study_methods
+from heatdrift.plan.unlabelled import check_other_content, seen_by
 from heatdrift.records import Cell, Recipe, TransferPlan
 
 SourceHash = Callable[[SourceSpec], str]
@@ -48,6 +49,8 @@ def plan_cells(
     transfer = tuple(_transfer_plan(name, spec, source_hash, names_identity) for name, spec in study.transfer.items())
     hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
     corruptions = {name: _corruptions(study, spec, source_hash) for name, spec in study.datasets.items()}
+    check_other_content(study, source_hash)
+    unlabelled = {name: source_hash(source) for name, source in study.unlabelled_sources.items()}
     own_crops = backbone_crops(study.backbone)
     if study.preprocess.crop not in (None, own_crops.get("crop", study.preprocess.crop)):
         problem = f"[preprocess] crop is {study.preprocess.crop}, {study.backbone.name} takes {own_crops['crop']}"
@@ -56,7 +59,7 @@ def plan_cells(
     cells: dict[str, Cell] = {}
     for grid in study.grids:
         for dataset, method_name, lr, seed in product(grid.dataset, grid.method, grid.lr, grid.seed):
-            spec = study.datasets[dataset]
+            spec, images = study.datasets[dataset], seen_by(methods[method_name])
             cell = Cell(
                 backbone=study.backbone.name,
                 backbone_sha256=backbone_sha256,
@@ -71,6 +74,7 @@ def plan_cells(
                 transfer=transfer,
                 preprocess=crops,
                 corruptions=corruptions[dataset] or None,
+                unlabelled_sha256=None if images is None else unlabelled[images],
             )
             cells.setdefault(cell.cell_id, cell)
     return tuple(cells.values())

@@ -9,6 +9,7 @@ from heatdrift.corruption_plan import check_corruptions
 from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
+from heatdrift.plan.unlabelled import check_unlabelled
 from heatdrift.primary import check_questions
 from heatdrift.records import SplitSizes
 
@@ -73,6 +74,7 @@ def check_study(study: StudySpec, where: str) -> None:
     _check_crops(study.preprocess, f"{where}: [preprocess]")
     check_questions(study.questions, where)
     methods = study_methods(study.methods, where)
+    check_unlabelled(study, methods, where)
     for grid in study.grids:
         for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):
             if not values:
@@ -93,7 +95,7 @@ def check_study(study: StudySpec, where: str) -> None:
 def _check_names(study: StudySpec, where: str) -> None:
     """Refuse control characters in names, which reach terminals, pages and drawings."""
     named = [("name", study.name), ("title", study.title), ("[backbone] name", study.backbone.name)]
-    for section in ("datasets", "transfer", "methods", "corruptions"):
+    for section in ("datasets", "transfer", "methods", "unlabelled", "corruptions"):
         named += [(f"[{section}]", name) for name in getattr(study, section)]
     named += [("[datasets] corrupted", name) for dataset in study.datasets.values() for name in dataset.corrupted]
     for place, name in named:

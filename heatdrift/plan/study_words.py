@@ -77,6 +77,11 @@ PARTS: Final = (
                 "none",
             ),
             "methods": Key("methods of your own: `[methods.NAME]`, see below", "the built-in ones"),
+            "unlabelled": Key(
+                "`[unlabelled]`: name = source of images without labels that a distilled method sees "
+                '(`[methods.NAME]` with `images = "name"`); those of a transfer set or a test split are refused',
+                "none: a distilled method sees its training images",
+            ),
             "questions": Key("what is asked first: `[questions]`", "the preprint's four questions"),
         },
     ),

@@ -14,6 +14,7 @@ from heatdrift.errors import TrainError
 from heatdrift.image_results import ImageResults
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
+from heatdrift.plan.unlabelled import seen_by
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.provenance import utc_now
@@ -198,9 +199,10 @@ def _test_accuracy(
 
 
 def _further_sources(cell: Cell) -> tuple[str, ...]:
-    """Names of what a cell reads besides its train and test images: transfer sets, corrupted test splits."""
+    """Names of what a cell reads besides its train and test images: transfer, corrupted and unlabelled ones."""
     given = (f"{cell.dataset}/{plan.name}" for plan in cell.corruptions or () if plan.data_sha256 is not None)
-    return (*(plan.name for plan in cell.transfer), *given)
+    held = () if cell.unlabelled_sha256 is None or cell.method_spec is None else (seen_by(cell.method_spec),)
+    return (*(plan.name for plan in cell.transfer), *given, *(f"unlabelled/{name}" for name in held))
 
 
 def _final_hits(model: AdaptedModel | None, transfers: list[TransferData], resources: Resources) -> Arrays:

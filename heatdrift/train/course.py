@@ -18,7 +18,8 @@ from heatdrift.probes.weights import weight_probes
 from heatdrift.records import Cell, EpochRecord, Recipe
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.frozen import frozen_accuracy_pct
-from heatdrift.train.loop import Optimisation, steps_per_epoch, train_epoch
+from heatdrift.train.loop import Optimisation, OtherImages, steps_per_epoch, train_epoch
+from heatdrift.train.penalty import penalised
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
@@ -77,7 +78,7 @@ def run_course(
     precision: Precision = resources.fast.precision(recipe) if kept is None else kept["precision"]
     frozen = resources.fast.frozen(cell, model, precision)
     kind: StepKind = "plain" if frozen is not None else resources.fast.step(cell, recipe, model, precision)
-    run = _optimisation(cell, recipe, model, data, precision, kind)
+    run = _optimisation(cell, recipe, model, data, resources, precision, kind)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
@@ -125,9 +126,16 @@ def run_course(
 
 
 def _optimisation(
-    cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision, kind: StepKind
+    cell: Cell,
+    recipe: Recipe,
+    model: AdaptedModel,
+    data: TargetData,
+    resources: Resources,
+    precision: Precision,
+    kind: StepKind,
 ) -> Optimisation:
-    parameters = model.trained()
+    parameters, held = model.trained(), penalised(model, resources.backbone.visual)
+    others = None if held is None else resources.unlabelled(cell)
     optimizer = adamw(
         parameters,
         lr=cell.lr,
@@ -135,7 +143,14 @@ def _optimisation(
         device=model.classifier.weight.device,
         captured=kind != "plain",
     )
-    plain = PlainStep(model.logits, parameters, optimizer, clip_norm=recipe.clip_norm, bfloat16=precision == "bfloat16")
+    plain = PlainStep(
+        model.logits,
+        parameters,
+        optimizer,
+        clip_norm=recipe.clip_norm,
+        bfloat16=precision == "bfloat16",
+        penalised=held,
+    )
     return Optimisation(
         optimizer=optimizer,
         step_by=None if kind == "plain" else make_step(kind, plain, recipe.batch_size),
@@ -150,6 +165,10 @@ def _optimisation(
         loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
         flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
+        penalised=held,
+        others=None
+        if others is None
+        else OtherImages(pixels=others, draws=torch.Generator().manual_seed(derived_seed(cell.seed, "unlabelled"))),
     )
 
 
@@ -166,6 +185,7 @@ def _state(course: Course, model: AdaptedModel, run: Optimisation, elapsed_s: fl
         "scaler": None if run.scaler is None else run.scaler.state_dict(),
         "order": run.order.get_state(),
         "flips": run.flips.get_state(),
+        "others": None if run.others is None else run.others.draws.get_state(),
         "dropout": torch.get_rng_state(),
         "dropout_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "history": msgspec.json.encode(course.history).decode(),
@@ -201,6 +221,8 @@ def _resume(
         run.scaler.load_state_dict(kept["scaler"])
     run.order.set_state(kept["order"])
     run.flips.set_state(kept["flips"])
+    if run.others is not None:
+        run.others.draws.set_state(kept["others"])
     torch.set_rng_state(kept["dropout"])
     if kept["dropout_cuda"] is not None:
         torch.cuda.set_rng_state(kept["dropout_cuda"])

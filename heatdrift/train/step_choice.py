@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from heatdrift.model.adapt import AdaptedModel
+from heatdrift.train.penalty import Penalised
 from heatdrift.train.step import PlainStep, StepKind, adamw, make_step
 
 Compile = Literal["off", "graph", "compiled", "auto"]
@@ -29,13 +30,15 @@ def chosen_step(
     clip_norm: float,
     bfloat16: bool,
     on_problem: Callable[[str], object],
+    penalised: Callable[[AdaptedModel], Penalised | None] = lambda _model: None,
 ) -> StepKind:
     """Return which kind of step trains.
 
     Parameters
     ----------
     wanted : `off` = plain; `auto` = the fastest that passes; else that one, if it passes.
-    x, labels : one full batch, on the device that trains.
+    x, labels : one full batch, on the device that trains, with the images of a penalty after those with labels.
+    penalised : model -> what its method adds to the loss (``penalty.penalised``).
     on_problem : called with a sentence where a step that was asked for cannot be used.
 
     Returns
@@ -50,11 +53,11 @@ def chosen_step(
         return "plain"
     others: tuple[StepKind, ...] = ("graph", "compiled") if wanted == "auto" else (wanted,)
     options = {"lr": lr, "clip_norm": clip_norm}
-    plain = tried("plain", model, x, labels, bfloat16=bfloat16, **options)
+    plain = tried("plain", model, x, labels, bfloat16=bfloat16, penalised=penalised, **options)
     best, best_s = "plain", plain[1] / FASTER
     for kind in others:
         try:
-            losses, seconds = tried(kind, model, x, labels, bfloat16=bfloat16, **options)
+            losses, seconds = tried(kind, model, x, labels, bfloat16=bfloat16, penalised=penalised, **options)
         except Exception as error:  # noqa: BLE001  whatever a compiler, driver or allocator raises, plain steps train
             on_problem(f"--compile {kind} is not used: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
             torch.cuda.empty_cache()
@@ -67,7 +70,15 @@ def chosen_step(
 
 
 def tried(
-    kind: StepKind, model: AdaptedModel, x: Tensor, labels: Tensor, *, lr: float, clip_norm: float, bfloat16: bool
+    kind: StepKind,
+    model: AdaptedModel,
+    x: Tensor,
+    labels: Tensor,
+    *,
+    lr: float,
+    clip_norm: float,
+    bfloat16: bool,
+    penalised: Callable[[AdaptedModel], Penalised | None] = lambda _model: None,
 ) -> tuple[list[float], float]:
     """Return the losses of a few steps on a copy of the model, and the seconds of the last ones.
 
@@ -78,7 +89,9 @@ def tried(
         trial.train_mode(on=False)
         parameters = trial.trained()
         optimizer = adamw(parameters, lr=lr, weight_decay=0.0, device=x.device, captured=kind != "plain")
-        plain = PlainStep(trial.logits, parameters, optimizer, clip_norm=clip_norm, bfloat16=bfloat16)
+        plain = PlainStep(
+            trial.logits, parameters, optimizer, clip_norm=clip_norm, bfloat16=bfloat16, penalised=penalised(trial)
+        )
         step = make_step(kind, plain, len(x))
         results, started = [], 0.0
         for i in range(TRIED):
