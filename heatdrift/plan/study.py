@@ -9,6 +9,7 @@ from heatdrift.corruption_plan import check_corruptions
 from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
+from heatdrift.methods.between import planned_method
 from heatdrift.plan.unlabelled import check_unlabelled
 from heatdrift.primary import check_questions
 from heatdrift.records import SplitSizes
@@ -85,8 +86,7 @@ def check_study(study: StudySpec, where: str) -> None:
             if name not in study.datasets:
                 raise UnknownNameError("data set", name, study.datasets, where=f"[grid] of {where}")
         for name in grid.method:
-            if name not in methods:
-                raise UnknownNameError("method", name, methods)
+            planned_method(name, methods)
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")

@@ -203,7 +203,10 @@ PARTS: Final = (
         "trained once.",
         {
             "dataset": Key("names of [datasets]"),
-            "method": Key("built-in methods, or names of [methods]"),
+            "method": Key(
+                "built-in methods, or names of [methods]; `full_ft@0.5` is what `full_ft` trained, at 0.5 of the way "
+                "from the base: a run of its own that trains nothing where `full_ft` is in the grid too"
+            ),
             "lr": Key(
                 "peak learning rates, the same for encoder and classifier; 0 is the negative control", unit=">= 0"
             ),

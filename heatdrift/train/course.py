@@ -82,7 +82,7 @@ def run_course(
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
-    course = Course(history=[_epoch_record(0, data.base, data.base, model, resources, track=track)])
+    course = Course(history=[epoch_record(0, data.base, data.base, model, resources, track=track)])
     course.precision = precision
     if kept is not None:
         _resume(kept, course, model, run, data, resources)
@@ -113,7 +113,7 @@ def run_course(
             if tracked is not None:
                 classes = resources.evaluation.classes(model.visual, tracked.tracked, tracked.text)
                 track = hit_pct(classes == tracked.tracked.labels.numpy())
-        record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
+        record = epoch_record(epoch, data.base, measured, model, resources, track=track)
         course.history.append(
             msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)
         )
@@ -230,9 +230,10 @@ def _resume(
     course.resumed_after = [*kept["resumed_after"], course.history[-1].epoch]
 
 
-def _epoch_record(
+def epoch_record(
     epoch: int, base: Measured, measured: Measured, model: AdaptedModel, resources: Resources, *, track: float | None
 ) -> EpochRecord:
+    """What is measured of a model after an epoch, next to the base; `track`: zero-shot on the tracked images."""
     reference = resources.backbone.visual
     updates = model.family.updates(model.visual, reference)
     values = probe_values(base, measured, weights=weight_probes(reference, model.visual, updates))
