@@ -11,6 +11,7 @@ from torch import nn
 
 from heatdrift.errors import DataError, ModelError, StudyError
 from heatdrift.model.adapt_tower import adapt_open_clip
+from heatdrift.model.attention import split_attention
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import read_view
 from heatdrift.train.drift_callbacks import lightning_callback, trainer_callback
@@ -85,6 +86,35 @@ def test_model_and_random_numbers_are_left_as_they_are():
     assert [m.training for m in model.modules()] == modes
     assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_zero_shot_and_probes_are_float32_under_the_autocast_of_a_loop(place):
+    seen = []
+    model = changed(0.05)
+    model.visual.ln_post.register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
+    monitor = DriftMonitor("tiny.safetensors", "photos", transfer="colours.parquet", folder=place)
+    alone = monitor.measure(model, 1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = monitor.measure(model, 2)
+        with torch.no_grad():
+            model.visual(pixels(1))
+    assert set(seen[:-1]) == {torch.float32}
+    assert seen[-1] == torch.bfloat16  # the loop's own arithmetic goes on
+    assert (inside.means, inside.heads, inside.zero_shot_pct) == (alone.means, alone.heads, alone.zero_shot_pct)
+
+
+def test_each_projection_of_attention_is_computed_once_a_pass():
+    counts = {}
+    model = stubs.tiny_clip()
+    split_attention(model.visual)
+    for name, module in model.visual.named_modules():
+        if name.endswith("_proj"):
+            module.register_forward_hook(lambda _m, _i, _o, name=name: counts.update({name: counts.get(name, 0) + 1}))
+    monitor = DriftMonitor(model, pixels())
+    counts.clear()
+    monitor.measure(model, 1)
+    assert set(counts.values()) == {1}
+    assert len(counts) >= 4 * stubs.TINY_BLOCKS
 
 
 def test_a_plain_loop_with_adapters_is_followed_step_by_step():
