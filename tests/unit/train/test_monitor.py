@@ -1,4 +1,6 @@
 import sys
+import tomllib
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,7 @@ from heatdrift.store.ingest import open_current
 from heatdrift.store.read import read_view
 from heatdrift.train.drift_callbacks import lightning_callback, trainer_callback
 from heatdrift.train.drift_sinks import (
+    EXTRAS,
     MissingPackageError,
     MlflowSink,
     TensorBoardSink,
@@ -25,6 +28,8 @@ from heatdrift.train.drift_sinks import (
 )
 from heatdrift.train.external import measure
 from heatdrift.train.monitor import DriftMonitor
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -213,10 +218,15 @@ def test_a_package_that_is_absent_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(MissingPackageError, match="wandb is not installed") as raised:
         WandbSink()
-    assert raised.value.hint == "pip install wandb"
+    assert raised.value.hint == "pip install 'heatdrift[wandb]'"
     with pytest.raises(MissingPackageError) as raised:
         optional("no_such_package_of_anybody", "its-name")
     assert raised.value.hint == "pip install its-name"
+
+
+def test_the_extras_that_errors_name_are_those_of_the_package():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"dev"}
 
 
 def test_the_trainer_of_transformers_drives_the_monitor(tmp_path):
