@@ -186,7 +186,8 @@ class StudySpec(Strict, frozen=True, kw_only=True):
 
     ``methods`` are the study's own, name -> table with the keys of a family; ``heatdrift.methods.own`` checks them.
     ``preprocess`` says what of the crops is not as the backbone has it. ``corruptions``: kind -> severities under which
-    the test images are classified, too.
+    the test images are classified, too. ``unlabelled``: name -> source of images that only a penalty sees
+    (``methods/families/distill.py``); labels are not read.
     """
 
     name: str
@@ -199,6 +200,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     preprocess: CropPlan = CropPlan()
     corruptions: Mapping[str, tuple[int, ...]] = {}
     methods: Mapping[str, Mapping[str, Any]] = {}
+    unlabelled: Mapping[str, SourceSpec | str] = {}
     questions: QuestionsSpec = QuestionsSpec()
     title: str = ""
     description: str = ""
@@ -208,6 +210,11 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     def grids(self) -> tuple[Grid, ...]:
         """All crossings of the study."""
         return self.grid if isinstance(self.grid, tuple) else (self.grid,)
+
+    @property
+    def unlabelled_sources(self) -> dict[str, SourceSpec]:
+        """Name -> source of the images without labels, spelled out."""
+        return {name: spelled(source, Reading()) for name, source in self.unlabelled.items()}
 
 
 class Settings(Strict, frozen=True, kw_only=True):

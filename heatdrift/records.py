@@ -24,7 +24,7 @@ _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
     *("classifier_init", "warmup", "probe_draw", "probe_mean", "loss_mean", "corruptions"),
-    *("eval_precision", "adapted_sha256", "factors"),
+    *("eval_precision", "adapted_sha256", "factors", "unlabelled_sha256"),
 )
 
 
@@ -140,6 +140,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     corruptions : of the test images, that fill the view `robustness`; None = none.
     adapted_sha256 : of a model that was trained elsewhere and measured here: the hash of its weights.
     factors : settings of an imported table under names of their own, that tell its runs apart; None = none.
+    unlabelled_sha256 : of the images without labels that the method's penalty sees; None = no others than it trains on.
     """
 
     backbone: str
@@ -157,6 +158,7 @@ class Cell(Strict, frozen=True, kw_only=True):
     corruptions: tuple[CorruptionPlan, ...] | None = None
     adapted_sha256: str | None = None
     factors: Mapping[str, str] | None = None
+    unlabelled_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):
@@ -272,10 +274,10 @@ class Provenance(Strict, frozen=True, kw_only=True):
 
     ``precision``, ``eval_precision``: arithmetic of training, and of towers that are measured.
     ``deterministic``: whether torch was held to algorithms that give the same bits each time (on a processor all do).
-    ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
-    transfer sets by name. ``unstated`` names columns of a recipe that an imported run's source did not state: the cell
-    holds this program's defaults there, and the store shows none. ``resumed_after``: epochs after which a killed
-    process's run went on from its checkpoint.
+    ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test",
+    "unlabelled/<name>" and the transfer sets by name. ``unstated`` names columns of a recipe that an imported run's
+    source did not state: the cell holds this program's defaults there, and the store shows none. ``resumed_after``:
+    epochs after which a killed process's run went on from its checkpoint.
     """
 
     commit: str | None = None

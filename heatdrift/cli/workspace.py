@@ -219,4 +219,5 @@ def missing_inputs(study: StudySpec, folder: Path) -> tuple[str, ...]:
     missing = [] if where_weights(study.backbone, folder) else [study.backbone.name]
     sources = [source for dataset in study.datasets.values() for source in dataset.sources.values()]
     sources += [transfer.test_source for transfer in study.transfer.values()]
+    sources += study.unlabelled_sources.values()
     return (*missing, *(source.source for source in sources if missing_source(source, folder)))
