@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors;
     from heatdrift.questions.compare.analysis import compare_studies as compare_studies
     from heatdrift.questions.correlation.analysis import correlation
     from heatdrift.questions.dose.analysis import dose
+    from heatdrift.questions.factors.analysis import factors
     from heatdrift.questions.frontier.analysis import frontier
     from heatdrift.questions.images.analysis import images
     from heatdrift.questions.interaction.analysis import interaction
@@ -53,6 +54,7 @@ __all__ = [
     "compare",
     "correlation",
     "dose",
+    "factors",
     "fit_model",
     "frontier",
     "images",
@@ -80,6 +82,7 @@ _WHERE: Final = {
     "compare": "api.comparing",
     "correlation": "questions.correlation.analysis",
     "dose": "questions.dose.analysis",
+    "factors": "questions.factors.analysis",
     "fit_model": "questions.model.analysis",
     "frontier": "questions.frontier.analysis",
     "images": "questions.images.analysis",

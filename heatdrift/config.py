@@ -13,11 +13,13 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from heatdrift.crop_plan import CropPlan
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import StudyError, nearest_name
 from heatdrift.primary import PrimarySpec, QuestionsSpec
 from heatdrift.records import SplitSizes, Strict
 
 T = TypeVar("T")
+_MOST_TOML: Final = 4 * 2**20  # bytes of a study file; 20,000 class names are 0.4 MB
 DEFAULT_STORE: Final = Path("runs/heatdrift.duckdb")
 WHERE_DATA_LIES: Final = "give the folder with --data-dir, data_dir in heatdrift.toml, or HEATDRIFT_DATA"
 SETTINGS_FILE: Final = Path("heatdrift.toml")
@@ -184,7 +186,8 @@ class StudySpec(Strict, frozen=True, kw_only=True):
 
     ``methods`` are the study's own, name -> table with the keys of a family; ``heatdrift.methods.own`` checks them.
     ``preprocess`` says what of the crops is not as the backbone has it. ``corruptions``: kind -> severities under which
-    the test images are classified, too.
+    the test images are classified, too. ``unlabelled``: name -> source of images that only a penalty sees
+    (``methods/families/distill.py``); labels are not read.
     """
 
     name: str
@@ -197,6 +200,7 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     preprocess: CropPlan = CropPlan()
     corruptions: Mapping[str, tuple[int, ...]] = {}
     methods: Mapping[str, Mapping[str, Any]] = {}
+    unlabelled: Mapping[str, SourceSpec | str] = {}
     questions: QuestionsSpec = QuestionsSpec()
     title: str = ""
     description: str = ""
@@ -206,6 +210,11 @@ class StudySpec(Strict, frozen=True, kw_only=True):
     def grids(self) -> tuple[Grid, ...]:
         """All crossings of the study."""
         return self.grid if isinstance(self.grid, tuple) else (self.grid,)
+
+    @property
+    def unlabelled_sources(self) -> dict[str, SourceSpec]:
+        """Name -> source of the images without labels, spelled out."""
+        return {name: spelled(source, Reading()) for name, source in self.unlabelled.items()}
 
 
 class Settings(Strict, frozen=True, kw_only=True):
@@ -237,12 +246,31 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
 
 def decode_toml(text: bytes, kind: type[T], where: str) -> T:
     """Decode strict TOML into `kind`; StudyError says where it is wrong and names the nearest known key."""
+
+    def refuse(reason: str) -> StudyError:
+        return StudyError(f"{where}: not valid TOML: {_at_line(reason, text)}", hint="correct the line named above")
+
     try:
-        return msgspec.toml.decode(text, type=kind)
+        with decoding(refuse, but=(msgspec.ValidationError,)):
+            return msgspec.toml.decode(text, type=kind)
     except msgspec.ValidationError as error:
         raise StudyError(f"{where}: {error}", hint=_correction(str(error), kind)) from None
-    except msgspec.DecodeError as error:
-        raise StudyError(f"{where}: not valid TOML: {error}", hint="correct the line named above") from None
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """Read a TOML file into `kind` as :func:`decode_toml` does; StudyError names it where it cannot be read."""
+    with decoding(lambda reason: StudyError(f"cannot read {path}: {reason}", hint="name a TOML file")):
+        text = read_whole(path, most=_MOST_TOML)
+    return decode_toml(text, kind, str(path))
+
+
+def _at_line(reason: str, text: bytes) -> str:
+    """Say the line of a byte that is not UTF-8: editors show lines, not bytes."""
+    at = re.fullmatch(r"not UTF-8 at byte (\d+)", reason)
+    if at is None:
+        return reason
+    before = text[: int(at[1])]
+    return f"not UTF-8 in line {before.count(10) + 1}"  # 10 is a line break
 
 
 def _correction(message: str, kind: type) -> str:
@@ -277,7 +305,7 @@ def user_cache(chosen: str | None) -> Path | None:
 def load_settings(folder: Path) -> Settings:
     """Read ``heatdrift.toml`` of `folder` if there is one; what it leaves open comes from HEATDRIFT_* variables."""
     path = folder / SETTINGS_FILE
-    found = decode_toml(path.read_bytes(), Settings, str(path)) if path.is_file() else Settings()
+    found = read_toml(path, Settings) if path.exists() else Settings()
     return Settings(
         study=found.study or os.environ.get("HEATDRIFT_STUDY"),
         store=found.store or os.environ.get("HEATDRIFT_STORE"),

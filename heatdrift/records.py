@@ -24,8 +24,7 @@ _LATER: Final = (
     *("probe_images", "class_names", "underscores", "skip_unreadable"),
     *("preprocess", "interpolation", "antialias", "resize", "crop"),
     *("classifier_init", "warmup", "probe_draw", "probe_mean", "loss_mean", "corruptions"),
-    "eval_precision",
-    "adapted_sha256",
+    *("eval_precision", "adapted_sha256", "factors", "unlabelled_sha256"),
 )
 
 
@@ -140,6 +139,8 @@ class Cell(Strict, frozen=True, kw_only=True):
     preprocess : what of the crops is not as the backbone has it; None = nothing.
     corruptions : of the test images, that fill the view `robustness`; None = none.
     adapted_sha256 : of a model that was trained elsewhere and measured here: the hash of its weights.
+    factors : settings of an imported table under names of their own, that tell its runs apart; None = none.
+    unlabelled_sha256 : of the images without labels that the method's penalty sees; None = no others than it trains on.
     """
 
     backbone: str
@@ -156,6 +157,8 @@ class Cell(Strict, frozen=True, kw_only=True):
     preprocess: CropPlan | None = None
     corruptions: tuple[CorruptionPlan, ...] | None = None
     adapted_sha256: str | None = None
+    factors: Mapping[str, str] | None = None
+    unlabelled_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.lr < float("inf"):
@@ -271,10 +274,10 @@ class Provenance(Strict, frozen=True, kw_only=True):
 
     ``precision``, ``eval_precision``: arithmetic of training, and of towers that are measured.
     ``deterministic``: whether torch was held to algorithms that give the same bits each time (on a processor all do).
-    ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test" and the
-    transfer sets by name. ``unstated`` names columns of a recipe that an imported run's source did not state: the cell
-    holds this program's defaults there, and the store shows none. ``resumed_after``: epochs after which a killed
-    process's run went on from its checkpoint.
+    ``sources`` holds a :class:`SourceRecord` per thing read: "backbone", "<data set>/train", "<data set>/test",
+    "unlabelled/<name>" and the transfer sets by name. ``unstated`` names columns of a recipe that an imported run's
+    source did not state: the cell holds this program's defaults there, and the store shows none. ``resumed_after``:
+    epochs after which a killed process's run went on from its checkpoint.
     """
 
     commit: str | None = None
@@ -320,6 +323,8 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     started_at, finished_at : ISO 8601, UTC; None where an imported record has none.
     duplicates : set where the source held this run several times with different results.
     further : results under names of their own, of an imported table, at the selected epoch; not written where unused.
+    factors : settings of an imported table under names of their own (rank, augmentation), those of the cell among
+        them; not written where unused.
     """
 
     format: int = RECORD_FORMAT
@@ -348,3 +353,4 @@ class RunRecord(Strict, frozen=True, kw_only=True):
     wall_s: float | None = None
     duplicates: Duplicates | None = None
     further: Mapping[str, float] | msgspec.UnsetType = msgspec.UNSET
+    factors: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET

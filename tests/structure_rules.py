@@ -21,6 +21,7 @@ SHARED = (
     "page_choices",
     "frames",
     "presented",
+    "model",  # the engine of any table: it declares no question
 )  # what all questions may import
 FILES = ("result", "analysis", "findings")
 ON_A_PAGE = (

@@ -7,7 +7,7 @@ import typer
 
 from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.options import BackboneOption, ConfOption, Format, FormatOption, StoreOption, VerboseOption
-from heatdrift.cli.output import show_answer
+from heatdrift.cli.output import note, say, show_answer
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import StatsError, UnknownNameError
 
@@ -59,7 +59,7 @@ def compare(
     result = compare_studies(runs[0], runs[1], names=names, metrics=metric, conf_level=conf_level)
     show_answer(result, fmt, verbose=verbose)
     if html:
-        _write(result, out, (sides[0][1], sides[1][1]))
+        _write(result, out, (sides[0][1], sides[1][1]), answer=fmt == Format.table)
 
 
 def _side(text: str, store: Path | None) -> "tuple[Path, str, pl.DataFrame]":
@@ -95,9 +95,9 @@ def _of_backbone(runs: "pl.DataFrame", backbone: str | None, study: str) -> "pl.
     return runs.filter(runs["backbone"] == backbone)
 
 
-def _write(result: "StudyComparison", out: Path | None, studies: tuple[str, str]) -> None:
+def _write(result: "StudyComparison", out: Path | None, studies: tuple[str, str], *, answer: bool) -> None:
     from heatdrift.cli.report import target_file, write_formats
     from heatdrift.questions.compare.section import compare_document
 
     target = target_file(out, f"{studies[0]}_against_{studies[1]}")
-    write_formats(compare_document(result), ("html",), target, png=False)
+    write_formats(compare_document(result), ("html",), target, png=False, announce=say if answer else note)

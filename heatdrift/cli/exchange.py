@@ -9,7 +9,7 @@ import typer
 
 from heatdrift.cli.import_formats import ImportFormat, Source, format_of, importer
 from heatdrift.cli.import_report import show_audit, show_counts, show_problems
-from heatdrift.cli.options import Format, StoredStudyOption, StoreOption
+from heatdrift.cli.options import CsvSafeOption, Format, StoredStudyOption, StoreOption
 from heatdrift.cli.output import note, say, show_json
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import DataError
@@ -74,7 +74,17 @@ def import_runs(
     ] = "ask",
     ignore: Annotated[
         list[str] | None,
-        typer.Option("--ignore", help="Column that is not kept as a further metric (repeatable; tables, trackers)."),
+        typer.Option(
+            "--ignore", help="Column that is kept neither as a metric nor as a factor (repeatable; tables, trackers)."
+        ),
+    ] = None,
+    factors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--factor",
+            help="Column of a setting that tells runs apart, such as a rank (repeatable; tables, trackers). Default: "
+            "known names that vary.",
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Parquet of results image by image (docs/store.md).")
@@ -102,8 +112,9 @@ def import_runs(
 
     folder, store = Workspace.of(store).store_folder, Workspace.of(store).store
     choices = Choices(
-        epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent, ignore=tuple(ignore or ())
-    )
+        epochs_from=cast("Literal[0, 1] | None", epochs_from), percent=percent, ignore=tuple(ignore or ()),
+        factors=tuple(factors or ()),
+    )  # fmt: skip
     source = Source(
         kind=kind or format_of(path), path=path, study=study, columns=columns or (), constants=constants or (),
         map_file=map_file, duplicates=duplicates,
@@ -168,6 +179,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", help="A new folder, or FILE.duckdb.")],
     study: StoredStudyOption = None,
     kind: Annotated[FolderFormat, typer.Option("--format", help="Files of a folder.")] = FolderFormat.parquet,
+    safe: CsvSafeOption = True,
     store: StoreOption = None,
 ) -> None:
     """Write all views as Parquet or CSV files, or as one self-contained DuckDB file.
@@ -181,5 +193,5 @@ def export(
     if study is not None:
         with open_current(work.store) as connection:
             study = work.stored_study(connection, study)
-    report = export_store(work.store, to, study=study, kind=kind.value)
+    report = export_store(work.store, to, study=study, kind=kind.value, safe=safe)
     say(f"{report.path}: " + ", ".join(f"{n} {view}" for view, n in report.rows.items()))

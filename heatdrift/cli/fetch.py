@@ -152,9 +152,10 @@ def _line(row: Row) -> tuple[str, str, str]:
 
 
 def sources_of(spec: StudySpec) -> dict[str, SourceSpec]:
-    """Name -> source of everything that the study reads: "<data set>/train", "<data set>/test", transfer sets."""
+    """Name -> source of all that a study reads: "<data set>/train", "<data set>/test", transfer sets, unlabelled."""
     named = {f"{name}/{split}": s for name, dataset in spec.datasets.items() for split, s in dataset.sources.items()}
-    return named | {name: transfer.test_source for name, transfer in spec.transfer.items()}
+    named |= {name: transfer.test_source for name, transfer in spec.transfer.items()}
+    return named | {f"unlabelled/{name}": source for name, source in spec.unlabelled_sources.items()}
 
 
 class FetchProgress:

@@ -30,7 +30,8 @@ def show_audit(report: "ImportReport") -> None:
         if len(report.duplicates) > _SHOWN:
             note(f"  and {len(report.duplicates) - _SHOWN} more; --output json lists all")
     if report.ignored:
-        note(f"ignored columns: {', '.join(map(shortened, report.ignored))} (--map OURS=THEIRS takes one in)")
+        names = ", ".join(map(shortened, report.ignored))
+        note(f"ignored columns: {names} (--map OURS=THEIRS takes one in, --factor COLUMN keeps a setting)")
 
 
 def show_counts(report: "ImportReport") -> None:
@@ -76,6 +77,9 @@ def _audit(audit: "Audit") -> Iterable[str]:
     for found in audit.measured:
         unit = f" {found.unit}" if found.unit else ""
         yield f"{found.name}: {found.low:g} to {found.high:g}{unit}, in {found.n} of {counted(audit.rows, 'row')}"
+    if audit.factors:
+        apart = f"; runs are told apart by {listed(audit.telling)}" if audit.telling else ""
+        yield f"own factors: {', '.join(map(shortened, audit.factors))}{apart} (--ignore COLUMN leaves one out)"
     if audit.further:
         names = ", ".join(map(shortened, audit.further))
         yield f"further metrics: {names} (--metric further.{audit.further[0]}; --ignore COLUMN leaves one out)"

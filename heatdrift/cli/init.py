@@ -11,6 +11,7 @@ from heatdrift.cli.advice import fetch_command, train_command
 from heatdrift.cli.options import StoreOption
 from heatdrift.cli.output import note, say
 from heatdrift.config import BackboneSpec, SourceSpec, StudySpec, decode_toml
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import DataError, ModelError, StudyError
 from heatdrift.wording import counted, listed
 
@@ -219,12 +220,10 @@ def _recipe(backbone: BackboneSpec, base: Path) -> "RecipeDraft":
 
     like = "demo" if backbone.name == LAB else "leakfree78"
     if backbone.config is not None:
-        try:
-            width = msgspec.json.decode((base / backbone.config).read_bytes())["vision_cfg"]["width"]
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
-            problem = f"{backbone.config} is no architecture of open_clip: {error}"
-            raise ModelError(problem, hint="its vision_cfg must name a width") from None
-        like = "mini" if width < _SMALL_WIDTH else like
+        problem = f"{backbone.config} is no architecture of open_clip"
+        with decoding(lambda said: ModelError(f"{problem}: {said}", hint="its vision_cfg must name a width")):
+            width = msgspec.json.decode(read_whole(base / backbone.config))["vision_cfg"]["width"]
+            like = "mini" if width < _SMALL_WIDTH else like
     study = load_study(like)
     lr = study.grids[0].lr
     return RecipeDraft(like=like, lr=lr, epochs=study.train.epochs, batch_size=study.train.batch_size)

@@ -149,4 +149,6 @@ def _write(found: "Measurement", html: Path) -> None:
     from heatdrift.report.files import write_file
 
     path = html if html.suffix == ".html" else html / "measure.html"
-    note(f"page: {write_file(path, document_html(measure_document(found.result)))}")  # stdout is the answer's
+    page = document_html(measure_document(found.result))
+    written = write_file(path, page, hint="choose another place with --html")
+    note(f"page: {written}")  # stdout is the answer's

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 def name_methods(*studies: "tuple[pl.DataFrame, KeptPlan | None]") -> None:
     """Let sentences, charts and tables of this command call the methods of these runs (view ``runs``) by words."""
     from heatdrift.methods import own_titles, stored_method, use_titles
+    from heatdrift.methods.between import parent_name
 
     found = []
     for runs, plan in studies:
         titles = own_titles(plan.study.methods) if plan else {}
         methods = [stored_method(text) for text in runs["method_spec"].drop_nulls().unique().sort().to_list()]
-        found += [(method, titles.get(method.name)) for method in methods if method is not None]
+        found += [(method, titles.get(parent_name(method.name))) for method in methods if method is not None]
     use_titles(found)

@@ -13,7 +13,7 @@ from heatdrift.cli.options import (
     StoreOption,
     VerboseOption,
 )
-from heatdrift.cli.output import show_answer
+from heatdrift.cli.output import note, show_answer
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import StatsError
 
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def model(
-    formula: Annotated[str, typer.Option("--formula", help='As lme4 writes it: "y ~ a * b + x + (1 | g)".')],
+    formula: Annotated[
+        str | None,
+        typer.Option(
+            "--formula",
+            help='As lme4 writes it: "y ~ a * b + x + (1 | g)". Default, of runs: all factors that vary, seeds random.',
+        ),
+    ] = None,
     table: Annotated[Path | None, typer.Option("--table", help="CSV, Parquet or JSON file.")] = None,
     view: Annotated[str | None, typer.Option("--view", help="A view of the store (docs/schema.md): runs.")] = None,
     means: Annotated[
@@ -50,13 +56,33 @@ def model(
 ) -> None:
     """Fit a mixed model with random intercepts to any table: text columns are factors, numbers covariates.
 
+    Own factors of an imported table (rank, augmentation) are columns of its runs here, by their own names.
+
     Example: `heatdrift stats model --formula "retention_pct ~ method * C(lr) + (1 | seed)" --view runs`
     """
     from heatdrift.questions.model.analysis import fit_model
 
-    if (table is None) == (view is None):
-        raise StatsError("name one table", hint="--table FILE, or --view NAME for a view of the store")
+    if table is not None and (view is not None or study is not None):
+        raise StatsError("name one table", hint="--table FILE, or --view NAME or --study NAME for runs of the store")
+    if table is None and view is None and study is None and formula is None:
+        raise StatsError("name one table", hint="--table FILE, or --view NAME or --study NAME for runs of the store")
+    view = view or ("runs" if table is None else None)
     frame = _file(table) if table is not None else _view(str(view), study, store)
+    if formula is None and view != "runs":
+        where = f"the view {view}" if view is not None else "a file"
+        raise StatsError(f"{where} says nothing about what depends on what", hint='--formula "y ~ a * b + (1 | g)"')
+    if formula is None:
+        from heatdrift.questions.model.default import default_model
+
+        default = default_model(frame)
+        frame, formula = default.frame, default.formula
+        note(f"formula by default: {formula}: {default.why}")
+        for text in default.left_out:
+            note(f"left out of it: {text}")
+    else:
+        from heatdrift.own_factors import with_own_factors
+
+        frame = with_own_factors(frame) if view == "runs" else frame
     show_answer(
         fit_model(
             frame,

@@ -37,6 +37,12 @@ StoredStudyOption = Annotated[
         help="Study of the store: its name or its .toml file. Default: heatdrift.toml's, else the only one there.",
     ),
 ]
+CsvSafeOption = Annotated[
+    bool,
+    typer.Option(
+        "--csv-safe/--no-csv-safe", help="CSV: put ' before texts that a spreadsheet would run (= + - @, tab)."
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -63,6 +69,10 @@ BackboneOption = Annotated[str | None, typer.Option("--backbone", help="Only run
 DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", help="Only this target data set (repeatable).")]
 MethodOption = Annotated[list[str] | None, typer.Option("--method", help="Only this method (repeatable).")]
 LrOption = Annotated[list[float] | None, typer.Option("--lr", help="Only this learning rate (repeatable).")]
+FactorOption = Annotated[
+    list[str] | None,
+    typer.Option("--factor", help="Only runs of this level of an own factor, as rank=4 (repeatable)."),
+]
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this training seed (repeatable).")]
 TransferOption = Annotated[
     str | None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from heatdrift.questions.answer import Shown
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WIDEST_TEXT: Final = 60  # characters of a column of text; longer ones are folded
 _GAP: Final = 3  # between two columns
 _ROW_NUMBER: Final = 8
@@ -81,8 +82,21 @@ def show_list(rows: Iterable[Sequence[str]]) -> None:
 
 def show_json(value: object) -> None:
     """Print any result as JSON; NaN becomes null."""
-    encoded = msgspec.json.format(msgspec.json.encode(value, enc_hook=_path_as_text), indent=2)
+    try:
+        text = msgspec.json.encode(value, enc_hook=_path_as_text)
+    except UnicodeEncodeError:  # half of a surrogate pair, from a name of a file or from JSON, is no text
+        text = msgspec.json.encode(_encodable(msgspec.to_builtins(value, enc_hook=_path_as_text)))
+    encoded = msgspec.json.format(text, indent=2)
     sys.stdout.write(encoded.decode() + "\n")
+
+
+def _encodable(value: object) -> object:
+    """Return a value with lone surrogates in its texts written out, as the terminal shows them."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    if isinstance(value, Mapping):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _path_as_text(value: object) -> str:
@@ -102,7 +116,7 @@ def show_answer(answer: "Shown", fmt: ResultFormat | Format, *, verbose: bool) -
     elif fmt == ResultFormat.csv:
         import polars as pl
 
-        sys.stdout.write(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None).write_csv())
+        show_frame(pl.DataFrame(answer.csv_rows(), infer_schema_length=None).fill_nan(None), Format.csv)
     else:
         _show_parts(answer, verbose=verbose)
 
@@ -123,12 +137,14 @@ def _show_parts(answer: "Shown", *, verbose: bool) -> None:
         say(f"{counted(n_tables, 'table')} and how it was computed: --verbose; every number: --format json")
 
 
-def show_frame(frame: "pl.DataFrame", fmt: Format) -> None:
-    """Print a polars frame."""
+def show_frame(frame: "pl.DataFrame", fmt: Format, *, safe: bool = True) -> None:
+    """Print a polars frame; `safe`: texts of CSV that a spreadsheet would run are marked (``csv_safe.py``)."""
     if fmt is Format.json:
         show_json(frame.to_dicts())
     elif fmt is Format.csv:
-        sys.stdout.write(frame.write_csv())
+        from heatdrift.csv_safe import csv_safe
+
+        sys.stdout.write((csv_safe(frame) if safe else frame).write_csv())
     else:
         show_table(frame.columns, frame.rows())
 

@@ -13,6 +13,8 @@ from heatdrift.metrics import run_column
 from heatdrift.wording import megabytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from heatdrift.report.document import Document
     from heatdrift.report.formats.vector import Kind
 
@@ -162,8 +164,13 @@ def target_file(out: Path | None, name: str) -> Path:
     return target
 
 
-def write_formats(document: "Document", formats: tuple[str, ...], target: Path, *, png: bool) -> None:
-    """Write one document in all formats next to each other, the figures too if `png`, and the folder's index."""
+def write_formats(
+    document: "Document", formats: tuple[str, ...], target: Path, *, png: bool, announce: "Callable[[str], None]" = say
+) -> None:
+    """Write one document in all formats next to each other, the figures too if `png`, and the folder's index.
+
+    `announce` prints what was written: to stdout, unless that is the data of an answer.
+    """
     from heatdrift.report.formats import FORMATS, HTML
     from heatdrift.report.formats.png import write_pngs
     from heatdrift.report.index import INDEX
@@ -173,11 +180,11 @@ def write_formats(document: "Document", formats: tuple[str, ...], target: Path, 
     if png:
         pictures = write_pngs(document, target.with_name(f"{target.name}_figures"))
         for picture in pictures.values():
-            _say_written(picture)
+            _say_written(picture, announce)
     for name in formats:
         path = target.with_name(f"{target.name}.{name}")
         shortened = FORMATS[name].write(document, path, pictures)
-        _say_written(path)
+        _say_written(path, announce)
         for text in shortened:
             note(text)
     listed = HTML in formats or (target.parent / INDEX).exists()
@@ -203,5 +210,5 @@ def _open(page: Path) -> None:
         note(f"no browser was found on this machine: open {page} yourself")
 
 
-def _say_written(path: Path) -> None:
-    say(f"{path} ({megabytes(path.stat().st_size)})")
+def _say_written(path: Path, announce: "Callable[[str], None]" = say) -> None:
+    announce(f"{path} ({megabytes(path.stat().st_size)})")

@@ -12,6 +12,7 @@ from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.options import (
     BackboneOption,
     DatasetOption,
+    FactorOption,
     LrOption,
     MethodOption,
     ResultFormat,
@@ -43,6 +44,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     method: Sequence[str] = ()
     lr: Sequence[float] = ()
     seed: Sequence[int] = ()
+    factor: Sequence[str] = ()
     transfer: str | None = None
     store: Path | None = None
 
@@ -55,6 +57,7 @@ _CHOICES: Final[dict[str, Any]] = {
     "method": MethodOption,
     "lr": LrOption,
     "seed": SeedOption,
+    "factor": FactorOption,
     "transfer": TransferOption,
     "store": StoreOption,
 }
@@ -184,4 +187,6 @@ def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.Dat
                 raise UnknownNameError(column, str(value), map(str, known), where=f"study {study}", nearest=near)
         if wanted:
             runs = runs.filter(runs[column].is_in(list(wanted)))
-    return runs
+    from heatdrift.own_factors import of_levels
+
+    return of_levels(runs, chosen.factor, where=f"study {study}") if chosen.factor else runs

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heatdrift.cli.options import Format, StoreOption
+from heatdrift.cli.options import CsvSafeOption, Format, StoreOption
 from heatdrift.cli.output import note, say, show_frame, show_list
 from heatdrift.cli.workspace import Workspace
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import QueryError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def sql(
     store: StoreOption = None,
     fmt: Annotated[SqlFormat, typer.Option("--format", help="Output format; parquet goes to --out.")] = SqlFormat.table,
     out: Annotated[Path | None, typer.Option("--out", help="Write json, csv or parquet here.")] = None,
+    safe: CsvSafeOption = True,
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Stop a query after so many seconds; without it Ctrl-C does.")
     ] = None,
@@ -85,9 +87,9 @@ def sql(
             runs = ", ".join(f"{name} ({n})" for name, n in mixed.items())
             note(f"the result mixes runs of {len(mixed)} studies, because the query does not name study: {runs}")
     if out is None:
-        show_frame(frame, Format(fmt.value))
+        show_frame(frame, Format(fmt.value), safe=safe)
         return
-    write_frame(frame, out, fmt.value)
+    write_frame(frame, out, fmt.value, safe=safe)
     note(f"{frame.height} rows in {out}")
 
 
@@ -125,10 +127,8 @@ def _stored(work: Workspace, study: str, query: str) -> str:
 def _read(file: Path | None) -> str:
     if file is None or str(file) == "-":
         return sys.stdin.read()
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise QueryError(f"cannot read {file}: {error}", hint="heatdrift sql --file QUERY.sql") from error
+    with decoding(lambda said: QueryError(f"cannot read {file}: {said}", hint="heatdrift sql --file QUERY.sql")):
+        return read_whole(file).decode()
 
 
 def _pair(text: str) -> tuple[str, str]:

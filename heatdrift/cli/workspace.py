@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from heatdrift.config import DEFAULT_STORE, BackboneSpec, Settings, SourceSpec, StudySpec, load_settings, user_cache
+from heatdrift.decoding import or_none, read_whole
 from heatdrift.errors import StoreError, StudyError, UnknownNameError
 from heatdrift.plan.cells import plan_cells
 from heatdrift.plan.study import builtin_studies, load_study
@@ -166,10 +167,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     def kept_plan(self, study: str) -> KeptPlan | None:
         """What :meth:`keep_plan` wrote; None for imported studies, and for a plan this heatdrift cannot read."""
         path = self.store_folder / study / "plan.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=KeptPlan)
-        except (OSError, msgspec.MsgspecError, StudyError):
-            return None
+        return or_none(lambda: msgspec.json.decode(read_whole(path), type=KeptPlan))
 
 
 def study_name(option: str | None, known: Collection[str]) -> str | None:
@@ -221,4 +219,5 @@ def missing_inputs(study: StudySpec, folder: Path) -> tuple[str, ...]:
     missing = [] if where_weights(study.backbone, folder) else [study.backbone.name]
     sources = [source for dataset in study.datasets.values() for source in dataset.sources.values()]
     sources += [transfer.test_source for transfer in study.transfer.values()]
+    sources += study.unlabelled_sources.values()
     return (*missing, *(source.source for source in sources if missing_source(source, folder)))

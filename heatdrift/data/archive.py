@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from heatdrift.data.files import MOST_PICTURE
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 
 SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -30,8 +32,6 @@ _PACKED: Final[dict[str, Callable[[Path], gzip.GzipFile | bz2.BZ2File | lzma.LZM
 }
 _MOST_RATIO: Final = 200  # of a decompressed tar to its archive: pictures hardly shrink at all
 _SMALL: Final = 2**30  # bytes that are decompressed whatever the ratio
-_MOST_PICTURE: Final = 2**29  # bytes of one member
-_DAMAGED: Final = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +67,9 @@ def open_archive(path: Path) -> Archive:
     ------
     DataError : damaged, encrypted, with links, or far larger than its file lets expect.
     """
-    try:
+    again = "it may be cut off: copy or download it again"
+    with decoding(lambda said: DataError(f"{path} is not a readable archive: {said}", hint=again)):
         return _zip(path) if path.name.lower().endswith(".zip") else _tar(path)
-    except _DAMAGED as error:
-        problem = f"{path} is not a readable archive: {str(error) or type(error).__name__}"
-        raise DataError(problem, hint="it may be cut off: copy or download it again") from error
 
 
 def _zip(path: Path) -> Archive:
@@ -90,6 +88,9 @@ def _zip(path: Path) -> Archive:
             return _whole(path, lambda: archive.read(info))
 
         members.append(Member(name=name, size=info.file_size, read=read))
+    declared, size = sum(member.size for member in members), path.stat().st_size
+    if declared > max(_SMALL, _MOST_RATIO * size):  # members may share their bytes
+        raise _bomb(path)
     return Archive(path=path, members=tuple(members), folders=frozenset(folders))
 
 
@@ -135,8 +136,7 @@ def _decompressed(path: Path) -> IO[bytes]:
             while chunk := packed.read(2**20):
                 plain.write(chunk)
                 if plain.tell() > limit:
-                    problem = f"{path} holds more than {_MOST_RATIO} times its size"
-                    raise DataError(problem, hint="unpack it, if it is meant")
+                    raise _bomb(path)
         plain.seek(0)
     except BaseException:
         plain.close()
@@ -144,15 +144,17 @@ def _decompressed(path: Path) -> IO[bytes]:
     return plain
 
 
+def _bomb(path: Path) -> DataError:
+    return DataError(f"{path} holds more than {_MOST_RATIO} times its size", hint="unpack it, if it is meant")
+
+
 def _whole(path: Path, read: Callable[[], bytes]) -> bytes:
-    try:
+    with decoding(lambda said: DataError(f"{path} is damaged: {said}", hint="copy or download it again")):
         return read()
-    except _DAMAGED as error:
-        raise DataError(f"{path} is damaged: {error}", hint="copy or download it again") from error
 
 
 def _check_size(path: Path, name: str, size: int) -> None:
-    if size > _MOST_PICTURE:
+    if size > MOST_PICTURE:
         raise DataError(f"{path}: {name} has {size / 1e6:,.0f} MB", hint="leave what is no picture out of the archive")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -11,7 +12,7 @@ from PIL import features
 
 from heatdrift.data.archive import Member, open_archive
 from heatdrift.data.class_folder import class_files, identities_above, passed_over
-from heatdrift.data.files import FileEntry, file_sha256, relative_name
+from heatdrift.data.files import FileEntry, file_sha256, picture_bytes, relative_name
 from heatdrift.errors import DataError
 
 _AVIF: Final = (".avif",) if features.check("avif") else ()  # Pillow can be built without it
@@ -61,7 +62,7 @@ def disk_root(root: Path) -> Root:
             return FileEntry(path=shown, sha256=file_sha256(path), size=path.stat().st_size)
 
         relative = relative_name(path, root)
-        one = Picture(class_name=name, name=relative, where=str(path), read=path.read_bytes, entry=entry)
+        one = Picture(class_name=name, name=relative, where=str(path), read=partial(picture_bytes, path), entry=entry)
         pictures.append(one)
     return Root(where=str(root), classes=tuple(class_folders), pictures=tuple(pictures))
 

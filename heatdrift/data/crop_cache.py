@@ -27,6 +27,7 @@ from heatdrift.crop_plan import Preprocess
 from heatdrift.data.corruptions import corrupted
 from heatdrift.data.images import LabelledImages
 from heatdrift.data.transforms import crops
+from heatdrift.decoding import or_none, read_whole
 
 Crops: TypeAlias = NDArray[np.uint8]
 Report = Callable[[int], object]  # takes the number of pictures done
@@ -176,10 +177,9 @@ def _sidecar(path: Path) -> Path:
 
 def _opened(path: Path, shape: tuple[int, ...]) -> Crops | None:
     """Return the file as an array of private pages; None where it is absent, unfinished or damaged."""
-    try:
-        expected = _sidecar(path).read_text(encoding="ascii").strip()
-        found = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError, UnicodeDecodeError):
+    expected = or_none(lambda: read_whole(_sidecar(path)).decode("ascii").strip())
+    found = or_none(lambda: np.load(path, mmap_mode="c", allow_pickle=False))
+    if expected is None or found is None:
         return None
     whole = found.shape == shape and found.dtype == np.uint8 and found.flags.c_contiguous
     if not whole or hashlib.sha256(found.data).hexdigest() != expected:

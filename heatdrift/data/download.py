@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from heatdrift.decoding import decoding
 from heatdrift.downloads import Report, resume_download
 from heatdrift.errors import DataError
 
@@ -42,8 +43,10 @@ def download_archive(archive: Archive, folder: Path, report: Report, absent: Dat
                 problem = f"{archive.url} does not have the MD5 {archive.md5} that it should have"
                 raise DataError(problem, hint="run heatdrift fetch again; if it stays so, the archive was changed")
             part.replace(whole)
-        _unpack(whole, folder)
-    except (OSError, HTTPException, tarfile.TarError, zipfile.BadZipFile) as error:
+        problem = f"{absent.message}; {whole} cannot be unpacked"
+        with decoding(lambda said: DataError(f"{problem}: {said}", hint=absent.hint)):
+            _unpack(whole, folder)
+    except (OSError, HTTPException) as error:
         raise DataError(f"{absent.message}; downloading failed: {error}", hint=absent.hint) from error
 
 

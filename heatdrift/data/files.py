@@ -4,10 +4,14 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from heatdrift.config import WHERE_DATA_LIES
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import DataError
 from heatdrift.records import Strict
+
+MOST_PICTURE: Final = 2**29  # bytes of one picture as it is stored
 
 
 class FileEntry(Strict, frozen=True, kw_only=True):
@@ -27,6 +31,12 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", hint="check its permissions") from error
+
+
+def picture_bytes(path: Path) -> bytes:
+    """Bytes of a picture's file; DataError where it cannot be read, is no regular file or larger than any picture."""
+    with decoding(lambda said: DataError(f"cannot read {path}: {said}", hint="restore it, or check its permissions")):
+        return read_whole(path, most=MOST_PICTURE)
 
 
 def relative_name(path: Path, root: Path) -> str:

@@ -16,6 +16,7 @@ from heatdrift.data.files import file_sha256
 from heatdrift.data.hub_layout import HubReference, card_features, parse_reference, split_files
 from heatdrift.data.images import LabelledImages, listed
 from heatdrift.data.parquet import AS_IT_LIES, read_shards
+from heatdrift.decoding import decoding
 from heatdrift.downloads import Report, hub_bar
 from heatdrift.errors import DataError
 
@@ -120,11 +121,9 @@ def _card(snapshot: _Snapshot) -> Mapping[str, Any]:
     path = snapshot.root / CARD
     if not path.is_file():
         return {}
-    try:
+    again = "fetch the data set again"
+    with decoding(lambda reason: DataError(f"{path} has no readable front matter: {reason}", hint=again)):
         return metadata_load(path) or {}
-    except Exception as error:  # YAML errors: whichever library the hub's client uses
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path} has no readable front matter: {reason}", hint="fetch the data set again") from error
 
 
 def _shards(reference: HubReference, snapshot: _Snapshot, folder: Path) -> tuple[str, ...]:

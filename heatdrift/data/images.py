@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from heatdrift.data.files import FileEntry
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 
 Labels = NDArray[np.int64]
@@ -95,7 +96,13 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     DataError : empty, truncated, not a picture in one of `FORMATS`, of more than `MAX_PIXELS` pixels by its header, or
         of 32-bit samples, whose range nobody knows; `where` names it.
     """
-    try:
+
+    def refuse(reason: str) -> DataError:
+        problem = f"{where} does not decode as an image ({len(data)} bytes): {reason}"
+        hint = "replace the picture or remove it from the source, or leave such ones out with --skip-unreadable"
+        return DataError(problem, hint=hint)
+
+    with decoding(refuse):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below
             opened = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -112,12 +119,6 @@ def decode_image(data: bytes, where: str) -> Image.Image:
             if picture.mode == "P" and "transparency" in picture.info:
                 return picture.convert("RGBA").convert("RGB")
             return picture.convert("RGB")
-    except DataError:
-        raise
-    except Exception as error:  # decoders raise what they like: struct.error, KeyError, MemoryError, RuntimeError, ...
-        problem = f"{where} does not decode as an image ({len(data)} bytes): {type(error).__name__}"
-        hint = "replace the picture or remove it from the source, or leave such ones out with --skip-unreadable"
-        raise DataError(problem, hint=hint) from error
 
 
 def unreadable(images: LabelledImages, report: Callable[[int], None] = lambda _done: None) -> tuple[int, ...]:

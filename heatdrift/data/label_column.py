@@ -19,6 +19,9 @@ from heatdrift.errors import DataError
 Numbers = NDArray[np.int64]
 MISSING_WORDS: Final = frozenset({"", "nan"})  # "none" is a class of real data sets
 
+MOST_CLASSES: Final = 1_000_000  # a larger label is an id; a name for every number below it would fill the memory
+_DIGITS: Final = 18  # of a text that is a number; longer ones are names
+
 _SHOWN_NUMBERS: Final = 20  # classes that a hint spells out
 
 
@@ -75,15 +78,27 @@ def label_values(column: pa.ChunkedArray, name: str, where: str) -> Numbers | tu
         texts = [None if text is None else unicodedata.normalize("NFC", text.strip()) for text in column.to_pylist()]
         _refuse_missing([text is None or text.lower() in MISSING_WORDS for text in texts], name, where)
         if all(_is_number(str(text)) for text in texts):  # numbers that were written as texts: "10" comes after "2"
-            return np.array([int(str(text)) for text in texts], dtype=np.int64)
+            numbers = np.array([int(str(text)) for text in texts], dtype=np.int64)
+            _refuse_ids(numbers, name, where)
+            return numbers
         return tuple(map(str, texts))
     values = column.to_numpy()
     _refuse_missing(np.isnan(values.astype(float)).tolist(), name, where)
+    _refuse_ids(values, name, where)
     if pa.types.is_floating(kind) and not np.array_equal(values, np.trunc(values)):
         row = int(np.flatnonzero(values != np.trunc(values))[0])
         problem = f"{where}: column {name} must hold whole numbers or texts, row {row} has {values[row]}"
         raise DataError(problem, hint='name the column of the classes: label = "..." in the study file')
     return np.asarray(values, dtype=np.int64)
+
+
+def _refuse_ids(values: NDArray[Any], name: str, where: str) -> None:
+    far = np.flatnonzero((values > MOST_CLASSES) | (values < -MOST_CLASSES))
+    if len(far):
+        problem = (
+            f"{where}: column {name}, row {far[0]}: {values[far[0]]} is no class number (at most {MOST_CLASSES:,})"
+        )
+        raise DataError(problem, hint='name the column of the classes: label = "..." in the study file')
 
 
 def read_classes(columns: Sequence[LabelColumn], *, labels_from: int, where: str, chosen: bool = False) -> Classes:
@@ -179,4 +194,4 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    return text.removeprefix("-").isascii() and text.removeprefix("-").isdigit()
+    return text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= _DIGITS

@@ -17,10 +17,12 @@ from PIL import Image
 
 from heatdrift.data.files import FileEntry
 from heatdrift.data.images import LabelledImages, listed
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import DataError
 from heatdrift.records import Strict
 
 MANIFEST_FORMAT: Final = 1
+_MOST_BYTES: Final = 2**30  # a line for every file of a source: 10^6 pictures have 150 MB
 FOLDER: Final = "manifests"
 
 
@@ -99,12 +101,14 @@ def read_manifest(source: str, folder: Path) -> Manifest | None:
     DataError : it is damaged, of a newer format, or of another source.
     """
     path = manifest_path(source, folder)
+    absent = (FileNotFoundError, NotADirectoryError)
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (FileNotFoundError, NotADirectoryError):
+        with decoding(
+            lambda reason: DataError(f"{path} is not a readable manifest: {reason}", hint=_renew(path)), but=absent
+        ):
+            manifest = msgspec.json.decode(read_whole(path, most=_MOST_BYTES), type=Manifest)
+    except absent:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise DataError(f"{path} is not a readable manifest: {error}", hint=_renew(path)) from error
     if manifest.format > MANIFEST_FORMAT or manifest.source != source:
         raise DataError(f"{path} is a manifest of {manifest.source}, format {manifest.format}", hint=_renew(path))
     return manifest

@@ -18,6 +18,7 @@ import msgspec
 from heatdrift.config import WHERE_DATA_LIES
 from heatdrift.data.files import file_sha256
 from heatdrift.data.images import LabelledImages, listed, name_index
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import DataError
 
 SUFFIXES: Final = (".txt", ".csv", ".tsv", ".json")
@@ -57,20 +58,18 @@ def read_names_file(path: Path) -> NamesFile:
     ------
     DataError : it is not there, not UTF-8, empty, says a key twice, or has another form.
     """
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"there is no names file {path}", hint=f"class_names: a list or a file; {WHERE_DATA_LIES}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        reason = error.reason if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise DataError(f"cannot read {path} as UTF-8 text: {reason}", hint="save it as UTF-8") from error
+    with decoding(lambda reason: DataError(f"cannot read {path} as UTF-8 text: {reason}", hint="save it as UTF-8")):
+        text = read_whole(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     kind = path.suffix.lower()
     if kind == ".json":
         pairs = _json(text, path)
     elif kind == ".txt":
         pairs = _lines(text)
     else:
-        pairs = _table(text, path)
+        with decoding(lambda reason: DataError(f"{path} is no table: {reason}", hint=_HINT)):
+            pairs = _table(text, path)
     if not pairs:
         raise DataError(f"{path} holds no names", hint=_HINT)
     nameless = [str(line) for line, (_, name) in enumerate(pairs, start=1) if not name]
@@ -190,10 +189,8 @@ def _table(text: str, path: Path) -> _Pairs:
 
 
 def _json(text: str, path: Path) -> _Pairs:
-    try:
+    with decoding(lambda reason: DataError(f"{path} is not JSON: {reason}", hint=_HINT)):
         found = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise DataError(f"{path} is not JSON: {error}", hint=_HINT) from error
     if isinstance(found, list) and all(isinstance(name, str) for name in found):
         return [(None, name.strip()) for name in found]
     pairs: _Pairs = []

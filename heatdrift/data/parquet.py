@@ -15,14 +15,15 @@ from typing import Final
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from heatdrift.config import WHERE_DATA_LIES, Reading
-from heatdrift.data.files import content_sha256, entries, relative_name
+from heatdrift.data.columns import read_columns, read_schema
+from heatdrift.data.files import content_sha256, entries, picture_bytes, relative_name
 from heatdrift.data.images import LabelledImages, decode_image, readable
 from heatdrift.data.label_column import LabelColumn, label_values, read_classes
 from heatdrift.data.picture_paths import named_pictures
+from heatdrift.decoding import or_none
 from heatdrift.errors import DataError
 
 IMAGE_COLUMNS: Final = ("image", "img")  # in order of preference
@@ -76,12 +77,12 @@ def parquet_sha256(place: str, folder: Path, reading: Reading = AS_IT_LIES) -> s
 def _named(path: Path, card: Features | None, reading: Reading) -> Mapping[int, Path]:
     """Files of the pictures that a shard names instead of holding; none for what is no table of pictures at all."""
     try:
-        schema = pq.read_schema(path)
-        features = _schema_features(schema) or card or Features()
-        column = _find(reading.image, features.images, IMAGE_COLUMNS, schema)
-        return named_pictures(path, column) if column is not None else {}
-    except (pa.ArrowException, OSError):
+        schema = read_schema(path)
+    except DataError:
         return {}  # opening it says what is wrong
+    features = _schema_features(schema) or card or Features()
+    column = _find(reading.image, features.images, IMAGE_COLUMNS, schema)
+    return named_pictures(path, column) if column is not None else {}
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:
@@ -139,7 +140,7 @@ def read_shards(
     def read(position: int) -> Image.Image:
         shard, row = locate(position)
         if row in shard.named:
-            return decode_image(shard.named[row].read_bytes(), str(shard.named[row]))
+            return decode_image(picture_bytes(shard.named[row]), str(shard.named[row]))
         value = shard.images[row].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
         return decode_image(data or b"", f"{shard.path} row {row}")
@@ -161,17 +162,13 @@ def read_shards(
 
 
 def _read_shard(path: Path, card: Features | None, reading: Reading) -> _Shard:
-    try:
-        schema = pq.read_schema(path)
-        features = _schema_features(schema) or card or Features()
-        image = _column("image", reading.image, features.images, IMAGE_COLUMNS, schema, path)
-        label = _column("label", reading.label, tuple(features.labels), LABEL_COLUMNS, schema, path)
-        names = NAME_COLUMN if NAME_COLUMN in schema.names and reading.label in (None, *LABEL_COLUMNS) else None
-        wanted = list(dict.fromkeys([image, label, *([names] if names else [])]))
-        table = pq.read_table(path, columns=wanted)
-    except (pa.ArrowException, OSError) as error:
-        problem = f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}"
-        raise DataError(problem, hint="it may be truncated: copy or download it again") from error
+    schema = read_schema(path)
+    features = _schema_features(schema) or card or Features()
+    image = _column("image", reading.image, features.images, IMAGE_COLUMNS, schema, path)
+    label = _column("label", reading.label, tuple(features.labels), LABEL_COLUMNS, schema, path)
+    names = NAME_COLUMN if NAME_COLUMN in schema.names and reading.label in (None, *LABEL_COLUMNS) else None
+    wanted = list(dict.fromkeys([image, label, *([names] if names else [])]))
+    table = read_columns(path, wanted)
     labels = LabelColumn(
         values=label_values(table[label], label, str(path)),
         declared=features.labels.get(label, ()),
@@ -196,19 +193,20 @@ def _schema_features(schema: pa.Schema) -> Features | None:
     written = (schema.metadata or {}).get(b"huggingface")
     if written is None:
         return None
-    try:
+
+    def declared() -> Features:
         features = msgspec.json.decode(written)["info"]["features"]
         kinds = {name: feature for name, feature in features.items() if isinstance(feature, dict)}
         return Features(
             images=tuple(name for name, feature in kinds.items() if feature.get("_type") == "Image"),
             labels={
-                name: tuple(map(str, feature.get("names", ())))
+                name: tuple(map(str, feature.get("names") or ()))
                 for name, feature in kinds.items()
                 if feature.get("_type") == "ClassLabel"
             },
         )
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-        return None  # another program's note under the same key
+
+    return or_none(declared)  # None for another program's note under the same key
 
 
 def _column(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from heatdrift.data.columns import read_columns, read_footer, read_schema
 from heatdrift.errors import DataError
 
 _SHOWN: Final = 3
@@ -23,14 +23,14 @@ def named_pictures(shard: Path, column: str) -> Mapping[int, Path]:
     DataError
         Files are not there, or outside that folder: one error for all rows.
     """
-    kind = pq.read_schema(shard).field(column).type
+    kind = read_schema(shard).field(column).type
     if pa.types.is_struct(kind):
         if not {"bytes", "path"} <= {field.name for field in kind} or not _lacks_bytes(shard, f"{column}.bytes"):
             return {}
-        rows = pq.read_table(shard, columns=[column])[column].to_pylist()
+        rows = read_columns(shard, [column])[column].to_pylist()
         named = {i: row["path"] for i, row in enumerate(rows) if row and not row["bytes"] and row["path"]}
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        named = {i: path for i, path in enumerate(pq.read_table(shard, columns=[column])[column].to_pylist()) if path}
+        named = {i: path for i, path in enumerate(read_columns(shard, [column])[column].to_pylist()) if path}
     else:
         return {}
     folder = Path(os.path.abspath(shard.parent))  # noqa: PTH100  resolve() would leave the folder by a link to the shard
@@ -44,7 +44,7 @@ def named_pictures(shard: Path, column: str) -> Mapping[int, Path]:
 
 def _lacks_bytes(shard: Path, leaf: str) -> bool:
     """Whether any picture has no bytes, from the file's own statistics; True where it keeps none."""
-    meta = pq.ParquetFile(shard).metadata
+    meta = read_footer(shard)
     for group in range(meta.num_row_groups):
         for i in range(meta.num_columns):
             chunk = meta.row_group(group).column(i)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from heatdrift.config import SourceSpec
 from heatdrift.data.class_tree import PICTURES
-from heatdrift.data.files import content_sha256, entries
+from heatdrift.data.files import content_sha256, entries, picture_bytes
 from heatdrift.data.images import LabelledImages, decode_image, listed, unreadable
 from heatdrift.data.sources import SCHEMES, open_source
 from heatdrift.errors import DataError
@@ -57,7 +57,7 @@ def open_pictures(place: str, folder: Path) -> LabelledImages:
     files = entries(paths, root)
 
     def read(position: int) -> Image.Image:
-        return decode_image(paths[position].read_bytes(), str(paths[position]))
+        return decode_image(picture_bytes(paths[position]), str(paths[position]))
 
     return LabelledImages(
         source=text,

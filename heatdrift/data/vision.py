@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from heatdrift.data.download import Archive, download_archive
-from heatdrift.data.files import content_sha256, entries, relative_name
+from heatdrift.data.files import content_sha256, entries, picture_bytes, relative_name
 from heatdrift.data.images import LabelledImages, check_labels, decode_image, readable
+from heatdrift.decoding import decoding
 from heatdrift.downloads import Report
 from heatdrift.errors import DataError, UnknownNameError
 
@@ -170,11 +171,9 @@ def open_vision(place: str, folder: Path) -> LabelledImages:
 
     name, kind, split = _parts(place)
     root = vision_root(folder)
-    try:
+    again = f"delete {root / kind.place} and run heatdrift fetch again"
+    with decoding(lambda said: DataError(f"torchvision cannot read {name} in {root / kind.place}: {said}", hint=again)):
         loaded = getattr(datasets, name)(root, **kind.splits[split])
-    except (RuntimeError, OSError, ValueError) as error:
-        problem = f"torchvision cannot read {name} in {root / kind.place}: {str(error).splitlines()[0]}"
-        raise DataError(problem, hint=f"delete {root / kind.place} and run heatdrift fetch again") from error
     return _OPEN[name](f"torchvision:{place}", root, kind, split, loaded)
 
 
@@ -199,11 +198,7 @@ def _open_files(source: str, root: Path, kind: VisionSet, split: str, loaded: An
         paths, labels = list(loaded._images), np.array(loaded._labels, dtype=np.int64)
 
     def read(position: int) -> Image.Image:
-        try:
-            data = paths[position].read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot read {paths[position]}: {error.strerror}", hint="heatdrift fetch") from error
-        return decode_image(data, str(paths[position]))
+        return decode_image(picture_bytes(paths[position]), str(paths[position]))
 
     return _images(
         source, root, paths, labels, loaded.classes, read, lambda position: relative_name(paths[position], root)

@@ -9,10 +9,10 @@ of the untouched tower, by its name there.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 from msgspec import UNSET
@@ -22,6 +22,7 @@ from heatdrift.methods.stored import Method, Parameter
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+TRAINING_IMAGES: Final = "train"  # what a penalty sees where no other images are named
 PROJECTION = "proj"  # the tower's visual projection, a parameter of its own
 
 
@@ -78,6 +79,20 @@ class Family(ABC):
     def changes_encoder(self) -> bool:
         """Whether the image embedding can change at all; if not, drift 0 holds by construction."""
         return True
+
+    @property
+    def penalty_images(self) -> str:
+        """Which images the penalty sees: ``train``, those of the step, or a name of the study's ``[unlabelled]``."""
+        return TRAINING_IMAGES
+
+    def penalty(self, tower: "nn.Module", base: "nn.Module") -> "Callable[[Tensor, Tensor], Tensor] | None":
+        """What training adds to its loss, to hold the tower near the base; None = nothing.
+
+        The function takes normalised pixels (batch, 3, size, size) and the tower's embeddings of them (batch, dim), and
+        gives a 0-d tensor with a gradient. It must not read anything back from the device: a step never waits.
+        """
+        del tower, base
+        return None
 
     def check_depth(self, depth: int) -> None:
         """Refuse parameters that name blocks which a tower of `depth` blocks does not have (StudyError)."""

@@ -36,7 +36,18 @@ title = "LoRA on the late half"          # words for pages and tables; else they
 `kind` is a family; the other keys are its parameters, and what is left out has its default. All of it but the title is
 part of each cell's id, and each run carries it, so that pages describe the method without the study file. A name that
 is taken, an unknown kind, key or target, a rank of 0, or a block that the backbone does not have is an error before
-anything is planned."""
+anything is planned.
+
+## Between base and adapted
+
+Every method that changes the tower may be named at an alpha from 0 to 1: `method = ["full_ft", "full_ft@0.5"]`. The
+weights of `full_ft@0.5` are W0 + 0.5 (W - W0) of the `full_ft` cell of the same data set, learning rate and seed, at
+its selected epoch (WiSE-FT, Wortsman et al. 2022); adapters are merged first, so LoRA is scaled. The classifier is the
+parent's. It is a run of its own: measured, replicated over seeds, in every table and chart.
+
+`heatdrift train` trains the parent once: its trained tensors stay next to its record (selected.safetensors), cells
+between it and the base wait for it where it runs, and further alphas cost no training later. Where a parent was trained
+before anything asked for alphas, was deleted, or is in no grid, the first such cell trains it and keeps its tensors."""
 _ATTRIBUTES: Final = re.compile(r"^Attributes\n-+\n(.*?)(?:\n\n|\Z)", re.S | re.M)
 _ATTRIBUTE: Final = re.compile(r"^(\w+) : (.*(?:\n    .*)*)", re.M)
 

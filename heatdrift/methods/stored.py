@@ -37,6 +37,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     projection : whether the visual projection is trained (families full, partial and lora).
     lora : adapters on the frozen tower, or None (family lora).
     kind, parameters : family and its parameters, for all other families.
+    alpha : place between the base (0) and what the method trained (1), of ``NAME@ALPHA`` (``between.py``).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lora: LoraConfig | None = None
     kind: str | UnsetType = UNSET
     parameters: Mapping[str, Parameter] | UnsetType = UNSET
+    alpha: float | UnsetType = UNSET
 
 
 def stored_method(text: str | None) -> Method | None:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Final
 
+from heatdrift.methods.between import alpha_of, between_words, parent_name
 from heatdrift.methods.registry import METHOD_TITLES, known_family
 from heatdrift.methods.stored import Method
 
@@ -17,7 +18,11 @@ _OWN: Final[ContextVar[Mapping[str, str]]] = ContextVar("titles of own methods",
 
 def method_title(name: str) -> str:
     """Return the words for a method; one that nothing is known of is called by its own name."""
-    return METHOD_TITLES.get(name) or _OWN.get().get(name, name)
+    alpha, parent = alpha_of(name), parent_name(name)
+    words = METHOD_TITLES.get(parent) or _OWN.get().get(parent)
+    if alpha is None or words is None:
+        return METHOD_TITLES.get(name) or _OWN.get().get(name, name)
+    return between_words(words, alpha)
 
 
 def all_titles() -> dict[str, str]:
@@ -34,5 +39,5 @@ def use_titles(methods: Iterable[tuple[Method, str | None]]) -> None:
     words: dict[str, set[str]] = {}
     for method, title in methods:
         if (family := known_family(method)) is not None:
-            words.setdefault(method.name, set()).add(title or family.title())
+            words.setdefault(parent_name(method.name), set()).add(title or family.title())
     _OWN.set({name: found.pop() for name, found in words.items() if len(found) == 1})

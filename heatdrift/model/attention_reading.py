@@ -1,23 +1,26 @@
-"""Attention of a tower as it is, read from the inputs of its attention modules; the model is not changed.
+"""Attention of a tower as it is, read while it computes; the model is not changed, and nothing is projected twice.
 
-A hook before each attention module forms the softmax from the module's own projections. So it does not matter which
-kernel the module uses, and adapters on the projections are read with them.
+What a module projects by itself is taken from the modules that project (adapters on them are read with them), and the
+softmax is formed from it, whatever kernel the module uses; torch's fused attention is asked for the softmax that it
+forms, and split attention hands over its own.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from heatdrift.errors import ModelError
 from heatdrift.model.attention import AttentionObserver, SplitAttention
 
-Reader = Callable[[Any, Tensor], tuple[Tensor, Tensor, float]]  # module, its input -> q, k (batch, heads, T, d), scale
+Seen = Callable[[Tensor], None]  # takes the softmax of one block: (batch, heads, T, T)
+Reader = Callable[[nn.Module, Seen], AbstractContextManager[None]]
+_FUSED_ARGUMENTS: Final = ("query", "key", "value", "key_padding_mask", "need_weights", "attn_mask")
 # by name and place: subclasses and namesakes, such as BEiT's with its bias of relative positions, attend otherwise
 _TRANSFORMERS: Final = re.compile(r"(CLIP|Siglip)(Sdpa|Flash)?Attention2?")
 _TIMM: Final = ("timm.layers.attention", "timm.models.vision_transformer")
@@ -25,7 +28,7 @@ _HINT: Final = "known: attention of open_clip's default blocks, CLIP and SigLIP 
 
 
 def reader_of(module: nn.Module, name: str) -> Reader:
-    """How queries and keys of an attention module are formed.
+    """How the attention of a module is read.
 
     Raises
     ------
@@ -62,25 +65,13 @@ def reading(
         stands for the class token is made: the mean over the patches' rows, as a mean-pooled tower reads them.
     """
 
-    def hook(layer: int, read: Reader) -> Callable[..., None]:
-        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            given = args[0] if args else next(kwargs[key] for key in ("hidden_states", "query", "x") if key in kwargs)
-            q, k, scale = read(module, given)
-            # in float32 under an autocast too: rows of bfloat16 would sum to 1 only to 1 %
-            scores = (q @ k.transpose(-2, -1)).float() * scale
-            observer.observe(layer, with_class_row(scores.softmax(dim=-1), prefix))
+    def handed(layer: int) -> Seen:
+        return lambda attention: observer.observe(layer, with_class_row(attention, prefix))
 
-        return before
-
-    handles = [
-        module.register_forward_pre_hook(hook(layer, read), with_kwargs=True)
-        for layer, (module, read) in enumerate(zip(attentions, readers, strict=True))
-    ]
-    try:
+    with ExitStack() as stack:
+        for layer, (module, read) in enumerate(zip(attentions, readers, strict=True)):
+            stack.enter_context(read(module, handed(layer)))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def with_class_row(attention: Tensor, prefix: int) -> Tensor:
@@ -100,26 +91,77 @@ def _heads(x: Tensor, heads: int) -> Tensor:
     return x.view(batch, tokens, heads, width // heads).transpose(1, 2)
 
 
-def _scaled(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, float]:
-    return q, k, 1 / math.sqrt(q.shape[-1])
+def _softmax(q: Tensor, k: Tensor, scale: float) -> Tensor:
+    """Rows of attention in float32, under an autocast too: rows of bfloat16 would sum to 1 only to 1 %."""
+    return ((q @ k.transpose(-2, -1)).float() * scale).softmax(dim=-1)
 
 
-def _split(module: Any, x: Tensor) -> tuple[Tensor, Tensor, float]:  # noqa: ANN401 - attention of any library
-    return _scaled(_heads(module.q_proj(x), module.heads), _heads(module.k_proj(x), module.heads))
+class _Observer:
+    """What split attention calls."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    def observe(self, layer: int, attention: Tensor) -> None:
+        """Hand the softmax on."""
+        del layer  # of the position in its own tower
+        self._seen(attention)
 
 
-def _fused(module: Any, x: Tensor) -> tuple[Tensor, Tensor, float]:  # noqa: ANN401
-    x = x if module.batch_first else x.transpose(0, 1)
-    q, k, _ = functional.linear(x, module.in_proj_weight, module.in_proj_bias).chunk(3, -1)
-    return _scaled(_heads(q, module.num_heads), _heads(k, module.num_heads))
+@contextmanager
+def _split(module: Any, seen: Seen) -> Iterator[None]:  # noqa: ANN401 - attention of any library
+    module.observer = _Observer(seen)
+    try:
+        yield
+    finally:
+        module.observer = None
 
 
-def _projections(module: Any, x: Tensor) -> tuple[Tensor, Tensor, float]:  # noqa: ANN401
-    q, k = _heads(module.q_proj(x), module.num_heads), _heads(module.k_proj(x), module.num_heads)
-    return q, k, float(module.scale)
+@contextmanager
+def _fused(module: Any, seen: Seen) -> Iterator[None]:  # noqa: ANN401
+    def ask(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
+        given = {**dict(zip(_FUSED_ARGUMENTS, args, strict=False)), **kwargs}
+        return (), {**given, "need_weights": True, "average_attn_weights": False}
+
+    def take(_module: nn.Module, _args: object, out: tuple[Tensor, Tensor]) -> tuple[Tensor, None]:
+        seen(out[1].float())
+        return out[0], None
+
+    with _removed(module.register_forward_pre_hook(ask, with_kwargs=True), module.register_forward_hook(take)):
+        yield
 
 
-def _timm(module: Any, x: Tensor) -> tuple[Tensor, Tensor, float]:  # noqa: ANN401
-    q, k, _ = module.qkv(x).chunk(3, -1)
-    q, k = module.q_norm(_heads(q, module.num_heads)), module.k_norm(_heads(k, module.num_heads))
-    return q, k, float(module.scale)
+@contextmanager
+def _projections(module: Any, seen: Seen) -> Iterator[None]:  # noqa: ANN401
+    made: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def take(_module: nn.Module, _args: object, out: Tensor) -> None:
+            made[name] = _heads(out, module.num_heads)
+            if len(made) == 2:
+                seen(_softmax(made.pop("q"), made.pop("k"), float(module.scale)))
+
+        return take
+
+    with _removed(*(getattr(module, f"{name}_proj").register_forward_hook(keep(name)) for name in ("q", "k"))):
+        yield
+
+
+@contextmanager
+def _timm(module: Any, seen: Seen) -> Iterator[None]:  # noqa: ANN401
+    def take(_module: nn.Module, _args: object, out: Tensor) -> None:
+        q, k, _ = out.chunk(3, -1)
+        q, k = module.q_norm(_heads(q, module.num_heads)), module.k_norm(_heads(k, module.num_heads))
+        seen(_softmax(q, k, float(module.scale)))
+
+    with _removed(module.qkv.register_forward_hook(take)):
+        yield
+
+
+@contextmanager
+def _removed(*handles: RemovableHandle) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

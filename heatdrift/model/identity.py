@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from heatdrift.config import BackboneSpec
+from heatdrift.decoding import decoding, or_none, read_whole
 from heatdrift.errors import ModelError
 from heatdrift.model.layouts.architectures import read_architecture
 from heatdrift.model.tags import pretrained
@@ -56,11 +57,11 @@ def weight_parts(path: Path) -> tuple[Path, ...]:
     """
     if path.suffix != ".json":
         return (path,)
-    try:
-        index = msgspec.json.decode(path.read_bytes(), type=_Index)
-    except (OSError, msgspec.MsgspecError) as error:
-        problem = f"{path} is no index of sharded weights: {error}"
-        raise ModelError(problem, hint="give the weights, or a model.safetensors.index.json") from error
+    hint = "give the weights, or a model.safetensors.index.json"
+    with decoding(lambda said: ModelError(f"{path} is no index of sharded weights: {said}", hint=hint)):
+        index = msgspec.json.decode(read_whole(path), type=_Index)
+    if not index.weight_map:
+        raise ModelError(f"{path} is no index of sharded weights: it names no tensor", hint=hint)
     return (path, *(path.parent / name for name in sorted(set(index.weight_map.values()))))
 
 
@@ -110,14 +111,12 @@ def backbone_crops(spec: BackboneSpec) -> dict[str, object]:
 
 def architecture_crops(spec: BackboneSpec, folder: Path) -> dict[str, object]:
     """:func:`backbone_crops`, also of one given by files; empty where these are not at hand or do not say."""
-    try:
-        return backbone_crops(spec) or _file_crops(backbone_paths(spec, folder)[0])
-    except (OSError, ModelError, LookupError, TypeError, AttributeError, msgspec.MsgspecError):
-        return {}  # loading the backbone says what is wrong with it
+    # loading the backbone says what is wrong with it
+    return or_none(lambda: backbone_crops(spec) or _file_crops(backbone_paths(spec, folder)[0])) or {}
 
 
 def _file_crops(path: Path) -> dict[str, object]:
-    config = msgspec.json.decode(path.read_bytes())
+    config = msgspec.json.decode(read_whole(path))
     size = config.get("model_cfg", config)["vision_cfg"]["image_size"]
     return _as_crops(size, config.get("preprocess_cfg", {}).get("interpolation", "bicubic"))
 
@@ -135,8 +134,9 @@ def backbone_depth(spec: BackboneSpec, folder: Path) -> int | None:
         layers = pretrained(spec.name).architecture["vision_cfg"]["layers"]
         return int(layers)
     path = backbone_paths(spec, folder)[0]
-    try:
+
+    def depth() -> int:
         config = read_architecture(path)
         return int(config.get("model_cfg", config)["vision_cfg"]["layers"])
-    except (OSError, ModelError, LookupError, TypeError, ValueError, AttributeError):  # loading it says what is wrong
-        return None
+
+    return or_none(depth)  # loading it says what is wrong

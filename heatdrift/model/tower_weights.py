@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -44,29 +45,54 @@ def _walked(root: nn.Module, place: str) -> Iterator[tuple[str, Tensor]]:
             yield from _parts(_clean(f"{name}.{inner}" if name else inner), weight)
 
 
-def moved(base: dict[str, Tensor], adapted: dict[str, Tensor], projection: str | None) -> dict[str, float]:
-    """Norm of the update over the norm of the base weights, of the tower without projection, and of the projection.
+@dataclass(frozen=True, slots=True)
+class BaseWeights:
+    """Weights of a base as they act, and what every comparison with them needs: computed once.
 
-    Raises
-    ------
-    ModelError : the two do not have the same weights.
+    Attributes
+    ----------
+    projection : name of the weight that projects into the shared space; None where there is none.
+    squares : sum of squares of each weight.
     """
+
+    weights: dict[str, Tensor]
+    projection: str | None
+    squares: dict[str, float]
+
+    @classmethod
+    def of(cls, weights: dict[str, Tensor], projection: str | None) -> "BaseWeights":
+        """Square them."""
+        return cls(weights, projection, {name: _squares(weight) for name, weight in weights.items()})
+
+    def moved(self, adapted: dict[str, Tensor]) -> dict[str, float]:
+        """Norm of the update over the norm of the base, of the tower without projection, and of the projection.
+
+        `adapted` has passed :func:`check_same`.
+        """
+        names = [name for name in self.weights if name != self.projection]
+        values = {"weight_drift": self._ratio(adapted, names)}
+        if self.projection is not None:
+            values["proj_drift"] = self._ratio(adapted, [self.projection])
+        return values
+
+    def _ratio(self, adapted: dict[str, Tensor], names: list[str]) -> float:
+        update = sum(_squares(adapted[name].double() - self.weights[name]) for name in names)
+        return float((update / sum(self.squares[name] for name in names)) ** 0.5)
+
+
+def _squares(weight: Tensor) -> float:
+    flat = weight.double().flatten()
+    return float(flat @ flat)
+
+
+def check_same(base: dict[str, Tensor], adapted: dict[str, Tensor]) -> None:
+    """Refuse a model of another architecture: names or shapes differ (ModelError)."""
     other = sorted(base.keys() ^ adapted.keys())
     other += sorted(n for n in base.keys() & adapted.keys() if base[n].shape != adapted[n].shape)
     if other:
         shown = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
         problem = f"the model has not the weights of the base: {shown} are missing, new or of another shape"
         raise ModelError(problem, hint="measure a model of the same architecture as the base, in the same library")
-    names = [name for name in base if name != projection]
-    values = {"weight_drift": _ratio(base, adapted, names)}
-    if projection is not None:
-        values["proj_drift"] = _ratio(base, adapted, [projection])
-    return values
-
-
-def _ratio(base: dict[str, Tensor], adapted: dict[str, Tensor], names: list[str]) -> float:
-    update = sum(float((adapted[n].double() - base[n].double()).square().sum()) for n in names)
-    return float((update / sum(float(base[n].double().square().sum()) for n in names)) ** 0.5)
 
 
 def _is_adapter(module: nn.Module) -> bool:

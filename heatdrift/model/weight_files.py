@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import ModelError
 
 _OTHER_WAY: Final = (
@@ -34,15 +35,15 @@ def read_openai_archive(path: Path) -> dict[str, Tensor]:
     """
     problem = f"{path} is not one of OpenAI's TorchScript archives"
     hint = f"delete {path}, then heatdrift fetch --study NAME"
-    try:
-        with zipfile.ZipFile(path) as opened:
-            scripted = any(name.endswith("/constants.pkl") for name in opened.namelist())
-    except zipfile.BadZipFile:
-        scripted = False
+    with decoding(lambda said: ModelError(f"{problem}: {said}", hint=hint)), zipfile.ZipFile(path) as opened:
+        scripted = any(name.endswith("/constants.pkl") for name in opened.namelist())
     if not scripted:  # torch.save writes such a zip too, but without a module's constants
         raise ModelError(problem, hint=hint)
     try:
-        with warnings.catch_warnings():
+        with (
+            decoding(lambda said: ModelError(f"{problem}: {said[:200]}", hint=hint), but=(AttributeError,)),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; OpenAI published nothing else
             clip = open_clip.load_openai_model(str(path), precision="fp32", device="cpu")
     except AttributeError as error:  # open_clip 4 has no such loader; or the archive holds another kind of model
@@ -50,8 +51,6 @@ def read_openai_archive(path: Path) -> dict[str, Tensor]:
             f"open_clip {version('open_clip_torch')} cannot read the TorchScript archive {path}: {str(error)[:200]}"
         )
         raise ModelError(problem, hint=_OTHER_WAY) from error
-    except (RuntimeError, LookupError, TypeError, ArithmeticError) as error:  # another model's tensors
-        raise ModelError(f"{problem}: {str(error)[:200]}", hint=hint) from error
     weights: dict[str, Tensor] = clip.state_dict()
     return weights
 

@@ -10,6 +10,9 @@ from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, T
 from heatdrift.corruption_plan import CorruptionPlan, made_corruptions
 from heatdrift.errors import StudyError, UnknownNameError, nearest_lr
 from heatdrift.methods import Method, family_of, study_methods
+from heatdrift.methods.between import planned_method
+from heatdrift.plan.between import parent_cell
+from heatdrift.plan.unlabelled import check_other_content, seen_by
 from heatdrift.records import Cell, Recipe, TransferPlan
 
 SourceHash = Callable[[SourceSpec], str]
@@ -30,6 +33,8 @@ def plan_cells(
 ) -> tuple[Cell, ...]:
     """Return the study's cells in the order of its grids: data set, method, lr, seed (seed fastest).
 
+    Cells of METHOD@ALPHA come after all that train, because they measure what those trained.
+
     The hash functions are passed in: they read manifests or files, and planning stays free of both. A point in two
     grids is planned once. `backbone_depth` gives the number of blocks where the architecture is at hand,
     `backbone_crops` the backbone's own crops where they are published: a study that states the same has the same ids.
@@ -39,15 +44,18 @@ def plan_cells(
     ------
     StudyError : a method names blocks, or [preprocess] a crop, that the backbone does not have.
     """
-    methods = study_methods(study.methods)
-    depth = backbone_depth(study.backbone)
-    for name in dict.fromkeys(name for grid in study.grids for name in grid.method):
-        if depth is not None:
-            _check_depth(methods[name], depth)
+    known, depth = study_methods(study.methods), backbone_depth(study.backbone)
+    named = dict.fromkeys(name for grid in study.grids for name in grid.method)
+    methods = {name: planned_method(name, known) for name in named}
+    if depth is not None:
+        for method in methods.values():
+            _check_depth(method, depth)
     backbone_sha256 = backbone_hash(study.backbone)
     transfer = tuple(_transfer_plan(name, spec, source_hash, names_identity) for name, spec in study.transfer.items())
     hashes = {name: _dataset_hash(spec, source_hash) for name, spec in study.datasets.items()}
     corruptions = {name: _corruptions(study, spec, source_hash) for name, spec in study.datasets.items()}
+    check_other_content(study, source_hash)
+    unlabelled = {name: source_hash(source) for name, source in study.unlabelled_sources.items()}
     own_crops = backbone_crops(study.backbone)
     if study.preprocess.crop not in (None, own_crops.get("crop", study.preprocess.crop)):
         problem = f"[preprocess] crop is {study.preprocess.crop}, {study.backbone.name} takes {own_crops['crop']}"
@@ -56,7 +64,7 @@ def plan_cells(
     cells: dict[str, Cell] = {}
     for grid in study.grids:
         for dataset, method_name, lr, seed in product(grid.dataset, grid.method, grid.lr, grid.seed):
-            spec = study.datasets[dataset]
+            spec, images = study.datasets[dataset], seen_by(methods[method_name])
             cell = Cell(
                 backbone=study.backbone.name,
                 backbone_sha256=backbone_sha256,
@@ -71,9 +79,10 @@ def plan_cells(
                 transfer=transfer,
                 preprocess=crops,
                 corruptions=corruptions[dataset] or None,
+                unlabelled_sha256=None if images is None else unlabelled[images],
             )
             cells.setdefault(cell.cell_id, cell)
-    return tuple(cells.values())
+    return tuple(sorted(cells.values(), key=lambda cell: parent_cell(cell) is not None))
 
 
 def _check_depth(method: Method, depth: int) -> None:

@@ -3,12 +3,14 @@
 from importlib import resources
 from pathlib import Path
 
-from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml
+from heatdrift.config import PROTOCOLS, DatasetSpec, StudySpec, decode_toml, read_toml
 from heatdrift.controls import has_control
 from heatdrift.corruption_plan import check_corruptions
 from heatdrift.crop_plan import CropPlan
 from heatdrift.errors import StudyError, UnknownNameError
 from heatdrift.methods import study_methods
+from heatdrift.methods.between import planned_method
+from heatdrift.plan.unlabelled import check_unlabelled
 from heatdrift.primary import check_questions
 from heatdrift.records import SplitSizes
 
@@ -36,14 +38,16 @@ def load_study(name: str) -> StudySpec:
     """
     path = Path(name)
     if name in builtin_studies():
-        text, where = (resources.files("heatdrift.plan") / "studies" / f"{name}.toml").read_bytes(), f"study {name}"
+        where = f"study {name}"
+        text = (resources.files("heatdrift.plan") / "studies" / f"{name}.toml").read_bytes()
+        study = decode_toml(text, StudySpec, where)
     elif path.suffix == ".toml":
-        if not path.is_file():
+        if not path.exists():
             raise StudyError(f"there is no study file {path}", hint=f"built-in studies: {', '.join(builtin_studies())}")
-        text, where = path.read_bytes(), str(path)
+        where = str(path)
+        study = read_toml(path, StudySpec)
     else:
         raise UnknownNameError("study", name, builtin_studies())
-    study = decode_toml(text, StudySpec, where)
     check_study(study, where)
     return study
 
@@ -76,6 +80,7 @@ def check_study(study: StudySpec, where: str) -> None:
     _check_crops(study.preprocess, f"{where}: [preprocess]")
     check_questions(study.questions, where)
     methods = study_methods(study.methods, where)
+    check_unlabelled(study, methods, where)
     for grid in study.grids:
         for axis, values in (("dataset", grid.dataset), ("method", grid.method), ("lr", grid.lr), ("seed", grid.seed)):
             if not values:
@@ -86,8 +91,7 @@ def check_study(study: StudySpec, where: str) -> None:
             if name not in study.datasets:
                 raise UnknownNameError("data set", name, study.datasets, where=f"[grid] of {where}")
         for name in grid.method:
-            if name not in methods:
-                raise UnknownNameError("method", name, methods)
+            planned_method(name, methods)
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")
@@ -96,7 +100,7 @@ def check_study(study: StudySpec, where: str) -> None:
 def _check_names(study: StudySpec, where: str) -> None:
     """Refuse control characters in names, which reach terminals, pages and drawings."""
     named = [("name", study.name), ("title", study.title), ("[backbone] name", study.backbone.name)]
-    for section in ("datasets", "transfer", "methods", "corruptions"):
+    for section in ("datasets", "transfer", "methods", "unlabelled", "corruptions"):
         named += [(f"[{section}]", name) for name in getattr(study, section)]
     named += [("[datasets] corrupted", name) for dataset in study.datasets.values() for name in dataset.corrupted]
     for place, name in named:

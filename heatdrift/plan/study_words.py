@@ -77,6 +77,11 @@ PARTS: Final = (
                 "none",
             ),
             "methods": Key("methods of your own: `[methods.NAME]`, see below", "the built-in ones"),
+            "unlabelled": Key(
+                "`[unlabelled]`: name = source of images without labels that a distilled method sees "
+                '(`[methods.NAME]` with `images = "name"`); those of a transfer set or a test split are refused',
+                "none: a distilled method sees its training images",
+            ),
             "questions": Key("what is asked first: `[questions]`", "the preprint's four questions"),
         },
     ),
@@ -199,7 +204,10 @@ PARTS: Final = (
         "trained once.",
         {
             "dataset": Key("names of [datasets]"),
-            "method": Key("built-in methods, or names of [methods]"),
+            "method": Key(
+                "built-in methods, or names of [methods]; `full_ft@0.5` is what `full_ft` trained, at 0.5 of the way "
+                "from the base: a run of its own that trains nothing where `full_ft` is in the grid too"
+            ),
             "lr": Key(
                 "peak learning rates, the same for encoder and classifier; 0 is the negative control", unit=">= 0"
             ),

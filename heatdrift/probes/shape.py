@@ -51,8 +51,9 @@ def entropy(rows: Tensor, *, base: float = math.e) -> Tensor:
 
     A uniform row over 4 patches gives 1.386 nats.
     """
-    nats: Tensor = torch.special.entr(rows).sum(-1)
-    return nats / math.log(base)
+    # not torch.special.entr, which is not vectorised on a processor: five times as slow, and most of a probe pass
+    logs = rows.clamp_min(torch.finfo(rows.dtype).tiny).log_()
+    return -logs.mul_(rows).sum(-1) / math.log(base)
 
 
 def support(rows: Tensor) -> Tensor:

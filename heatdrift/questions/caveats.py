@@ -11,6 +11,7 @@ import polars as pl
 from heatdrift.accuracy import base_warnings, finished, selected_on_test, selected_on_test_sentence
 from heatdrift.methods import METHODS, known_family, stored_method
 from heatdrift.metrics import TRANSFER_METRICS
+from heatdrift.own_factors import factor_caveats
 from heatdrift.questions.bounds import bound_caveats
 from heatdrift.questions.further_metrics import chosen_sets, of_metric
 from heatdrift.wording import capital, listed, method_title
@@ -30,6 +31,7 @@ def run_caveats(runs: pl.DataFrame, metrics: Sequence[str], *, methods: Sequence
     found = []
     if selected_on_test(runs):
         found.append(selected_on_test_sentence(metrics))
+    found += factor_caveats(finished(runs))
     sets = chosen_sets(runs)
     if sets and any(metric in TRANSFER_METRICS for metric in metrics):
         found.append(f"Zero-shot columns are those of the transfer set {listed(sets)}.")

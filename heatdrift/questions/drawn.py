@@ -49,7 +49,7 @@ def write_chart(
     figures, datasets = _figures(answer, frames)
     named = {figure.figure_id.removeprefix("fig-"): figure for figure in figures}
     svg = figure_svg(one_chart(answer, named, name), datasets, width_mm)
-    return write_file(path, svg if suffix == "svg" else svg_pdf(svg))
+    return write_file(path, svg if suffix == "svg" else svg_pdf(svg), hint="name a path that can be written")
 
 
 def one_chart(answer: "PresentedResult", charts: Mapping[str, T], name: str | None) -> T:
@@ -76,6 +76,14 @@ def _figures(
 
         document = compare_document(cast("StudyComparison", answer))
         return document.figures, document.datasets
+    if question == "model":
+        from heatdrift.questions.model.result import ModelResult
+        from heatdrift.questions.model.section import model_blocks
+
+        assert isinstance(answer, ModelResult)
+        plain = prepare(ReportInput(study="table"))
+        shown = model_blocks(answer, plain)
+        return tuple(block for block in shown if isinstance(block, Figure)), plain.datasets
     declared = {question.name: question for question in QUESTIONS}.get(question)
     if declared is None or declared.place is None:
         return (), {}

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, cast, 
 import polars as pl
 
 from heatdrift.errors import StatsError
+from heatdrift.questions.argument_types import check_arguments
 from heatdrift.questions.presented import PresentedResult
 
 
@@ -130,6 +131,7 @@ class AnyFrames:
         @functools.wraps(analysis)
         def asked(*given: Any, **options: Any) -> R:  # noqa: ANN401 - the types are those of the analysis
             positional, kept = list(given), {}
+            check_arguments(analysis, {name: v for name, v in options.items() if name not in names[: len(self._views)]})
             for i, (name, view) in enumerate(zip(names, self._views, strict=False)):
                 frame = positional[i] if i < len(positional) else options.get(name)
                 if frame is None and (

@@ -17,6 +17,7 @@ from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.methods import METHODS
 from heatdrift.metrics import TRANSFER_METRICS, run_column
+from heatdrift.own_factors import levels_text, varying
 from heatdrift.wording import counted, learning_rate
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")
@@ -257,6 +258,15 @@ def _refuse_duplicates(usable: pl.DataFrame) -> None:
     if twice.is_empty():
         return
     dataset, method, lr, seed, n = twice.row(0)
+    own = varying(usable.join(twice, on=FACTORS, how="semi"))
+    if own:
+        first = " ".join(f"--factor {name}={levels[0]}" for name, levels in own.items())
+        raise StatsError(
+            f"{twice.height} combinations of dataset, method, lr and seed have several runs "
+            f"(first: {n} of {dataset}, {method}, lr {learning_rate(lr)}, seed {seed}): they differ in "
+            f"{levels_text(own)}, which this question does not name, and are not pooled",
+            hint=f"heatdrift stats model names them; or choose one of each: {first}",
+        )
     raise StatsError(
         f"{twice.height} combinations of dataset, method, lr and seed have several runs "
         f"(first: {n} of {dataset}, {method}, lr {learning_rate(lr)}, seed {seed}): "

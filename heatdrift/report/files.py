@@ -7,8 +7,10 @@ from pathlib import Path
 from heatdrift.errors import ReportError
 
 
-def write_file(path: Path, content: str | bytes) -> Path:
+def write_file(path: Path, content: str | bytes, *, hint: str = "choose another place with --out") -> Path:
     """Write `content` (text as UTF-8) to `path`, making its folder, and return the path.
+
+    `hint` says how whoever asked for the file names another place.
 
     Raises
     ------
@@ -26,9 +28,7 @@ def write_file(path: Path, content: str | bytes) -> Path:
         draft.chmod(0o644)
         draft.replace(path)
     except OSError as error:
-        raise ReportError(
-            f"{path} cannot be written: {error.strerror}", hint="choose another place with --out"
-        ) from error
+        raise ReportError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     finally:
         if draft is not None:
             draft.unlink(missing_ok=True)

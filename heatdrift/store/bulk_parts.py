@@ -13,7 +13,13 @@ from typing import Final
 import duckdb
 import msgspec
 
+from heatdrift.decoding import decoding, read_whole
+from heatdrift.errors import RecordError
+from heatdrift.parquet_file import refuse_bomb
+from heatdrift.records import Strict
+from heatdrift.store.checksum import checksum_problem, sealed, split_checksum
 from heatdrift.store.connect import is_write_failure, open_store
+from heatdrift.store.files import write_bytes
 from heatdrift.store.read import View
 from heatdrift.store.scan import Problem
 
@@ -35,8 +41,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
-class PartInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """part.json: where the part came from, how many runs it holds, the hash of every file."""
+class PartInfo(Strict, frozen=True, kw_only=True):
+    """part.json: where the part came from, how many runs it holds, the hash of every file.
+
+    The file ends in the checksum of all that, as a record does (``checksum.py``).
+    """
 
     source: str
     n_runs: int
@@ -55,7 +64,7 @@ def load_part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[int, P
     A part that cannot be read, or whose files are not those that part.json has the hashes of, is reported and inserts
     nothing.
     """
-    damage = part_damage(part)
+    damage = part_damage(part) or _bomb(part)
     if damage:
         return 0, Problem(path=part.folder, reason=f"not counted: {damage}")
     connection.execute("BEGIN TRANSACTION")
@@ -92,6 +101,17 @@ def load_part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[int, P
     return n_runs, None
 
 
+def _bomb(part: Part) -> str | None:
+    """Return which file of a part declares far more than its size can mean; None when none does."""
+    for path in sorted(part.folder.glob("*.parquet")):
+        try:
+            with decoding(lambda said, path=path: RecordError(path, f"{path.name}: {said}")):  # type: ignore[misc]
+                refuse_bomb(path, streamed=True)
+        except RecordError as error:
+            return error.problem
+    return None
+
+
 def count_bulk(store: Path) -> dict[str, dict[str, int]]:
     """Return study -> status -> runs that came in bulk; empty when there is no database or no part."""
     found: dict[str, dict[str, int]] = {}
@@ -114,17 +134,51 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str, values: list[str] 
 def part_damage(part: Part) -> str | None:
     """Return what is wrong with a part's files, by the hashes that its part.json gives them; None when nothing is."""
     try:
-        stated = msgspec.json.decode((part.folder / "part.json").read_bytes(), type=PartInfo)
-        found = {path.name: file_sha256(path) for path in sorted(part.folder.glob("*.parquet"))}
-    except OSError as cause:
-        return cause.strerror or str(cause)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as cause:
-        return f"part.json is damaged: {cause}"
+        stated, _ = _read_info(part)
+        with decoding(lambda said: RecordError(part.folder, said)):
+            found = {path.name: file_sha256(path) for path in sorted(part.folder.glob("*.parquet"))}
+    except RecordError as error:
+        return error.problem
     wrong = sorted({*stated.files, *found} - {n for n in stated.files if found.get(n) == stated.files[n]})
     return f"{', '.join(wrong)} changed or gone" if wrong else None
 
 
+def write_info(info: PartInfo, folder: Path) -> None:
+    """Write part.json with its checksum; StoreError when the folder cannot be written."""
+    write_bytes(folder / "part.json", sealed(msgspec.json.encode(info)))
+
+
+def is_sealed(part: Part) -> bool:
+    """Whether a part's part.json carries a checksum; those of before November 2026 have none."""
+    try:
+        return _read_info(part)[1] is not None
+    except RecordError:
+        return False
+
+
+def seal_part(part: Part) -> bool:
+    """Give a whole part whose part.json has no checksum the one of its present bytes; return whether it had none."""
+    if part_damage(part) or is_sealed(part):
+        return False
+    path = part.folder / "part.json"
+    write_bytes(path, sealed(read_whole(path)))
+    return True
+
+
+def _read_info(part: Part) -> tuple[PartInfo, str | None]:
+    """Return what part.json says and its checksum, if it has one; RecordError where it is damaged or was changed."""
+    path = part.folder / "part.json"
+    with decoding(lambda said: RecordError(path, f"part.json is damaged: {said}")):
+        body, checksum = split_checksum(read_whole(path))
+        info = msgspec.json.decode(body, type=PartInfo)
+    if problem := checksum_problem(body, checksum):
+        raise RecordError(path, f"part.json is damaged: {problem}")
+    return info, checksum
+
+
 def file_sha256(path: Path) -> str:
-    """Return the hash of a file's bytes."""
+    """Return the hash of a file's bytes; OSError where it cannot be read, ValueError where it is no regular file."""
+    if path.exists() and not path.is_file():  # opening a FIFO would wait for its writer
+        raise ValueError(f"{path.name} is not a regular file")
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

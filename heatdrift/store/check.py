@@ -17,7 +17,7 @@ from heatdrift.errors import RecordError, StoreError
 from heatdrift.metrics import PROBE
 from heatdrift.records import FINISHED, RunRecord
 from heatdrift.store.advice import with_store
-from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, find_parts, part_damage
+from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, find_parts, is_sealed, part_damage
 from heatdrift.store.checksum import split_checksum
 from heatdrift.store.claims import CLAIM_FILE, is_live, read_claim
 from heatdrift.store.connect import open_store
@@ -121,6 +121,9 @@ def _files(store_folder: Path, cells: _Cells) -> Iterator[Finding]:
         if damage:
             todo = f"restore the folder, or delete it, {_REBUILD} and import again"
             yield Finding(kind="damaged", where=str(part.folder), what=damage, todo=todo)
+        elif not is_sealed(part):
+            what = "its part.json carries no checksum: a change to it would not be noticed"
+            yield Finding(kind="unverified", where=str(part.folder), what=what, todo=_REPAIR, wrong=False)
     for left in (*store_folder.glob(".*.tmp*"), *(store_folder / PARTS).glob(".*.tmp")):
         yield _leftover(left)
 

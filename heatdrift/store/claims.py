@@ -23,7 +23,8 @@ from typing import Final, Self
 
 import msgspec
 
-from heatdrift.errors import StoreError, StudyError
+from heatdrift.decoding import or_none, read_whole
+from heatdrift.errors import StoreError
 from heatdrift.records import Cell
 from heatdrift.store.files import create_bytes, exclusive_lock, remove_old_temporary, write_bytes
 
@@ -96,10 +97,7 @@ def _is_running(pid: int) -> bool:
 
 def read_claim(folder: Path) -> Running | None:
     """Return the claim on a cell, stale or not; None when there is none or it is damaged (that binds nobody)."""
-    try:
-        return msgspec.json.decode((folder / CLAIM_FILE).read_bytes(), type=Running)
-    except (OSError, ValueError, RecursionError, MemoryError, StudyError):  # msgspec's errors are ValueErrors
-        return None
+    return or_none(lambda: msgspec.json.decode(read_whole(folder / CLAIM_FILE), type=Running))
 
 
 def heartbeat_age_s(folder: Path, running: Running) -> float:

@@ -40,6 +40,11 @@ def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnecti
             if read_only:
                 raise _outdated(path, version)
             migrate(connection)
+    except duckdb.Error as cause:  # a file that is cut off opens, and fails when its blocks are read
+        connection.close()
+        if is_write_failure(cause):
+            raise
+        raise _explained(cause, path) from cause
     except BaseException:
         connection.close()
         raise
@@ -66,6 +71,14 @@ def checked_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         names = ", ".join(sorted({column for _, column in later})[:3])
         raise StoreError(f"{path} has columns of a newer heatdrift than this one ({names})", hint=_UPGRADE)
     return version
+
+
+def needs_migration(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether an attached store has an older schema or list of metrics; NotAStoreError where its blocks are damaged."""
+    try:
+        return is_outdated(connection, checked_version(connection, path))
+    except duckdb.Error as cause:
+        raise _explained(cause, path) from cause
 
 
 def _own_columns() -> frozenset[tuple[str, str]]:

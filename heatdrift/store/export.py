@@ -12,6 +12,7 @@ from typing import Final, Literal
 import duckdb
 import msgspec
 
+from heatdrift.csv_safe import safe_sql
 from heatdrift.errors import StoreError
 from heatdrift.store.connect import STORAGE_VERSION, quoted
 from heatdrift.store.files import replacing, sync_folder
@@ -32,13 +33,16 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[View, int]
 
 
-def export_store(store: Path, to: Path, *, study: str | None = None, kind: FileFormat = "parquet") -> ExportReport:
+def export_store(
+    store: Path, to: Path, *, study: str | None = None, kind: FileFormat = "parquet", safe: bool = True
+) -> ExportReport:
     """Write all views of a store (of one study) to `to`, whole or not at all.
 
     Parameters
     ----------
     to : a file ending in ``.duckdb``, which is replaced, or a folder that does not exist yet or is empty.
     kind : files of a folder.
+    safe : whether texts of CSV files that a spreadsheet would run are marked (``csv_safe.py``).
 
     Raises
     ------
@@ -51,8 +55,10 @@ def export_store(store: Path, to: Path, *, study: str | None = None, kind: FileF
         if study is not None:
             resolve_study(connection, study)
         try:
-            write = _database if to.suffix == ".duckdb" else _folder
-            rows = write(connection, to, study, kind)
+            if to.suffix == ".duckdb":
+                rows = _database(connection, to, study)
+            else:
+                rows = _folder(connection, to, study, kind, safe=safe and kind == "csv")
         except duckdb.IOException as cause:
             raise StoreError(f"cannot write {to}: {str(cause).splitlines()[0]}", hint="free some space") from cause
     return ExportReport(path=to, rows=rows)
@@ -63,7 +69,15 @@ def _query(view: View, study: str | None) -> str:
     return f"SELECT * FROM store.main.{view}{where} ORDER BY {ORDER[view]}"
 
 
-def _database(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat) -> dict[View, int]:
+def _marked(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """Return a query whose texts are marked where a spreadsheet would run them."""
+    described = connection.sql(f"DESCRIBE {query}").fetchall()
+    texts = [f'"{row[0]}"' for row in described if row[1] == "VARCHAR"]
+    marked = ", ".join(f"{safe_sql(name)} AS {name}" for name in texts)
+    return f"SELECT * REPLACE ({marked}) FROM ({query})" if texts else query
+
+
+def _database(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None) -> dict[View, int]:
     rows: dict[View, int] = {}
     with replacing(to) as temporary:
         connection.execute(f"ATTACH {quoted(str(temporary))} AS export (STORAGE_VERSION '{STORAGE_VERSION}')")
@@ -74,7 +88,9 @@ def _database(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None
     return rows
 
 
-def _folder(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat) -> dict[View, int]:
+def _folder(
+    connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, kind: FileFormat, *, safe: bool
+) -> dict[View, int]:
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise StoreError(f"{to} is there already and not an empty folder", hint="name a new folder with --to")
     rows: dict[View, int] = {}
@@ -83,7 +99,8 @@ def _folder(connection: duckdb.DuckDBPyConnection, to: Path, study: str | None, 
         making.mkdir(parents=True)
         for view in VIEWS:
             file = making / f"{view}.{kind}"
-            copied = connection.execute(f"COPY ({_query(view, study)}) TO {quoted(str(file))} ({_OPTIONS[kind]})")
+            query = _marked(connection, _query(view, study)) if safe else _query(view, study)
+            copied = connection.execute(f"COPY ({query}) TO {quoted(str(file))} ({_OPTIONS[kind]})")
             rows[view] = int(copied.fetchall()[0][0])
         if to.exists():
             to.rmdir()

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 import numpy as np
 
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import RecordError, StoreError, StudyError
 from heatdrift.records import FINISHED, RECORD_FORMAT, RunRecord
 from heatdrift.store.checksum import checksum_problem, encode_record, sealed, split_checksum
@@ -64,17 +65,22 @@ def decode_record(data: bytes, path: Path) -> RunRecord:
     A record that carries a checksum must agree with it; one without is taken as it is (``check`` counts those).
     """
     body, stated = split_checksum(data)
+
+    def refuse(reason: str) -> RecordError:
+        return RecordError(path, f"not a valid record: {reason}", hint=_restoring(path))
+
     try:
-        found = msgspec.json.decode(body, type=_Header).format
-        if found > RECORD_FORMAT:
-            raise RecordError(
-                path,
-                f"record format {found} is newer than {RECORD_FORMAT}, the newest that this heatdrift reads",
-                hint="python -m pip install --upgrade heatdrift",
-            )
-        record = msgspec.json.decode(body, type=RunRecord)
-    except (ValueError, StudyError, RecursionError, MemoryError) as cause:  # Cell checks itself
-        raise RecordError(path, f"not a valid record: {cause}", hint=_restoring(path)) from cause
+        with decoding(refuse):
+            found = msgspec.json.decode(body, type=_Header).format
+            if found > RECORD_FORMAT:
+                raise RecordError(
+                    path,
+                    f"record format {found} is newer than {RECORD_FORMAT}, the newest that this heatdrift reads",
+                    hint="python -m pip install --upgrade heatdrift",
+                )
+            record = msgspec.json.decode(body, type=RunRecord)
+    except StudyError as cause:  # Cell checks itself
+        raise refuse(cause.message) from cause
     problem = record_problem(record) or checksum_problem(body, stated)
     if problem:
         raise RecordError(path, f"not a valid record: {problem}", hint=_restoring(path))
@@ -87,19 +93,8 @@ def _restoring(path: Path) -> str:
 
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a record file; RecordError when it is missing, unreadable or absurdly large."""
-    try:
-        if path.exists() and not path.is_file():  # opening a FIFO would wait for its writer
-            raise RecordError(path, "not a regular file", hint=f"delete {path}")
-        size = path.stat().st_size
-        if size > MAX_RECORD_BYTES:
-            raise RecordError(
-                path,
-                f"{size / 2**20:.0f} MiB is no record (the limit is {MAX_RECORD_BYTES // 2**20})",
-                hint=_restoring(path),
-            )
-        return path.read_bytes()
-    except OSError as cause:
-        raise RecordError(path, cause.strerror or str(cause), hint=_restoring(path)) from cause
+    with decoding(lambda reason: RecordError(path, reason, hint=_restoring(path))):
+        return read_whole(path, most=MAX_RECORD_BYTES)
 
 
 def read_record(path: Path) -> RunRecord:
@@ -266,23 +261,24 @@ def write_arrays(folder: Path, kind: ArrayKind, arrays: Mapping[str, np.ndarray[
 def read_arrays(folder: Path, kind: ArrayKind) -> dict[str, np.ndarray[Any, Any]]:
     """Read what `write_arrays` wrote; an empty dict when the cell has none, RecordError when the file is damaged."""
     path = folder / f"{kind}.npz"
+    again = "delete it and train the cell again with --force"
     try:
         if path.exists() and not path.is_file():  # opening a FIFO would wait for its writer
             raise RecordError(path, "not a regular file", hint=f"delete {path}")
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        with (
+            decoding(
+                lambda reason: RecordError(path, f"damaged array file: {reason}", hint=again), but=(FileNotFoundError,)
+            ),
+            path.open("rb") as stream,
+            np.load(stream, allow_pickle=False) as archive,
+        ):
             declared = sum(member.file_size for member in archive.zip.infolist())
             if declared > MAX_ARRAY_BYTES:
                 raise RecordError(
                     path,
                     f"it would take {declared / 2**20:,.0f} MiB unpacked (the limit is {MAX_ARRAY_BYTES // 2**20:,})",
-                    hint="delete it and train the cell again with --force",
+                    hint=again,
                 )
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         return {}
-    except RecordError:
-        raise
-    except Exception as cause:  # zipfile and NumPy: NotImplementedError for a flag bit, KeyError, MemoryError, ...
-        raise RecordError(
-            path, f"damaged array file: {cause}", hint="delete it and train the cell again with --force"
-        ) from cause

@@ -19,7 +19,7 @@ import polars as pl
 
 from heatdrift.errors import NotAStoreError, StoreError
 from heatdrift.store.bulk_parts import find_parts, load_part
-from heatdrift.store.connect import attach, checked_version, is_write_failure, open_store
+from heatdrift.store.connect import attach, checked_version, is_write_failure, needs_migration, open_store
 from heatdrift.store.expire import expire_claims
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
@@ -101,7 +101,7 @@ def open_current(store: Path) -> duckdb.DuckDBPyConnection:
     """
     if store.exists():
         with attach(store, read_only=True) as connection:
-            outdated = is_outdated(connection, checked_version(connection, store))
+            outdated = needs_migration(connection, store)
         if outdated:
             ingest(store)
     elif has_runs(store.parent):

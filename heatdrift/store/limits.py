@@ -6,23 +6,10 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
+
+from heatdrift.machine import machine_memory_bytes
 
 Settings = dict[str, str | bool | int | float | list[str]]  # as duckdb.connect takes them
-_CGROUPS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
-
-def machine_memory_bytes() -> int:
-    """Return the memory that this process can have: the machine's, or less where its container has a limit."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CGROUPS:
-        try:
-            text = path.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if text.isdecimal():  # "max" where there is no limit
-            memory = min(memory, int(text))
-    return memory
 
 
 def duckdb_limits() -> Settings:

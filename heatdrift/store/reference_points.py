@@ -11,6 +11,7 @@ from typing import Final
 import duckdb
 import msgspec
 
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import RecordError
 from heatdrift.records import Strict
 from heatdrift.store.files import write_bytes
@@ -70,13 +71,12 @@ def find_points(store_folder: Path) -> dict[str, Path]:
 
 def read_points(path: Path) -> PointsFile:
     """Read one file; RecordError where it is damaged or its content is not what its name says."""
-    try:
-        data = path.read_bytes()
+    again = "delete it and import again"
+    with decoding(lambda reason: RecordError(path, f"not a set of reference points: {reason}", hint=again)):
+        data = read_whole(path)
         if hashlib.sha256(data).hexdigest() != path.stem:
-            raise RecordError(path, "its content changed since it was written", hint="delete it and import again")
+            raise RecordError(path, "its content changed since it was written", hint=again)
         return msgspec.json.decode(data, type=PointsFile)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as cause:
-        raise RecordError(path, f"not a set of reference points: {cause}", hint="delete it and import again") from cause
 
 
 def held_points(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from heatdrift.store.bulk_parts import PARTS
+from heatdrift.store.bulk_parts import PARTS, find_parts, seal_part
 from heatdrift.store.claims import CLAIM_FILE, read_claim, take_stale
 from heatdrift.store.files import remove_old_temporary
 from heatdrift.store.folder import cell_folders, find_cells, restore_record, seal_records
@@ -25,6 +25,7 @@ def repair_store(store: Path) -> tuple[str, ...]:
     added = sum(seal_records(folder) for folder in find_cells(store.parent))
     if added:
         done.append(f"added checksums to {added} records that had none, of the content that they have now")
+    done += [f"added a checksum to {part.folder / 'part.json'}" for part in find_parts(store.parent) if seal_part(part)]
     for folder in cell_folders(store.parent):
         if (folder / CLAIM_FILE).exists() and read_claim(folder) is None:
             take_stale(folder)

@@ -33,6 +33,7 @@ RUN_SCHEMA: Final[dict[str, Any]] = {
     **dict.fromkeys(("requested_precision", "select_on", "transfer_set", "prompt_template", "commit"), _TEXT),
     **dict.fromkeys(("diff_sha256", "packages", "python", "platform", "host", "device", "precision"), _TEXT),
     "eval_precision": _TEXT,
+    "factors": _TEXT,
     **dict.fromkeys(("split_sha256", "class_names", "preprocess", "sources", "resumed_after", "source"), _TEXT),
     "duplicates": _TEXT,
     "dirty": pl.Boolean,
@@ -179,6 +180,7 @@ def result_sha256(record: RunRecord) -> str:
     content = msgspec.to_builtins(record)
     for place in ("format", "attempt", "cell", "provenance", "started_at", "finished_at", "wall_s", "duplicates"):
         del content[place]  # the cell is there by its id, whose meaning does not change when records get new fields
+    content.pop("factors", None)  # settings, no measurement
     for transfer in content["transfer"]:
         del transfer["n_classes"]  # no measurement; and records without it keep their hash
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
@@ -251,6 +253,7 @@ def _run_row(record: RunRecord) -> dict[str, Any]:
         "wall_s": record.wall_s,
         "duplicate_rows": record.duplicates.rows if record.duplicates else None,
         "duplicates": record.duplicates.rule if record.duplicates else None,
+        "factors": _json(record.factors or None),
     }
     return row | dict.fromkeys(origin.unstated)
 

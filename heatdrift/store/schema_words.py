@@ -141,6 +141,7 @@ COLUMNS: Final[dict[tuple[str, str], Words]] = {
     ("", "platform"): Words("", "operating system and processor", _UNKNOWN),
     ("", "packages"): Words("JSON", "package -> version", _UNKNOWN),
     ("", "method_spec"): Words("JSON", "the method's parameters", _UNKNOWN),
+    ("", "factors"): Words("JSON", "an imported table's own settings (rank, augmentation) -> level", "it has none"),
     ("", "backbone_sha256"): Words("", "hash of architecture and weights", _UNKNOWN),
     ("", "data_sha256"): Words("", "hash over the data set's sources", _UNKNOWN),
     ("", "split_sha256"): Words("", "hash over the split's image lists", _UNKNOWN),

@@ -20,6 +20,7 @@ import duckdb
 import msgspec
 import polars as pl
 
+from heatdrift.csv_safe import csv_safe
 from heatdrift.errors import QueryError, nearest_name
 from heatdrift.store.date_range import refuse_far_dates
 from heatdrift.store.files import write_bytes
@@ -27,6 +28,7 @@ from heatdrift.store.ingest import open_current
 from heatdrift.store.read import VIEWS
 
 Parameter = str | int | float | bool | None
+_DAY: Final = 86_400_000_000  # microseconds
 _READING: Final = {"SELECT", "EXPLAIN", "MULTI"}  # MULTI: a PIVOT whose columns come from the data
 _LOCKS: Final = (
     "SET enable_external_access = false",
@@ -37,6 +39,8 @@ _LOCKS: Final = (
     "SET python_enable_replacements = false",  # else a Python variable's name is a table
     "SET lock_configuration = true",
 )
+_REBUILD: Final = "heatdrift store rebuild makes it anew from the records"
+_DAMAGED: Final = (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, duckdb.InternalException)
 _MISSING_TABLE: Final = re.compile(r'(?P<what>Table with name (?P<name>\S+) does not exist!) Did you mean "[^"]*"\?')
 _NO_NAMES: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts and comments
 _STUDY: Final = re.compile(r"\bstudy\b", re.IGNORECASE)
@@ -136,7 +140,7 @@ def _interruptible(
     """Run a query in a thread, so that Ctrl-C reaches this one, which stops DuckDB and passes the signal on."""
     end = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sql") as pool:
-        running = pool.submit(lambda: connection.sql(query, params=given or None).pl())
+        running = pool.submit(lambda: _frame(connection.sql(query, params=given or None)))
         try:
             while not running.done():  # in short waits: a signal that another thread took would not end a long one
                 wait([running], timeout=max(0.0, min(0.2, end - time.monotonic())))
@@ -151,6 +155,31 @@ def _interruptible(
             raise
         frame: pl.DataFrame = running.result()
         return frame
+
+
+def _frame(found: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """Return the rows; a column that holds the time 24:00:00, which polars has not, is text."""
+    if "TIME" not in map(str, found.types):
+        plain: pl.DataFrame = found.pl()
+        return plain
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = found.to_arrow_table()
+    for i, field in enumerate(table.schema):
+        if pa.types.is_time64(field.type):
+            microseconds = table.column(i).cast(pa.int64())
+            latest = pc.max(microseconds).as_py()
+            if latest is not None and latest >= _DAY:
+                texts = [None if n is None else _clock(n) for n in microseconds.to_pylist()]
+                table = table.set_column(i, field.name, pa.array(texts, pa.string()))
+    return pl.DataFrame(table)
+
+
+def _clock(microseconds: int) -> str:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{text}.{rest:06d}".rstrip("0") if rest else text
 
 
 def _stop(connection: duckdb.DuckDBPyConnection, running: Future[pl.DataFrame]) -> None:
@@ -190,13 +219,16 @@ def _check_names(wanted: set[str], given: Mapping[str, Parameter]) -> None:
         )
 
 
-def write_frame(frame: pl.DataFrame, path: Path, kind: str) -> None:
-    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be."""
+def write_frame(frame: pl.DataFrame, path: Path, kind: str, *, safe: bool = True) -> None:
+    """Write rows to a file as ``parquet``, ``csv`` or ``json``, whole or not at all; StoreError when it cannot be.
+
+    `safe`: texts of a CSV file that a spreadsheet would run are marked (``csv_safe.py``).
+    """
     made = io.BytesIO()
     if kind == "parquet":
         frame.write_parquet(made)
     elif kind == "csv":
-        frame.write_csv(made)
+        (csv_safe(frame) if safe else frame).write_csv(made)
     else:
         made.write(msgspec.json.encode(frame.to_dicts(), enc_hook=str))
     write_bytes(path, made.getvalue())
@@ -212,7 +244,15 @@ def parse_parameter(text: str) -> Parameter:
 
 
 def _explained(cause: duckdb.Error) -> QueryError:
-    """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with."""
+    """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with.
+
+    A file that turns out to be damaged when its blocks are read is no fault of the query.
+    """
+    if isinstance(cause, _DAMAGED):
+        said = str(cause).splitlines()[0]
+        return QueryError(
+            f"the store is damaged: {said}", hint="heatdrift store rebuild makes it anew from the records"
+        )
     text = str(cause).split("\n\nLINE ", maxsplit=1)[0].split("\nLINE ", maxsplit=1)[0]
     return QueryError(_MISSING_TABLE.sub(_missing_table, " ".join(text.split())), hint=_HINT)
 

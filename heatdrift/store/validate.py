@@ -61,6 +61,8 @@ def _identity(record: RunRecord) -> Iterator[str]:
         *((f"transfer[{i}].transfer_set", entry.transfer_set) for i, entry in enumerate(record.transfer)),
         *((f"robustness[{i}].corruption", entry.corruption) for i, entry in enumerate(record.robustness)),
         *(("further", name) for name in record.further or ()),
+        *(("factors", text) for pair in (record.factors or {}).items() for text in pair),
+        *(("cell.factors", text) for pair in (cell.factors or {}).items() for text in pair),
     ):
         if has_control(name):
             yield f"the name {name!r} has a control character - at `$.{at}`"

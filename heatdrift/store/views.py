@@ -116,7 +116,8 @@ SELECT
   r.duplicate_rows,
   r.duplicates,
   coalesce(a.n_results, r.n_results, 1) AS n_results{latest},
-  r.eval_precision
+  r.eval_precision,
+  r.factors
 FROM raw.run AS r
 LEFT JOIN raw.epoch_drift AS e ON e.run_id = r.run_id AND e.epoch = r.selected_epoch
 LEFT JOIN raw.transfer_result AS t ON t.run_id = r.run_id AND t.transfer_set = r.transfer_set

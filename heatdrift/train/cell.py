@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 import torch
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from heatdrift.chance import ZeroShotBase
@@ -14,6 +15,8 @@ from heatdrift.errors import TrainError
 from heatdrift.image_results import ImageResults
 from heatdrift.model.adapt import AdaptedModel, adapt
 from heatdrift.model.backbone import Backbone
+from heatdrift.plan.between import parent_cell
+from heatdrift.plan.unlabelled import seen_by
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
 from heatdrift.provenance import utc_now
@@ -26,11 +29,13 @@ from heatdrift.records import (
     Status,
     TransferRecord,
 )
+from heatdrift.train.between_course import run_between
 from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.course import run_course
 from heatdrift.train.frozen import FrozenData, frozen_accuracy_pct
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
+from heatdrift.train.selected_state import SelectedState
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -66,14 +71,17 @@ def run_cell(
     on_base: Callable[[str, ZeroShotBase], object] = lambda _transfer_set, _base: None,
     on_epoch: Callable[[int], None] = lambda _epoch: None,
     on_selected: Callable[[Backbone, AdaptedModel], object] = lambda _backbone, _model: None,
+    parent_state: SelectedState | None = None,
+    on_trained: Callable[[Cell, SelectedState], object] = lambda _cell, _state: None,
 ) -> CellOutcome:
-    """Train and measure one cell.
+    """Train and measure one cell; of METHOD@ALPHA what its parent trained, which is trained here if it is not given.
 
     A loss, gradient or attention that is not finite ends the run with status ``diverged`` and keeps the epochs before
     it; a method that had no part in the result ends it as ``failed``. Nothing is written but the `checkpoint`, from
     which a killed run goes on to the same numbers: the caller stores the outcome. `on_base` is called before training
     with the base's accuracy on each transfer set, `on_epoch` after each epoch (1-based); `on_selected` is given the
-    backbone and the model of the selected epoch.
+    backbone and the model of the selected epoch, `on_trained` the cell that was trained (a parent, where that was) and
+    its state.
 
     Raises
     ------
@@ -96,14 +104,34 @@ def run_cell(
         adapter_seed=derived_seed(cell.seed, "adapters"),
         classifier_init=recipe.classifier_init,
     )
-    course = run_course(cell, recipe, model, data, transfers, resources, checkpoint=checkpoint, on_epoch=on_epoch)
+    trainable, parent = sum(p.numel() for p in model.trained()), parent_cell(cell)
+    if parent is None:
+        course = run_course(cell, recipe, model, data, transfers, resources, checkpoint=checkpoint, on_epoch=on_epoch)
+        if course.selected is not None and course.problem is None:
+            kept = SelectedState(epoch=course.selected.epoch, precision=course.precision, state=course.selected.state)
+            on_trained(cell, kept)
+    else:
+        assert spec.alpha is not UNSET
+        course, model = run_between(
+            spec.alpha,
+            parent,
+            recipe,
+            model,
+            data,
+            transfers,
+            resources,
+            kept=parent_state,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+            on_trained=on_trained,
+        )
     selected = course.selected
     common = RunRecord(
         study=study,
         cell_id=cell.cell_id,
         status="diverged",
         cell=cell,
-        trainable_params=sum(p.numel() for p in model.trained()),
+        trainable_params=trainable,
         total_params=_total_params(resources, model),
         n_train=len(data.train),
         n_val=len(data.val),
@@ -198,9 +226,10 @@ def _test_accuracy(
 
 
 def _further_sources(cell: Cell) -> tuple[str, ...]:
-    """Names of what a cell reads besides its train and test images: transfer sets, corrupted test splits."""
+    """Names of what a cell reads besides its train and test images: transfer, corrupted and unlabelled ones."""
     given = (f"{cell.dataset}/{plan.name}" for plan in cell.corruptions or () if plan.data_sha256 is not None)
-    return (*(plan.name for plan in cell.transfer), *given)
+    held = () if cell.unlabelled_sha256 is None or cell.method_spec is None else (seen_by(cell.method_spec),)
+    return (*(plan.name for plan in cell.transfer), *given, *(f"unlabelled/{name}" for name in held))
 
 
 def _final_hits(model: AdaptedModel | None, transfers: list[TransferData], resources: Resources) -> Arrays:

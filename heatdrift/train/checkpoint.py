@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 import torch
 
+from heatdrift.decoding import or_none
 from heatdrift.records import Cell, Provenance
 from heatdrift.store.files import replacing
 
@@ -62,17 +63,17 @@ class Checkpoint:
         """Return what :meth:`write` was given last; None when there is none, a damaged one, or one of another key."""
         if not self.path.is_file():
             return None
-        try:
-            with zipfile.ZipFile(self.path) as archive:  # torch reads past a flipped bit, and gives other weights
-                if archive.testzip() is not None:
-                    return None
-            kept = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception:  # noqa: BLE001  whatever zip, pickle and torch raise for a damaged file
-            return None
+        kept = or_none(self._whole)
         if not isinstance(kept, dict) or kept.get("key") != self.key:
             return None
         state = kept.get("state")
         return state if isinstance(state, dict) else None
+
+    def _whole(self) -> object:
+        with zipfile.ZipFile(self.path) as archive:  # torch reads past a flipped bit, and gives other weights
+            if archive.testzip() is not None:
+                return None
+        return torch.load(self.path, map_location="cpu", weights_only=True)
 
     def write(self, state: dict[str, Any]) -> None:
         """Replace the file; StoreError when the disk is full, and the file before it stays."""

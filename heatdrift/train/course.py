@@ -18,7 +18,8 @@ from heatdrift.train.checkpoint import Checkpoint
 from heatdrift.train.course_state import Course, EpochStart, Selected, complete, resume, state_of
 from heatdrift.train.frozen import frozen_accuracy_pct
 from heatdrift.train.interrupt import Interrupted
-from heatdrift.train.loop import EpochPart, Optimisation, steps_per_epoch, train_epoch
+from heatdrift.train.loop import EpochPart, Optimisation, OtherImages, steps_per_epoch, train_epoch
+from heatdrift.train.penalty import penalised
 from heatdrift.train.precision import Precision
 from heatdrift.train.resources import Resources, TargetData, TransferData
 from heatdrift.train.schedule import derived_seed
@@ -50,11 +51,11 @@ def run_course(
     precision: Precision = resources.fast.precision(recipe) if kept is None else kept["precision"]
     frozen = resources.fast.frozen(cell, model, precision)
     kind: StepKind = "plain" if frozen is not None else resources.fast.step(cell, recipe, model, precision)
-    run = _optimisation(cell, recipe, model, data, precision, kind)
+    run = _optimisation(cell, recipe, model, data, resources, precision, kind)
     torch.manual_seed(derived_seed(cell.seed, "dropout"))
     tracked = transfers[0] if transfers and len(transfers[0].track) else None
     track = None if tracked is None else hit_pct(tracked.base_hits[tracked.track])
-    course = Course(history=[_epoch_record(0, data.base, data.base, model, resources, track=track)])
+    course = Course(history=[epoch_record(0, data.base, data.base, model, resources, track=track)])
     course.precision = precision
     part = None if kept is None else resume(kept, course, model, run, data, resources)
     logits, images = (model.logits, data.train) if frozen is None else (frozen.logits(model), frozen.train)
@@ -106,7 +107,7 @@ def run_course(
             return course
         except Interrupted as interrupted:  # its steps are kept, and what was measured is measured again
             raise left(epoch, start, result.part, write=True) from interrupted
-        record = _epoch_record(epoch, data.base, measured, model, resources, track=track)
+        record = epoch_record(epoch, data.base, measured, model, resources, track=track)
         course.history.append(
             msgspec.structs.replace(record, train_loss=result.loss, train_acc_pct=result.acc_pct, val_acc_pct=val)
         )
@@ -122,9 +123,16 @@ def run_course(
 
 
 def _optimisation(
-    cell: Cell, recipe: Recipe, model: AdaptedModel, data: TargetData, precision: Precision, kind: StepKind
+    cell: Cell,
+    recipe: Recipe,
+    model: AdaptedModel,
+    data: TargetData,
+    resources: Resources,
+    precision: Precision,
+    kind: StepKind,
 ) -> Optimisation:
-    parameters = model.trained()
+    parameters, held = model.trained(), penalised(model, resources.backbone.visual)
+    others = None if held is None else resources.unlabelled(cell)
     optimizer = adamw(
         parameters,
         lr=cell.lr,
@@ -133,8 +141,15 @@ def _optimisation(
         captured=kind != "plain",
     )
     scaler = loss_scaler(model.classifier.weight.device) if precision == "float16" else None
-    half = precision == "bfloat16"
-    plain = PlainStep(model.logits, parameters, optimizer, clip_norm=recipe.clip_norm, bfloat16=half, scaler=scaler)
+    plain = PlainStep(
+        model.logits,
+        parameters,
+        optimizer,
+        clip_norm=recipe.clip_norm,
+        bfloat16=precision == "bfloat16",
+        scaler=scaler,
+        penalised=held,
+    )
     return Optimisation(
         optimizer=optimizer,
         step_by=None if kind == "plain" else make_step(kind, plain, recipe.batch_size, model.blocks),
@@ -149,12 +164,17 @@ def _optimisation(
         loss_of_batches=recipe.loss_mean == "batches",
         order=torch.Generator().manual_seed(derived_seed(cell.seed, "order")),
         flips=torch.Generator().manual_seed(derived_seed(cell.seed, "flips")),
+        penalised=held,
+        others=None
+        if others is None
+        else OtherImages(pixels=others, draws=torch.Generator().manual_seed(derived_seed(cell.seed, "unlabelled"))),
     )
 
 
-def _epoch_record(
+def epoch_record(
     epoch: int, base: Measured, measured: Measured, model: AdaptedModel, resources: Resources, *, track: float | None
 ) -> EpochRecord:
+    """What is measured of a model after an epoch, next to the base; `track`: zero-shot on the tracked images."""
     reference = resources.backbone.visual
     updates = model.family.updates(model.visual, reference)
     values = probe_values(base, measured, weights=weight_probes(reference, model.visual, updates))

@@ -60,15 +60,17 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class EpochStart:
-    """States of the generators of order and flips at the start of an epoch."""
+    """States of the generators of order, flips and images without labels at the start of an epoch."""
 
     order: Tensor
     flips: Tensor
+    others: Tensor | None
 
     @classmethod
     def of(cls, run: Optimisation) -> "EpochStart":
         """The states of now."""
-        return cls(order=run.order.get_state(), flips=run.flips.get_state())
+        others = None if run.others is None else run.others.draws.get_state()
+        return cls(order=run.order.get_state(), flips=run.flips.get_state(), others=others)
 
 
 def state_of(
@@ -96,6 +98,7 @@ def state_of(
         "scaler": None if run.scaler is None else run.scaler.state_dict(),
         "order": start.order,
         "flips": start.flips,
+        "others": start.others,
         "part": None if part is None else {"losses": part.losses, "hits": part.hits, "finite": part.finite},
         "dropout": torch.get_rng_state(),
         "dropout_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
@@ -141,6 +144,8 @@ def resume(
         run.scaler.load_state_dict(kept["scaler"])
     run.order.set_state(kept["order"])
     run.flips.set_state(kept["flips"])
+    if run.others is not None:
+        run.others.draws.set_state(kept["others"])
     torch.set_rng_state(kept["dropout"])
     if kept["dropout_cuda"] is not None:
         torch.cuda.set_rng_state(kept["dropout_cuda"])

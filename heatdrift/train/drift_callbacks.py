@@ -47,13 +47,13 @@ def lightning_callback(monitor: DriftMonitor) -> Any:  # noqa: ANN401 - a Lightn
 
 
 def _callback_of(package: str, name: str, *other: str) -> type:
-    """The base class of callbacks of a package that is loaded already; else one that ignores every other event."""
-    for loaded in (package, *other):
-        found = getattr(sys.modules.get(loaded), name, None)
-        if found is not None:
-            assert isinstance(found, type)
-            return found
-    return _Ignoring
+    """The base class of callbacks of a package that is loaded already; else one that ignores every other event.
+
+    Where several are loaded (lightning and pytorch_lightning are two packages with the same classes) it is one of all.
+    """
+    found = [getattr(sys.modules.get(loaded), name, None) for loaded in (package, *other)]
+    bases = tuple(base for base in found if isinstance(base, type))
+    return type(name, bases, {}) if len(bases) > 1 else bases[0] if bases else _Ignoring
 
 
 class _Ignoring:

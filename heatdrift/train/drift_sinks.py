@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from heatdrift.errors import HeatdriftError
+
+EXTRAS: Final = ("mlflow", "wandb", "tensorboard", "trackio", "lightning")  # of pyproject.toml
 
 
 class MissingPackageError(HeatdriftError):
@@ -83,4 +85,5 @@ def optional(module: str, package: str | None = None) -> Any:  # noqa: ANN401 - 
         return import_module(module)
     except ImportError as error:
         name = package or module
-        raise MissingPackageError(f"{name} is not installed ({error})", hint=f"pip install {name}") from error
+        command = f"pip install 'heatdrift[{name}]'" if name in EXTRAS else f"pip install {name}"
+        raise MissingPackageError(f"{name} is not installed ({error})", hint=command) from error

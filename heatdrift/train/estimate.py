@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ import msgspec
 
 from heatdrift.config import StudySpec
 from heatdrift.methods import family_of
+from heatdrift.plan.between import parent_cell
 from heatdrift.records import Cell
 from heatdrift.train.inputs import ImageCounts
 
@@ -67,26 +68,39 @@ def estimate(
         return Estimate(seconds=None, took_s=took_s, problem=found.problem or late)
     slowest = max(rates[f"train/{name}"] for name in methods if name not in missing)
     filled = {**{f"train/{name}": slowest for name in missing}, **rates}
-    seconds = sum(cell_seconds(cell, ready.counts[cell.dataset], filled) for cell in cells)
+    planned = {cell.cell_id for cell in cells}
+    seconds = sum(
+        cell_seconds(cell, ready.counts[cell.dataset], filled, trained=_trained(cell, planned)) for cell in cells
+    )
     return Estimate(seconds=seconds, took_s=took_s, device=ready.device, unmeasured=missing)
 
 
-def cell_seconds(cell: Cell, counts: ImageCounts, rates: Mapping[str, float]) -> float:
+def _trained(cell: Cell, planned: Collection[str]) -> bool:
+    """Whether another of the planned cells trains what this one measures."""
+    parent = parent_cell(cell)
+    return parent is not None and parent.cell_id in planned
+
+
+def cell_seconds(cell: Cell, counts: ImageCounts, rates: Mapping[str, float], *, trained: bool = False) -> float:
     """Seconds of one cell: every pass over images that ``course.py`` and ``cell.py`` make.
 
     Parameters
     ----------
     rates : seconds per image, as ``rates.py`` names them.
+    trained : whether the model is another cell's, and is only measured here.
     """
     assert cell.recipe is not None
     assert cell.method_spec is not None
     epochs, family = cell.recipe.epochs, family_of(cell.method_spec)
-    trained = epochs * counts.train * rates[f"train/{cell.method}"]
+    if trained:
+        images = counts.val + counts.tracked + counts.test + counts.transfer
+        return images * rates["evaluate"] + counts.probe * rates["probe"]
+    training = epochs * counts.train * rates[f"train/{cell.method}"]
     if not family.changes_encoder:  # everything else is the base's
-        return trained
+        return training
     checked = counts.probe if family.checked else 0
     evaluated = epochs * (counts.val + counts.tracked) + counts.test + counts.transfer
-    return trained + evaluated * rates["evaluate"] + (epochs * counts.probe + checked) * rates["probe"]
+    return training + evaluated * rates["evaluate"] + (epochs * counts.probe + checked) * rates["probe"]
 
 
 @dataclass(slots=True)

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
+
 from heatdrift.model.adapt import AdaptedModel
 from heatdrift.records import Cell, Recipe
 from heatdrift.train.frozen import FrozenData, frozen_data, tokens_fit
 from heatdrift.train.loop import steps_per_epoch
+from heatdrift.train.penalty import penalised, with_others
 from heatdrift.train.precision import Precision, chosen_precision
 from heatdrift.train.prefix import frozen_blocks
 from heatdrift.train.step import StepKind
@@ -47,17 +50,22 @@ class FastPaths:
             return "plain"
         key = (cell.dataset, cell.method, recipe.batch_size, precision)
         if key not in self._steps:
-            batch = slice(0, recipe.batch_size)
+            batch, others, base = slice(0, recipe.batch_size), resources.unlabelled(cell), resources.backbone.visual
+            seen = None if others is None else torch.arange(recipe.batch_size) % len(others)
             self._steps[key] = chosen_step(
                 resources.compile,
                 model,
-                resources.normalise(train.crops[batch]),
+                with_others(
+                    resources.normalise(train.crops[batch]),
+                    None if others is None else resources.normalise(others.crops[seen]),
+                ),
                 train.labels[batch].to(resources.device),
                 lr=cell.lr,
                 clip_norm=recipe.clip_norm,
                 precision=precision,
                 steps=recipe.epochs * steps_per_epoch(len(train), recipe.batch_size),
                 on_problem=resources.on_problem,
+                penalised=lambda trial: penalised(trial, base),
             )
         return self._steps[key]
 

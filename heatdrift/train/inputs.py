@@ -68,6 +68,8 @@ def check_inputs(study: StudySpec, folder: Path, datasets: Iterable[str]) -> tup
         templates = templates_of(transfer.template)
         names = transfer_names(transfer, images, folder)
         cautions += [name_caution(name, names, templates), unused_caution(name, images)]
+    for unlabelled in study.unlabelled_sources.values():
+        open_source(unlabelled, folder, refuse_unreadable=whole)
     return tuple(caution for caution in cautions if caution)
 
 

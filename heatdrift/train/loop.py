@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from heatdrift.crop_plan import Preprocess
+from heatdrift.train.penalty import Penalised, with_others
 from heatdrift.train.schedule import lr_factor
 from heatdrift.train.step import PlainStep, Step, StepResult, set_lr
 
@@ -87,6 +88,20 @@ class Normaliser:
             yield self(pixels.crops[start : start + size])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherImages:
+    """Images without labels that a penalty sees, drawn with replacement and mirrored by a generator of their own."""
+
+    pixels: PixelSet
+    draws: torch.Generator
+
+    def drawn(self, steps: int, size: int) -> tuple[Tensor, Tensor]:
+        """Positions and flips of one epoch, each (steps, size), where the crops lie."""
+        positions = torch.randint(len(self.pixels), (steps, size), generator=self.draws)
+        flips = torch.rand((steps, size), generator=self.draws) < FLIPPED
+        return positions.to(self.pixels.device), flips.to(self.pixels.device)
+
+
 @dataclass(slots=True, kw_only=True)
 class Optimisation:
     """All that changes while a cell trains, besides the model: what a checkpoint must hold.
@@ -94,8 +109,8 @@ class Optimisation:
     ``order`` draws the order of images, ``flips`` the horizontal flips; dropout draws from torch's global generator,
     which nothing else uses while a cell trains. ``loss_of_batches``: an epoch's loss is the mean over batches, where
     images of a smaller last one weigh more; else the mean over images. ``scaler``: of the loss, which makes the
-    arithmetic float16. ``step_by``: what takes the steps; None = plain
-    ones.
+    arithmetic float16. ``step_by``: what takes the steps; None = plain ones. ``penalised``, ``others``: what the method
+    adds to the loss, and the images of its own that it sees.
     """
 
     optimizer: torch.optim.Optimizer
@@ -112,6 +127,8 @@ class Optimisation:
     flips: torch.Generator
     step: int = 0
     step_by: Step | None = None
+    penalised: Penalised | None = None
+    others: OtherImages | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +205,25 @@ def train_epoch(
     order_there, flips_there = order.to(images.device), flips.to(images.device)
     shuffled = images.labels[order].to(normalise.mean.device)
     step = run.step_by or PlainStep(
-        logits, parameters, run.optimizer, clip_norm=run.clip_norm, bfloat16=run.bfloat16, scaler=run.scaler
+        logits,
+        parameters,
+        run.optimizer,
+        clip_norm=run.clip_norm,
+        bfloat16=run.bfloat16,
+        scaler=run.scaler,
+        penalised=run.penalised,
     )
+    steps = steps_per_epoch(len(images), run.batch_size)
+    drawn = None if run.others is None else run.others.drawn(steps, run.batch_size)
     results: list[StepResult] = []
-    for start in range(len(part or ()) * run.batch_size, len(images), run.batch_size):
+    before = len(part or ())
+    for number, start in enumerate(range(before * run.batch_size, len(images), run.batch_size), start=before):
         chosen = slice(start, start + run.batch_size)
         x = images.inputs(order_there[chosen], flips_there[chosen], normalise)
         labels = shuffled[chosen]
+        if run.others is not None and drawn is not None:
+            positions, mirrored = (values[number, : len(labels)] for values in drawn)
+            x = with_others(x, run.others.pixels.inputs(positions, mirrored, normalise))
         factor = lr_factor(run.step, run.total_steps, run.warmup_fraction, from_zero=run.warmup_from_zero)
         set_lr(run.optimizer, run.peak_lr * factor)
         result = step(x, labels)

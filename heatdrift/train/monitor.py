@@ -15,7 +15,7 @@ from heatdrift.data.transforms import crops
 from heatdrift.data.unlabelled import FEWEST, chosen_pictures, open_pictures
 from heatdrift.errors import DataError, ModelError, StudyError
 from heatdrift.model.checkpoints import open_base
-from heatdrift.model.tower_weights import acting_weights, moved
+from heatdrift.model.tower_weights import BaseWeights, acting_weights, check_same
 from heatdrift.model.towers import Tower, find_tower
 from heatdrift.probes.collector import Measured, measure
 from heatdrift.probes.compare import probe_values
@@ -29,7 +29,7 @@ from heatdrift.train.external import STUDY, checked_labels
 from heatdrift.train.external_transfer import ForeignTransfer, open_transfer
 from heatdrift.train.loop import Normaliser
 
-MONITOR_IMAGES: Final = 32  # tests/benchmarks/bench_monitor.py
+MONITOR_IMAGES: Final = 20  # tests/benchmarks/bench_monitor.py
 _SEED: Final = 0  # draws the images
 _OF_CLASS_TOKEN: Final = ("cls_self_mass",)  # not defined for a tower without one
 
@@ -111,17 +111,16 @@ class DriftMonitor:
         self._preprocess = found
         self._pixels, source = _pixels(images, found, where, n_images)
         tower = find_tower(model)
-        self._weights = acting_weights(tower)
-        self._projection = tower.projection
+        self._weights = BaseWeights.of(acting_weights(tower), tower.projection)
         clock = time.perf_counter()
         with _evaluating(tower.module):
             self._base = self._measured(tower)
             zero_shot = self._zero_shot(tower)
-        self._last = self._weights
-        first = self._record(0, self._base, self._weights, zero_shot, zero_shot, tower.prefix, clock)
+        self._last = self._weights.weights
+        first = self._record(0, self._base, self._last, zero_shot, zero_shot, tower.prefix, clock)
         self.records: list[DriftRecord] = [first]
         self._run = MonitoredRun(
-            base=name, base_sha256=weights_sha256(self._weights), images=source, n_images=len(self._pixels),
+            base=name, base_sha256=weights_sha256(self._last), images=source, n_images=len(self._pixels),
             transfer=None if self._held is None else self._held.plan,
             n_transfer=0 if self._held is None else len(self._held.pixels),
             n_classes=None if self._held is None else len(self._held.names),
@@ -149,7 +148,7 @@ class DriftMonitor:
         tower = find_tower(model)
         self._last = acting_weights(tower)
         base_pct = self.records[0].zero_shot_pct
-        moved(self._weights, self._last, self._projection)  # another architecture is refused before images are used
+        check_same(self._weights.weights, self._last)  # before images are used
         with _evaluating(tower.module):
             measured, zero_shot = self._measured(tower), self._zero_shot(tower)
         record = self._record(step, measured, self._last, base_pct, zero_shot, tower.prefix, clock)
@@ -195,7 +194,7 @@ class DriftMonitor:
         self, step: int, measured: Measured, weights: dict[str, Tensor], base_pct: float | None,
         zero_shot: float | None, prefix: int, clock: float,
     ) -> DriftRecord:  # fmt: skip
-        values = probe_values(self._base, measured, weights=moved(self._weights, weights, self._projection))
+        values = probe_values(self._base, measured, weights=self._weights.moved(weights))
         left_out = () if prefix else _OF_CLASS_TOKEN
         return DriftRecord(
             step=step,
@@ -215,7 +214,8 @@ def _evaluating(tower: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in tower.modules()]
     tower.eval()
     try:
-        yield
+        with torch.autocast(next(tower.parameters()).device.type, enabled=False):
+            yield
     finally:
         for module, training in modes:
             module.training = training

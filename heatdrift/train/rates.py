@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
-from heatdrift.methods import study_methods
 from heatdrift.model.adapt import AdaptedModel, adapt
+from heatdrift.plan.unlabelled import seen_by
 from heatdrift.records import Cell
 from heatdrift.train.device import resolve_device
 from heatdrift.train.estimate import Rate, Ready
 from heatdrift.train.inputs import image_counts
 from heatdrift.train.loop import PixelSet
+from heatdrift.train.penalty import penalised
 from heatdrift.train.prefix import block_output, from_tokens, frozen_blocks
 from heatdrift.train.resources import Resources
 from heatdrift.train.step import PlainStep, adamw
@@ -65,16 +66,21 @@ def _rates(resources: Resources, study: StudySpec, cells: Sequence[Cell]) -> Ite
     encode = resources.evaluation.encoder_of(backbone.visual)
     yield _rate("evaluate", lambda: torch.inference_mode()(encode)(resources.normalise(grey.crops)), resources, batch)
     yield _rate("probe", lambda: resources.measure(backbone.visual, grey, keep=0), resources, batch)
-    methods = study_methods(study.methods)
     for cell in cells:
-        model = adapt(backbone, methods[cell.method], CLASSES, classifier_seed=0, adapter_seed=0)
-        model.train_mode(on=True)
         assert cell.recipe is not None
+        assert cell.method_spec is not None
+        model = adapt(backbone, cell.method_spec, CLASSES, classifier_seed=0, adapter_seed=0)
+        model.train_mode(on=True)
         half = resources.fast.precision(cell.recipe) == "bfloat16"
         logits, inputs = _part(model, resources.normalise(grey.crops), half=half)
+        held = penalised(model, backbone.visual)
+        if held is not None and seen_by(cell.method_spec) is not None:
+            inputs = torch.cat([inputs, inputs])  # as many images without labels as with
         labels = grey.labels.to(resources.device)
         optimizer = adamw(model.trained(), lr=0.0, weight_decay=0.0, device=resources.device, captured=False)
-        step = PlainStep(logits, model.trained(), optimizer, clip_norm=cell.recipe.clip_norm, bfloat16=half)
+        step = PlainStep(
+            logits, model.trained(), optimizer, clip_norm=cell.recipe.clip_norm, bfloat16=half, penalised=held
+        )
         yield _rate(f"train/{cell.method}", partial(step, inputs, labels), resources, batch)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heatdrift.chance import ZeroShotBase
-from heatdrift.config import BackboneSpec, DatasetSpec, StudySpec, TransferSpec
+from heatdrift.config import BackboneSpec, DatasetSpec, SourceSpec, StudySpec, TransferSpec
 from heatdrift.corruption_plan import CorruptionPlan
 from heatdrift.crop_plan import CropPlan
 from heatdrift.data.crop_cache import kept_corrupted, kept_crops
@@ -26,9 +26,10 @@ from heatdrift.data.sources import open_source
 from heatdrift.data.splits import ProbeDraw, batch_of_each
 from heatdrift.image_results import images_sha256
 from heatdrift.model.backbone import Backbone, load_backbone
+from heatdrift.plan.unlabelled import seen_by
 from heatdrift.probes.collector import Measured
 from heatdrift.probes.transfer import accuracy_pct as hit_pct
-from heatdrift.records import SourceRecord, TransferPlan
+from heatdrift.records import Cell, SourceRecord, TransferPlan
 from heatdrift.train.device import on_device
 from heatdrift.train.evaluate import Evaluation
 from heatdrift.train.fast_paths import FastPaths
@@ -43,6 +44,7 @@ from heatdrift.train.inputs import (
 from heatdrift.train.interrupt import Interruption
 from heatdrift.train.loop import Normaliser, PixelSet
 from heatdrift.train.step_choice import Compile
+from heatdrift.train.unlabelled import refuse_shared
 
 GALLERY_IMAGES = 6
 
@@ -122,6 +124,7 @@ class Resources:
     data_seed: int
     folder: Path
     device: torch.device
+    unlabelled_sources: Mapping[str, SourceSpec] = field(default_factory=dict)
     skip_unreadable: bool = False
     probe_draw: ProbeDraw = "data_seed"
     probe_mean: Literal["images", "batches_32"] = "images"
@@ -139,6 +142,7 @@ class Resources:
     _transfers: dict[str, TransferData] = field(default_factory=dict)
     _test_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _corrupted: dict[tuple[str, str], PixelSet] = field(default_factory=dict)
+    _unlabelled: dict[str, PixelSet] = field(default_factory=dict)
     fast: FastPaths = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,6 +157,7 @@ class Resources:
             backbone_spec=study.backbone,
             datasets=study.datasets,
             transfers=study.transfer,
+            unlabelled_sources=study.unlabelled_sources,
             protocol=study.protocol,
             data_seed=study.train.data_seed,
             folder=folder,
@@ -210,13 +215,33 @@ class Resources:
             self._corrupted[key] = self._load_corrupted(dataset, plan)
         return self._corrupted[key]
 
+    def unlabelled(self, cell: Cell) -> PixelSet | None:
+        """Images without labels that a cell's method sees besides its training images; None = no others.
+
+        Raises
+        ------
+        DataError : one of them is an image of a transfer set, whatever source it came from.
+        """
+        assert cell.method_spec is not None
+        name = seen_by(cell.method_spec)
+        if name is None:
+            return None
+        if name not in self._unlabelled:
+            images = open_source(self.unlabelled_sources[name], self.folder, skip_unreadable=self.skip_unreadable)
+            self.sources[f"unlabelled/{name}"] = _record(images)
+            pixels = self._pixels(images, np.arange(len(images)))
+            for plan in cell.transfer:
+                refuse_shared(name, pixels.crops, plan.name, self.transfer(plan).pixels.crops)
+            self._unlabelled[name] = pixels
+        return self._unlabelled[name]
+
     def measure(self, tower: nn.Module, pixels: PixelSet, keep: int, groups: Tensor | None = None) -> Measured:
         """All measurements of a tower on `pixels`, keeping the maps of the first `keep` images."""
         return self.evaluation.measure(tower, pixels, keep, groups)
 
-    def sources_of(self, dataset: str, transfers: Iterable[str]) -> dict[str, SourceRecord]:
-        """What was read for a cell: backbone, both splits of its data set, its transfer sets."""
-        wanted = ("backbone", f"{dataset}/train", f"{dataset}/test", *transfers)
+    def sources_of(self, dataset: str, further: Iterable[str]) -> dict[str, SourceRecord]:
+        """What was read for a cell: backbone, both splits of its data set, and `further` (transfer sets and others)."""
+        wanted = ("backbone", f"{dataset}/train", f"{dataset}/test", *further)
         return {name: self.sources[name] for name in wanted}
 
     def _load_target(self, name: str, spec: DatasetSpec) -> TargetData:

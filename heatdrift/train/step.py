@@ -6,11 +6,14 @@ another size, the last of an epoch, take the plain step. ``step_choice.py`` meas
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from heatdrift.train.penalty import Penalised
 
 StepKind = Literal["plain", "graph", "compiled"]
 Logits = Callable[[Tensor], Tensor]
@@ -21,7 +24,7 @@ WARM_UP: Final = 3  # real steps before a capture: kernels are chosen and the op
 
 
 class StepResult(NamedTuple):
-    """What a step gave, as 0-d tensors on its device, which nobody has read yet."""
+    """What a step gave, as 0-d tensors on its device, which nobody has read yet; `loss` is without a penalty."""
 
     loss: Tensor
     hits: Tensor
@@ -32,7 +35,7 @@ class Step(Protocol):
     """A step of training: changes the parameters by one batch."""
 
     def __call__(self, x: Tensor, labels: Tensor) -> StepResult:
-        """Train on inputs (batch, ...) with labels (batch,)."""
+        """Train on inputs (batch, ...) with labels (batch,); further inputs are for a penalty (``penalty.py``)."""
 
 
 class PlainStep:
@@ -40,7 +43,8 @@ class PlainStep:
 
     On a processor a loss or gradient that is not finite leaves the parameters as they were; elsewhere finding out would
     mean waiting, and what such a step leaves behind is of no use. With a `scaler` the model computes in float16, and
-    only a loss that is not finite counts: gradients overflow now and then, which the scaler is for.
+    only a loss that is not finite counts: gradients overflow now and then, which the scaler is for. `penalised` takes
+    the place of `logits` where the method adds something to the loss.
     """
 
     def __init__(
@@ -52,8 +56,10 @@ class PlainStep:
         clip_norm: float,
         bfloat16: bool,
         scaler: torch.amp.GradScaler | None = None,
+        penalised: Penalised | None = None,
     ) -> None:
         self.logits = logits
+        self.penalised = penalised
         self.parameters = parameters
         self.optimizer = optimizer
         self.clip_norm = clip_norm
@@ -65,25 +71,28 @@ class PlainStep:
         self.optimizer.zero_grad(set_to_none=True)
         half = torch.bfloat16 if self.scaler is None else torch.float16
         with torch.autocast(x.device.type, dtype=half, enabled=self.bfloat16 or self.scaler is not None):
-            scores = self.logits(x)
+            scores, penalty = (self.logits(x), None) if self.penalised is None else self.penalised(x, len(labels))
         loss = functional.cross_entropy(scores.float(), labels)
+        whole = loss if penalty is None else loss + penalty
         if self.scaler is not None:
-            return self._scaled(loss, scores, labels, self.scaler)
-        loss.backward()  # type: ignore[no-untyped-call]
+            return self._scaled(loss, whole, scores, labels, self.scaler)
+        whole.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-        finite = torch.isfinite(loss.detach()) & torch.isfinite(norm)
+        finite = torch.isfinite(whole.detach()) & torch.isfinite(norm)
         if x.device.type != "cpu" or finite:
             self.optimizer.step()
         return StepResult(loss.detach(), (scores.detach().argmax(-1) == labels).sum(), finite)
 
-    def _scaled(self, loss: Tensor, scores: Tensor, labels: Tensor, scaler: torch.amp.GradScaler) -> StepResult:
+    def _scaled(
+        self, loss: Tensor, whole: Tensor, scores: Tensor, labels: Tensor, scaler: torch.amp.GradScaler
+    ) -> StepResult:
         """Backward with a scaled loss: one that overflows leaves the parameters, and the next scale is smaller."""
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.scale(whole).backward()  # type: ignore[no-untyped-call]
         scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         scaler.step(self.optimizer)
         scaler.update()
-        return StepResult(loss.detach(), (scores.detach().argmax(-1) == labels).sum(), torch.isfinite(loss.detach()))
+        return StepResult(loss.detach(), (scores.detach().argmax(-1) == labels).sum(), torch.isfinite(whole.detach()))
 
 
 class CapturedStep:
@@ -109,7 +118,7 @@ class CapturedStep:
 
     def __call__(self, x: Tensor, labels: Tensor) -> StepResult:
         """Train on one batch."""
-        if len(x) != self.batch_size:
+        if len(labels) != self.batch_size:
             return self.plain(x, labels)
         if self._replay is None and self._warmed < WARM_UP:
             self._warmed += 1
@@ -149,6 +158,8 @@ def make_step(kind: StepKind, plain: PlainStep, batch_size: int, blocks: nn.Modu
         assert blocks is not None
         inner = copy.copy(plain)
         inner.logits = compiled_blocks(plain.logits, blocks)
+        if (own := plain.penalised) is not None:  # the penalty, which holds weights or the base, is captured as it is
+            inner.penalised = replace(own, embed=compiled_blocks(own.embed, blocks))
     return _WholeBatches(CapturedStep(inner, batch_size, cuda_graph), plain, batch_size)
 
 
@@ -180,7 +191,7 @@ class _WholeBatches:
         self.whole, self.other, self.batch_size = whole, other, batch_size
 
     def __call__(self, x: Tensor, labels: Tensor) -> StepResult:
-        return (self.whole if len(x) == self.batch_size else self.other)(x, labels)
+        return (self.whole if len(labels) == self.batch_size else self.other)(x, labels)
 
 
 def adamw(

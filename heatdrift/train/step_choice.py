@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from heatdrift.model.adapt import AdaptedModel
+from heatdrift.train.penalty import Penalised
 from heatdrift.train.precision import Precision
 from heatdrift.train.step import PlainStep, StepKind, adamw, loss_scaler, make_step
 
@@ -32,14 +33,16 @@ def chosen_step(
     precision: Precision,
     steps: int,
     on_problem: Callable[[str], object],
+    penalised: Callable[[AdaptedModel], Penalised | None] = lambda _model: None,
 ) -> StepKind:
     """Return which kind of step trains.
 
     Parameters
     ----------
     wanted : `off` = plain; `auto` = the fastest that passes; else that one, if it passes.
-    x, labels : one full batch, on the device that trains.
+    x, labels : one full batch, on the device that trains, with the images of a penalty after those with labels.
     steps : of a cell; ``auto`` compiles where they take so long that it pays.
+    penalised : model -> what its method adds to the loss (``penalty.penalised``).
     on_problem : called with a sentence where a step that was asked for cannot be used.
 
     Returns
@@ -54,13 +57,13 @@ def chosen_step(
         return "plain"
     others: tuple[StepKind, ...] = ("graph", "compiled") if wanted == "auto" else (wanted,)
     options = {"lr": lr, "clip_norm": clip_norm}
-    plain = tried("plain", model, x, labels, precision=precision, **options)
+    plain = tried("plain", model, x, labels, precision=precision, penalised=penalised, **options)
     best, best_s = "plain", plain[1] / FASTER
     for kind in others:
         if wanted == "auto" and kind == "compiled" and best_s / _TIMED * steps < COMPILE_FROM_S:
             continue
         try:
-            losses, seconds = tried(kind, model, x, labels, precision=precision, **options)
+            losses, seconds = tried(kind, model, x, labels, precision=precision, penalised=penalised, **options)
         except Exception as error:  # noqa: BLE001  whatever a compiler, driver or allocator raises, plain steps train
             on_problem(f"--compile {kind} is not used: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
             torch.cuda.empty_cache()
@@ -81,6 +84,7 @@ def tried(
     lr: float,
     clip_norm: float,
     precision: Precision,
+    penalised: Callable[[AdaptedModel], Penalised | None] = lambda _model: None,
 ) -> tuple[list[float], float]:
     """Return the losses of a few steps on a copy of the model, and the seconds of the last ones.
 
@@ -98,8 +102,9 @@ def tried(
             clip_norm=clip_norm,
             bfloat16=precision == "bfloat16",
             scaler=loss_scaler(x.device) if precision == "float16" else None,
+            penalised=penalised(trial),
         )
-        step = make_step(kind, plain, len(x), trial.blocks)
+        step = make_step(kind, plain, len(labels), trial.blocks)
         results, started = [], 0.0
         for i in range(TRIED):
             if i == TRIED - _TIMED:

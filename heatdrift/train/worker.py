@@ -11,6 +11,7 @@ import msgspec
 from heatdrift.chance import ZeroShotBase
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError, out_of_memory
+from heatdrift.plan.between import has_models_between, parent_cell
 from heatdrift.records import FINISHED, Cell, Provenance, RunRecord, TransferRecord
 from heatdrift.store.claims import claim
 from heatdrift.store.folder import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # torch is imported in the worker process only
     from heatdrift.model.adapt import AdaptedModel
     from heatdrift.model.backbone import Backbone
     from heatdrift.train.resources import Resources
+    from heatdrift.train.selected_state import SelectedState
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -205,6 +207,7 @@ def train_task(
     """
     from heatdrift.train.cell import run_cell
     from heatdrift.train.checkpoint import FILE, Checkpoint, resume_key
+    from heatdrift.train.selected_state import awaited_selected, write_selected
 
     cell, store_folder, study = task.cell, Path(settings.store_folder), settings.study.name
     folder = cell_folder(store_folder, study, cell.cell_id)
@@ -237,6 +240,12 @@ def train_task(
             labels = {"study": study, "cell_id": cell.cell_id}
             export_weights(folder / WEIGHTS, backbone, model, metadata=labels)
 
+        def keep_state(trained: Cell, state: "SelectedState") -> None:
+            if has_models_between(settings.study, trained.method):
+                write_selected(cell_folder(store_folder, study, trained.cell_id), trained, state)
+
+        parent = parent_cell(cell)
+        parent_folder = None if parent is None else cell_folder(store_folder, study, parent.cell_id)
         try:
             outcome = run_cell(
                 cell,
@@ -247,6 +256,8 @@ def train_task(
                 on_base=on_base,
                 on_epoch=on_epoch,
                 on_selected=keep_weights if "weights" in settings.keep else lambda _backbone, _model: None,
+                parent_state=awaited_selected(parent_folder, parent) if parent and parent_folder else None,
+                on_trained=keep_state,
             )
         except HeatdriftError:
             raise

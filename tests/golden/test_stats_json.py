@@ -29,6 +29,7 @@ COMMANDS = {
     "predictors": lambda: heatdrift.predictors(RUNS, STUDY.epochs, bootstrap=200),
     "frontier": lambda: heatdrift.frontier(RUNS, bootstrap=200),
     "images": lambda: heatdrift.images(RUNS, simulated_images(RUNS), bootstrap=200),
+    "factors": lambda: heatdrift.factors(RUNS, metric="retention_pct"),
     "power": lambda: heatdrift.power(RUNS, metric="retention_pct", seeds=6, difference=1.0),
 }
 

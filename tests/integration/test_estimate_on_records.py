@@ -29,12 +29,12 @@ def mini(tmp_path_factory):
 def test_the_page_quotes_every_left_out_part_of_mini(mini):
     for r in validate(mini):
         refused = f"{r.n_refused} of {r.n}"
-        line = f"| {r.left_out} | {r.mae:.1f} | {refused} | {r.level:.2f} | {r.coverage:.2f} |"
-        assert line in PAGE
+        assert (r.level, r.coverage) == (None, None)  # three groups or fewer are left, and not all of them calibrate
+        assert f"| {r.left_out} | {r.mae:.1f} | {refused} | - | - |" in PAGE
 
 
 def test_an_estimate_from_mini_names_its_level_and_refuses_what_it_has_not_seen(mini):
-    assert estimate(mini, {"embedding_drift": 0.3, "cka": 0.95}).level == 0.8
+    assert estimate(mini, {"embedding_drift": 0.3, "cka": 0.95}).level == 0.6
     assert estimate(mini, {"embedding_drift": 1.5, "cka": 0.95}).refused is not None
 
 
@@ -50,4 +50,5 @@ def test_the_page_quotes_what_mini_says_of_the_reference_runs_and_that_they_alon
         r = validated(mini, given.filter(pl.col("method") == method), by="study", left_out=method)
         line = f"| {method} | {r.mae:.1f} | {r.bias:+.1f} | {r.level:.2f} | {r.coverage:.2f} |"
         assert line in PAGE
-        assert f"{r.half_width:.1f} points to either side" in PAGE
+        assert f"{r.half_width:.1f}" in PAGE.partition("because they are wide (")[2].partition(")")[0]
+        assert r.coverage >= r.level

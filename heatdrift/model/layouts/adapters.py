@@ -13,6 +13,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import ModelError
 from heatdrift.model.layouts.containers import read_container
 from heatdrift.model.layouts.hugging_face import open_clip_name
@@ -59,6 +60,13 @@ def adapter_files(folder: Path) -> tuple[Path, Path]:
     return folder / CONFIG, weights
 
 
+def adapter_config(path: Path) -> AdapterConfig:
+    """Read adapter_config.json; ModelError where it is none."""
+    again = "copy the adapter again"
+    with decoding(lambda said: ModelError(f"{path} is no configuration of peft: {said}", hint=again)):
+        return msgspec.json.decode(read_whole(path), type=AdapterConfig)
+
+
 def merged_adapter(folder: Path, base: Mapping[str, Tensor], base_sha256: str) -> tuple[dict[str, Tensor], list[str]]:
     """State dict of the base with the adapter added in, under open_clip's names; what was done, in words.
 
@@ -73,12 +81,7 @@ def merged_adapter(folder: Path, base: Mapping[str, Tensor], base_sha256: str) -
         hash.
     """
     config_path, weights = adapter_files(folder)
-    try:
-        config = msgspec.json.decode(config_path.read_bytes(), type=AdapterConfig)
-    except msgspec.MsgspecError as error:
-        raise ModelError(
-            f"{config_path} is no configuration of peft: {error}", hint="copy the adapter again"
-        ) from error
+    config = adapter_config(config_path)
     if config.peft_type != "LORA":
         problem = f"{folder} holds an adapter of kind {config.peft_type}; LoRA, rsLoRA and DoRA are read"
         raise ModelError(problem, hint="merge it with peft (merge_and_unload) and give the merged weights")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import ModelError
 
 _RESAMPLE: Final = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # PIL's numbers, as preprocessor_config.json has them
@@ -24,10 +25,8 @@ def read_architecture(path: Path) -> dict[str, Any]:
     ------
     ModelError : not JSON, or a configuration of transformers for another kind of model.
     """
-    try:
-        config = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=dict)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not an open_clip architecture: {error}", hint="it must be JSON") from error
+    with decoding(lambda said: ModelError(f"{path} is not an open_clip architecture: {said}", hint="it must be JSON")):
+        config = msgspec.json.decode(read_whole(path).removeprefix(b"\xef\xbb\xbf"), type=dict)
     if "model_type" in config or "vision_config" in config:
         return _transformers(config, path)
     vision = _section(config.get("model_cfg", config), "vision_cfg")
@@ -66,7 +65,9 @@ def _transformers(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if kind not in ("clip", "clip_vision_model"):
         problem = f"{path} is the configuration of a {kind!r} model of transformers"
         raise ModelError(problem, hint="CLIPModel and CLIPVisionModelWithProjection are read")
-    try:
+    with decoding(
+        lambda said: ModelError(f"{path} is no configuration of transformers' CLIP: {said}", hint="save it again")
+    ):
         if kind == "clip_vision_model":
             vision, text = msgspec.convert(config, type=_Tower), None
             embed = vision.projection_dim
@@ -74,8 +75,6 @@ def _transformers(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
             vision = msgspec.convert(config["vision_config"], type=_Tower)
             text = msgspec.convert(config["text_config"], type=_Tower)
             embed = int(config.get("projection_dim", 512))
-    except (msgspec.ValidationError, LookupError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is no configuration of transformers' CLIP: {error}", hint="save it again") from error
     for tower in filter(None, (vision, text)):
         if tower.hidden_act not in _ACTIVATIONS or tower.layer_norm_eps != 1e-5:
             problem = f"{path}: hidden_act {tower.hidden_act!r}, layer_norm_eps {tower.layer_norm_eps!r}"
@@ -115,10 +114,8 @@ def _preprocess(path: Path) -> dict[str, Any]:
     """What preprocessor_config.json says, in open_clip's words; nothing where there is none."""
     if not path.is_file():
         return {}
-    try:
-        said = msgspec.json.decode(path.read_bytes(), type=dict)
-    except msgspec.DecodeError as error:
-        raise ModelError(f"{path} is not JSON: {error}", hint="copy it again") from error
+    with decoding(lambda said: ModelError(f"{path} is not JSON: {said}", hint="copy it again")):
+        said = msgspec.json.decode(read_whole(path), type=dict)
     found = {
         "mean": said.get("image_mean"),
         "std": said.get("image_std"),

@@ -1,6 +1,5 @@
 """A weights file -> its tensors under its own names, whatever wrote it. Nothing in a file is ever executed."""
 
-import json
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -8,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 
+from heatdrift.decoding import decoding, or_none, read_whole
 from heatdrift.errors import ModelError
 from heatdrift.model.identity import weight_parts
 
@@ -80,50 +81,54 @@ def _refuse_no_weights(path: Path) -> None:
 
 
 def _safetensors(path: Path) -> Contents:
-    try:
+    hint = f"it may be truncated: {_AGAIN}; weights in another format are read from .pt, .pth, .bin and .ckpt"
+    with decoding(lambda said: ModelError(f"{path} is not a readable safetensors file: {said}", hint=hint)):
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
         return Contents(value=load_file(path), container="safetensors", metadata=metadata)
-    except SafetensorError as error:
-        problem = f"{path} is not a readable safetensors file: {error}"
-        hint = f"it may be truncated: {_AGAIN}; weights in another format are read from .pt, .pth, .bin and .ckpt"
-        raise ModelError(problem, hint=hint) from error
 
 
 def _torch_file(path: Path) -> Contents:
     """What torch.save wrote, read with ``weights_only=True``: tensors and plain values, no code."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as opened:
-            if any(name.endswith("/constants.pkl") for name in opened.namelist()):
-                problem = f"{path} is a TorchScript archive, which carries code and is not opened"
-                hint = "OpenAI's own weights are read by name: ViT-B-32-quickgelu/openai; others: save their state_dict"
-                raise ModelError(problem, hint=hint)
+
+    def refuse(reason: str) -> ModelError:
+        problem = f"{path} begins as a file of torch.save and cannot be read: {reason[:200]}"
+        return ModelError(problem, hint=f"it may be truncated: {_AGAIN}")
+
     try:
-        with path.open("rb") as stream:  # given a path, torch goes by its suffix, and names lie
-            value = torch.load(stream, map_location="cpu", weights_only=True)
+        with decoding(refuse, but=(pickle.UnpicklingError,)):
+            _refuse_script(path)
+            with path.open("rb") as stream:  # given a path, torch goes by its suffix, and names lie
+                value = torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _code(path) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        problem = f"{path} begins as a file of torch.save and cannot be read: {str(error).splitlines()[0][:200]}"
-        raise ModelError(problem, hint=f"it may be truncated: {_AGAIN}") from error
     if not isinstance(value, Mapping):
         problem = f"{path} holds {type(value).__name__}, no table of tensors"
         raise ModelError(problem, hint="torch.save(model.state_dict(), FILE) saves one")
     return Contents(value=value, container="torch.save, read without code", metadata={})
 
 
+def _refuse_script(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as opened:
+        if any(name.endswith("/constants.pkl") for name in opened.namelist()):
+            problem = f"{path} is a TorchScript archive, which carries code and is not opened"
+            hint = "OpenAI's own weights are read by name: ViT-B-32-quickgelu/openai; others: save their state_dict"
+            raise ModelError(problem, hint=hint)
+
+
 def _code(path: Path) -> ModelError:
-    try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-    except (RuntimeError, ValueError, OSError, pickle.UnpicklingError):  # a pickle of before 2020, or none of torch's
-        names = []
+    # of a pickle of before 2020, or one that torch did not write, nobody knows the names
+    names = or_none(lambda: torch.serialization.get_unsafe_globals_in_checkpoint(str(path))) or []
     wanted = f" (it calls {', '.join(sorted(names)[:4])})" if names else ""
     problem = f"{path} is a pickle that needs code to be read{wanted}; it was not run"
     return ModelError(problem, hint="where you trust it: torch.save(model.state_dict(), FILE), or save safetensors")
 
 
 def _check_index(path: Path, tensors: Mapping[str, object]) -> None:
-    named = json.loads(path.read_text(encoding="utf-8-sig"))["weight_map"]
+    with decoding(lambda said: ModelError(f"{path} is no index of sharded weights: {said}", hint=_AGAIN)):
+        named = msgspec.json.decode(read_whole(path).removeprefix(b"\xef\xbb\xbf"))["weight_map"]
     if missing := sorted(named.keys() - tensors.keys()):
         problem = f"{path} names {len(missing)} tensors that its files do not hold (first: {missing[0]})"
         raise ModelError(problem, hint="download all files of the model again")

@@ -10,9 +10,10 @@ import open_clip
 import torch
 from torch import Tensor
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import ModelError
 from heatdrift.model.identity import file_sha256
-from heatdrift.model.layouts.adapters import AdapterConfig, adapter_files, is_adapter
+from heatdrift.model.layouts.adapters import adapter_config, adapter_files, is_adapter
 from heatdrift.model.layouts.architectures import read_architecture
 from heatdrift.model.layouts.containers import read_container
 from heatdrift.model.layouts.fitting import check_fit
@@ -186,10 +187,10 @@ def _problems(path: Path, weights: Weights, model: Mapping[str, Any]) -> list[st
         return [*said, "no blocks of a vision transformer, or no patch embedding"]
     text = model.get("text_cfg") or {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1}
     try:
-        with torch.device("meta"):
+        with decoding(lambda why: ModelError(f"its configuration cannot be built: {why}")), torch.device("meta"):
             wanted = open_clip.CLIP(**{**model, "text_cfg": text}).state_dict()
-    except (RuntimeError, TypeError, ValueError, LookupError, AssertionError, AttributeError) as error:
-        return [*said, f"its configuration cannot be built: {error}"]
+    except ModelError as error:
+        return [*said, error.message]
     if weights.visual_only:
         wanted = {name: tensor for name, tensor in wanted.items() if name.startswith("visual.")}
     try:
@@ -202,7 +203,7 @@ def _problems(path: Path, weights: Weights, model: Mapping[str, Any]) -> list[st
 
 def _adapter(path: Path) -> WeightsDescription:
     config_path, file = adapter_files(path)
-    config = msgspec.json.decode(config_path.read_bytes(), type=AdapterConfig)
+    config = adapter_config(config_path)
     contents = read_container(file)
     tensors = {name: t for name, t in contents.value.items() if isinstance(t, Tensor)}
     n_layers = sum(".lora_A" in name for name in tensors)

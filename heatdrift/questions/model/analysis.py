@@ -8,6 +8,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.questions.argument_types import check_arguments
 from heatdrift.questions.frames import Frame, as_polars
 from heatdrift.questions.model.checks import model_checks
 from heatdrift.questions.model.findings import model_claims, model_findings
@@ -82,6 +83,8 @@ def fit_model(
     >>> [(c.contrast, round(c.estimate, 3), round(c.df, 3)) for c in result.contrasts]
     [('u - v', -1.133, 2.0)]
     """
+    options = {"formula": formula, "means": means, "contrasts": contrasts, "conf_level": conf_level, "seed": seed}
+    check_arguments(fit_model, options | {"bootstrap": bootstrap})
     for kind, value, known in (
         ("df method", ddf, get_args(DdfMethod)),
         ("kind of interval", intervals, get_args(IntervalKind)),

@@ -1,5 +1,6 @@
 """Claims of a model of any table, one per term, and the sentences of those that hold after Holm over its terms."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,9 @@ from heatdrift.stats.multiplicity import holm
 from heatdrift.wording import f_text, p_text, signed
 
 _WORDS = {"kenward_roger": "Kenward-Roger", "satterthwaite": "Satterthwaite"}
+
+# C(rank) and C(Q("rank")) are the factor rank to a reader
+_IN_C = re.compile(r"""\bC\((?:Q\(["'](?P<quoted>[^"']*)["']\)|(?P<name>\w+))\)""")
 
 
 def model_claims(
@@ -32,17 +36,19 @@ def model_claims(
                 f"{f_text(beside.df_num, beside.df_den, beside.f)}, {p_text(beside.p)}"
             )
         crossed = ":" in test.term
-        asks = f"{'Interaction' if crossed else 'Effect'} of {test.term.replace(':', ' and ')} on {response}"
-        own = [c for c in contrasts if c.spec == test.term and not c.at]
+        plain = _IN_C.sub(lambda found: found["name"] or found["quoted"], test.term)
+        named = plain.replace(":", " and ")
+        asks = f"{'Interaction' if crossed else 'Effect'} of {named} on {response}"
+        own = [c for c in contrasts if c.spec == plain and not c.at]
         claims.append(
             Claim(
                 key=f"model/{response}/{test.term}",
                 p=p,
                 asks=asks,
                 says=(
-                    f"The effects of {test.term.replace(':', ' and ')} on {response} depend on each other"
+                    f"The effects of {named} on {response} depend on each other"
                     if crossed
-                    else f"{response} depends on {test.term}"
+                    else f"{response} depends on {named}"
                 ),
                 measured=f"{own[0].contrast} {signed(own[0].estimate)}" if len(own) == 1 else "",
                 evidence=tuple(evidence),

@@ -66,12 +66,17 @@ def marginal_points(model: TableModel, specs: Sequence[str]) -> list[Point]:
             found.append(
                 Point(
                     spec=spec,
-                    level=":".join(str(place[name]) for name in own),
-                    at=", ".join(f"{name}={place[name]}" for name in by),
+                    level=":".join(_level(place[name]) for name in own),
+                    at=", ".join(f"{name}={_level(place[name])}" for name in by),
                     row=averaged(inside),
                 )
             )
     return found
+
+
+def _level(value: object) -> str:
+    """Return a level as text; a whole number that a design holds as a float is written as a whole one."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 
 
 def split_spec(spec: str, known: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ from typing import Literal
 from heatdrift.questions.answer import Check, Result
 from heatdrift.questions.claims import Claim
 from heatdrift.questions.presented import PresentedResult
-from heatdrift.questions.tables import Grid, csv_rows, finding_lines, grid, limits
+from heatdrift.questions.tables import Caveat, Detail, Grid, csv_rows, finding_lines, grid, limits
 from heatdrift.wording import number, percent
 
 DdfMethod = Literal["kenward_roger", "satterthwaite"]
@@ -131,7 +131,7 @@ class ModelResult(PresentedResult, frozen=True, kw_only=True):
         yield f"{self.formula}   REML log-likelihood {number(self.reml_loglik, 6)}"
         yield f"{self.n_rows} rows, {self.n_dropped} left out"
         yield from limits(self.left_out, self.caveats)
-        yield f"method: {self.method}"
+        yield Detail(f"method: {self.method}")
         yield from finding_lines(self.findings, self.descriptions, self.notes)
         if self.tests:
             yield grid(self.tests, title="tests of terms, type III, not adjusted")
@@ -144,10 +144,10 @@ class ModelResult(PresentedResult, frozen=True, kw_only=True):
         if self.dropped:
             yield f"not estimable, left out of the design: {', '.join(self.dropped)}"
         yield grid(self.random, title="variance components" + (", SINGULAR fit" if self.singular else ""))
-        yield f"intervals: {self.interval_method}"
-        yield (
+        yield Detail(f"intervals: {self.interval_method}")
+        yield Detail(
             f"ICC {number(self.icc)}   R2 marginal {number(self.r2_marginal)}   "
             f"R2 conditional {number(self.r2_conditional)}"
         )
-        yield "checks (! = look)"
-        yield from (f"  {'!' if check.flag else ' '} {check.name}: {check.sentence}" for check in self.checks)
+        yield from (Caveat(f"  ! {check.name}: {check.sentence}") for check in self.checks if check.flag)
+        yield from (Detail(f"    {check.name}: {check.sentence}") for check in self.checks if not check.flag)

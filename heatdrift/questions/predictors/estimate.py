@@ -15,14 +15,14 @@ import polars as pl
 
 from heatdrift.questions.answer import Result
 from heatdrift.questions.predictors.signals import SIGNAL, signal_title
-from heatdrift.stats.left_out_groups import fit_monotone, half_width, leave_groups_out, supported_level
+from heatdrift.stats.left_out_groups import fit_monotone, interval, leave_groups_out, supported_level
 from heatdrift.wording import counted, number, percent
 
 USED: Final = ("embedding_drift", "cka")
 OUTCOME: Final = "track_retention_pct"
 GROUP: Final = ("dataset", "method")
 _ORIENTATION: Final = tuple(SIGNAL[name].orientation for name in USED)
-_FEWEST: Final = 3  # groups: two support no more than 60 %
+_FEWEST: Final = 3  # groups: two guarantee no more than a third
 
 
 class Estimate(Result, frozen=True, kw_only=True):
@@ -58,7 +58,8 @@ class ValidationRow(Result, frozen=True, kw_only=True):
     ----------
     by, left_out : what was left out as a whole. n, n_refused : its observations, and those refused.
     mae, bias : of the answered, in points of retention; bias is estimate minus truth.
-    level, half_width, coverage : of intervals calibrated on the rest alone; None where it has too few groups.
+    level, half_width, coverage : of intervals calibrated on the rest alone: the least that is guaranteed, on
+        average over groups, half of their mean width, the share that holds; None where the rest has too few groups.
     """
 
     by: str
@@ -117,12 +118,16 @@ def estimate(table: pl.DataFrame, signals: Mapping[str, float | None]) -> Estima
     left_out = leave_groups_out(x, y, group, _ORIENTATION)
     level = supported_level(left_out.n_groups)
     if level is None:
-        return Estimate(refused="no group of the finished runs lies within the range of the others", n_groups=n_groups)
-    value, width = float(fit.predict(new)[0]), half_width(left_out, level)
+        refused = (
+            f"of {n_groups} groups of data set x method {left_out.n_groups} lie mostly within what the others saw, "
+            f"{_FEWEST} are needed for an interval"
+        )
+        return Estimate(refused=refused, n_groups=n_groups)
+    low, high = (float(end[0]) for end in interval(left_out, new, level))
     return Estimate(
-        retention_pct=value,
-        low=max(0.0, value - width),
-        high=value + width,
+        retention_pct=float(fit.predict(new)[0]),
+        low=max(0.0, low),
+        high=high,
         level=level,
         n_groups=n_groups,
         backbones=tuple(sorted(set(table["backbone"].to_list()))),
@@ -176,7 +181,7 @@ def validated(known: pl.DataFrame, new: pl.DataFrame, *, by: str, left_out: str)
     """What an estimate from `known` does on `new`, whose retention it never sees."""
     x, y = _arrays(known)
     group = _codes(known, GROUP)
-    truth = _arrays(new)[1]
+    new_x, truth = _arrays(new)
     predicted = predictions(known, new)
     answered = ~np.isnan(predicted)
     row = ValidationRow(by=by, left_out=left_out, n=len(truth), n_refused=int((~answered).sum()))
@@ -188,9 +193,10 @@ def validated(known: pl.DataFrame, new: pl.DataFrame, *, by: str, left_out: str)
     level = supported_level(inner.n_groups)
     if level is None:
         return row
-    width = half_width(inner, level)
-    covered = float((np.abs(error) <= width + 1e-9).mean())
-    return msgspec.structs.replace(row, level=level, half_width=width, coverage=covered)
+    low, high = interval(inner, new_x[answered], level)
+    held = (low - 1e-9 <= truth[answered]) & (truth[answered] <= high + 1e-9)
+    width = float((high - low).mean()) / 2
+    return msgspec.structs.replace(row, level=level, half_width=width, coverage=float(held.mean()))
 
 
 def predictions(known: pl.DataFrame, new: pl.DataFrame) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ import polars as pl
 
 from heatdrift import __version__
 from heatdrift.methods import METHODS, Description, Method, known_family, stored_method
+from heatdrift.methods.between import alpha_of, parent_name
 from heatdrift.metrics import PROBES
 from heatdrift.questions import QUESTIONS
 from heatdrift.report.blocks import Block, Facts, Note, Section
@@ -70,8 +71,13 @@ def _described(inp: ReportInput, name: str) -> Description | None:
     if "method_spec" in inp.runs.columns:
         texts = inp.runs.filter(pl.col("method") == name)["method_spec"].drop_nulls().unique().sort().to_list()
         specs = [stored_method(text) for text in texts]
-    family = next((f for m in (*specs, METHODS.get(name)) if (f := known_family(m)) is not None), None)
-    return None if family is None else family.description()
+    family = next((f for m in (*specs, METHODS.get(parent_name(name))) if (f := known_family(m)) is not None), None)
+    if family is None:
+        return None
+    described, alpha = family.description(), alpha_of(name)
+    if alpha is None:
+        return described
+    return described._replace(tower=f"{described.tower}; then at {alpha:g} of the way from the base")
 
 
 def _statistics(inp: ReportInput) -> tuple[tuple[str, str], ...]:

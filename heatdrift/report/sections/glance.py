@@ -5,6 +5,7 @@ from collections import Counter
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.own_factors import varying
 from heatdrift.report.blocks import Block, Facts, LegendEntry, Matrix, MatrixCell, Note, Section, Table
 from heatdrift.report.caveats import selection_sentences
 from heatdrift.report.inputs import ReportInput, with_place
@@ -59,6 +60,7 @@ def _key_facts(inp: ReportInput) -> tuple[tuple[str, str], ...]:
         ("seeds", names("seed")),
         ("backbone", names("backbone")),
         ("protocol", protocols),
+        *((f"own factor {name}", ", ".join(levels)) for name, levels in varying(inp.done).items()),
     )
 
 

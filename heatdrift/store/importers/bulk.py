@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
-import msgspec
 import polars as pl
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
-from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256
+from heatdrift.parquet_file import footer, read_parquet
+from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256, write_info
 from heatdrift.store.connect import quoted
-from heatdrift.store.files import cannot_write, sync_folder, write_bytes
+from heatdrift.store.files import cannot_write, sync_folder
 from heatdrift.store.folder import cell_folder
 from heatdrift.store.importers.bulk_checks import check_epochs, check_fractions, check_runs, one_lr_level, refuse
 from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
@@ -86,7 +87,7 @@ def import_bulk(
             if not dry_run:
                 files = {file.name: file_sha256(file) for file in sorted(making.glob("*.parquet"))}
                 info = PartInfo(source=str(path), n_runs=report.added, files=files)
-                write_bytes(making / "part.json", msgspec.json.encode(info))
+                write_info(info, making)
                 making.rename(target)
                 sync_folder(target.parent)
         except duckdb.IOException as cause:
@@ -171,7 +172,8 @@ def _one_per_key(
 
 
 def _n_runs(folder: Path) -> int:
-    return int(pl.scan_parquet(folder / "runs.parquet").select(pl.len()).collect().item())
+    with decoding(lambda said: DataError(f"cannot read {folder}: {said}", hint="delete the folder, then import again")):
+        return int(footer(folder / "runs.parquet").num_rows)
 
 
 def _stand_in(
@@ -233,5 +235,5 @@ def _ident(name: str) -> str:
 
 
 def _studies(part: Path) -> tuple[str, ...]:
-    found = pl.scan_parquet(part / "runs.parquet").select(pl.col("study").unique().sort()).collect()
-    return tuple(found["study"].to_list())
+    with decoding(lambda said: DataError(f"cannot read {part}: {said}", hint="delete the folder, then import again")):
+        return tuple(sorted(read_parquet(part / "runs.parquet", ["study"])["study"].unique().to_pylist()))

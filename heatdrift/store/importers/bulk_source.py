@@ -5,10 +5,13 @@ from pathlib import Path
 
 import duckdb
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
+from heatdrift.parquet_file import refuse_bomb
 from heatdrift.store.bulk_parts import LONG_VIEWS, file_sha256
 from heatdrift.store.connect import attach, quoted
 from heatdrift.store.importers.duplicates import Rule
+from heatdrift.store.limits import duckdb_limits
 from heatdrift.store.migrate import migrate
 
 
@@ -31,8 +34,20 @@ class BulkSource:
         return hashlib.sha256("\n".join([*parts, study or ""]).encode()).hexdigest()
 
     def open(self) -> duckdb.DuckDBPyConnection:
-        """Return a connection to an empty store in memory, next to which the source can be read."""
-        connection = attach(self.path, read_only=True) if self.is_database else duckdb.connect(":memory:")
+        """Return a connection to an empty store in memory, next to which the source can be read.
+
+        Raises
+        ------
+        DataError
+            A Parquet file is damaged, or declares far more than its size can mean.
+        """
+        for file in () if self.is_database else self.files():
+            _refuse_bomb(file)
+        connection = (
+            attach(self.path, read_only=True)
+            if self.is_database
+            else duckdb.connect(":memory:", config=duckdb_limits())
+        )
         try:
             connection.execute("ATTACH ':memory:' AS mine")
             connection.execute("USE mine")
@@ -60,6 +75,11 @@ class BulkSource:
             raise DataError(
                 f"cannot read {view} of {self.path}: {first_line(cause)}", hint="export it again"
             ) from cause
+
+
+def _refuse_bomb(file: Path) -> None:
+    with decoding(lambda said: DataError(f"cannot read {file}: {said}", hint="export it again")):
+        refuse_bomb(file, streamed=True)
 
 
 def first_line(cause: BaseException) -> str:

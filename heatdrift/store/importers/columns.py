@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import DataError, UnknownNameError
 from heatdrift.metrics import PROBE, PROBES
 from heatdrift.store.importers.values import is_missing, is_text, number_from, trimmed
@@ -126,12 +127,11 @@ def column_map(pairs: Sequence[str] = (), constants: Sequence[str] = (), file: P
 
 
 def _read(file: Path) -> ColumnMap:
-    try:
-        return msgspec.toml.decode(file.read_bytes(), type=ColumnMap)
-    except OSError as cause:
-        raise DataError(f"cannot read {file}: {cause.strerror}", hint="name a TOML file with --map-file") from cause
-    except msgspec.MsgspecError as cause:
-        raise DataError(f"{file}: {cause}", hint="[columns] ours = 'theirs' and [constants] ours = value") from cause
+    with decoding(lambda said: DataError(f"cannot read {file}: {said}", hint="name a TOML file with --map-file")):
+        text = read_whole(file)
+    hint = "[columns] ours = 'theirs' and [constants] ours = value"
+    with decoding(lambda said: DataError(f"{file}: {said}", hint=hint)):
+        return msgspec.toml.decode(text, type=ColumnMap)
 
 
 def _pair(text: str) -> tuple[str, str]:

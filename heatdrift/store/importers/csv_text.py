@@ -11,8 +11,11 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from heatdrift.csv_safe import unmarked
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 from heatdrift.store.importers.values import number_from
+from heatdrift.store.limits import duckdb_limits
 
 _SPOKEN: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces", ":": "colons"}
 _STATED: Final = re.compile(r"sep=(.)\s*")  # Excel's own way to say it, as the first line
@@ -60,7 +63,12 @@ def read_csv_text(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, 
         frame = _frame(plain, "\t" if separator == " " else separator, names, kept, path)
     words = f"CSV, separated by {_SPOKEN.get(separator, repr(separator))}" if len(names) > 1 else "CSV of one column"
     words += f", {n_comments} comment lines passed over" if n_comments else ""
-    return names, frame.rows(named=True), words
+    names = [unmarked(name) for name in names]
+    rows = [
+        {name: unmarked(text) if isinstance(text, str) else text for name, text in zip(names, row, strict=True)}
+        for row in frame.iter_rows()
+    ]
+    return names, rows, words
 
 
 def _inside_quotes(lines: Sequence[str], path: Path) -> list[bool]:
@@ -107,12 +115,10 @@ def _separator(lines: Sequence[str], plain: Path, path: Path) -> str:
     if "\t" in lines[0]:
         return "\t"
     plain.write_text("\n".join(lines[:2000]) + "\n", encoding="utf-8")
-    try:
+    with decoding(lambda said: DataError(f"{path} is no table: {said}", hint=_HINT)):
         found = duckdb.execute(
             "SELECT Delimiter FROM sniff_csv(?, all_varchar = true, header = true, ignore_errors = true)", [str(plain)]
         ).fetchall()
-    except duckdb.Error as cause:
-        raise DataError(f"{path} is no table: {str(cause).splitlines()[0]}", hint=_HINT) from cause
     separator = str(found[0][0])
     if separator not in lines[0]:  # a header in which the sniffer's choice does not occur has one column, or spaces
         others = [mark for mark in (",", ";", "|") if mark in lines[0]]
@@ -123,10 +129,8 @@ def _separator(lines: Sequence[str], plain: Path, path: Path) -> str:
 
 
 def _names(body: str, separator: str, path: Path) -> list[str]:
-    try:
+    with decoding(lambda said: DataError(f"{path}: the header cannot be read: {said}", hint=_HINT)):
         names = [name.strip().strip("\ufeff") for name in next(csv.reader(StringIO(body), delimiter=separator))]
-    except csv.Error as cause:
-        raise DataError(f"{path}: the header cannot be read: {cause}", hint=_HINT) from cause
     names = [
         name or (f"column {i}" if i else "index") for i, name in enumerate(names)
     ]  # pandas leaves the index unnamed
@@ -143,7 +147,10 @@ def _frame(plain: Path, separator: str, names: Sequence[str], kept: Sequence[int
             "SELECT * FROM read_csv(?, auto_detect = false, delim = ?, quote = '\"', escape = '\"', header = true, "
             "columns = ?, max_line_size = 16777216)"
         )
-        with duckdb.connect(":memory:") as connection:
+        with (
+            decoding(lambda said: DataError(f"{path} is no table: {said}", hint=_HINT), but=(duckdb.Error,)),
+            duckdb.connect(":memory:", config=duckdb_limits()) as connection,
+        ):
             relation = connection.sql(query, params=[str(plain), separator, columns])
             frame: pl.DataFrame = relation.pl()
     except duckdb.Error as cause:

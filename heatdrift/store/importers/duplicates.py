@@ -23,12 +23,18 @@ from heatdrift.wording import counted, listed
 
 Rule = DuplicateRule
 _CHOICES: Final = (
-    "--duplicates first, last or mean takes one of them, and every result that uses it says so; or correct the source"
+    "--factor COLUMN where a setting that is no column of ours tells them apart; --duplicates first, last or mean "
+    "takes one of them, and every result that uses it says so; or correct the source"
 )
 _STORED: Final = (
     "--duplicates last takes the new results (the old ones stay as attempts), --duplicates first keeps those of the "
     "store; or import under another --study"
 )
+_RECIPE: Final = (
+    "--duplicates last takes what this source says of the recipe, --duplicates first keeps what the store has; neither "
+    "changes a result"
+)
+_ALIKE: Final = "the results are the same)"
 _SHOWN: Final = 3
 
 
@@ -84,6 +90,7 @@ def settle(arrived: Mapping[Path, Sequence[Arrival]], rule: Rule, *, source: Pat
         cannot be averaged.
     """
     settled, twice, stored = dict[Path, Settled](), list[str](), list[str]()
+    measured_alike = True
     for folder, arrivals in arrived.items():
         found = _of_cell(arrivals, rule)
         if found.duplicates is not None and rule == "refuse":
@@ -95,6 +102,7 @@ def settle(arrived: Mapping[Path, Sequence[Arrival]], rule: Rule, *, source: Pat
                 found = msgspec.structs.replace(found, write=failed, kept=True)
             elif rule != "last":
                 stored.append(clash)
+                measured_alike &= clash.endswith(_ALIKE)
         settled[folder] = found
     if twice:
         raise DuplicateRunsError(
@@ -104,11 +112,12 @@ def settle(arrived: Mapping[Path, Sequence[Arrival]], rule: Rule, *, source: Pat
         )
     if stored:
         why = "and cannot be averaged with what the store has" if rule == "mean" else "with other results"
+        why = "with another recipe" if measured_alike else why
         verb = "is" if len(stored) == 1 else "are"
         raise DuplicateRunsError(
             f"{counted(len(stored), 'run')} of {source} {verb} in the store already {why}: {_first(stored)}; "
             "nothing was imported",
-            hint=_STORED,
+            hint=_RECIPE if measured_alike else _STORED,
         )
     return settled
 
@@ -222,7 +231,14 @@ def _other_result(folder: Path, arrivals: Sequence[Arrival], found: Settled) -> 
     here = result_sha256(current)
     if result_sha256(new) in {here, *results_of(folder)} or any(here in a.continues for a in arrivals):
         return None
-    return f"{finished[0].label} ({described(new.cell)}; there {difference([current, new])})"
+    alike = f"; {_ALIKE}" if _measured(current) == _measured(new) else ")"
+    return f"{finished[0].label} ({described(new.cell)}; there {difference([current, new])}{alike}"
+
+
+def _measured(record: RunRecord) -> object:
+    """Return what a record holds of measurements, whatever it says of epochs and recipe."""
+    epochs = [msgspec.structs.replace(one, epoch=0) for one in record.epochs]
+    return epochs, record.test_acc_pct, record.transfer, record.robustness, record.status
 
 
 def _in_words(arrivals: Sequence[Arrival]) -> str:

@@ -24,6 +24,7 @@ from heatdrift.records import (
     TransferRecord,
 )
 from heatdrift.store.importers.columns import BASE, BASE_LAYERS, IDENTITY, LAYERS, PER_EPOCH, RECIPE
+from heatdrift.store.importers.own_factors import FACTOR, TELLS
 from heatdrift.store.importers.values import key_numbers, list_of, real_of, text_of, time_of, whole_of
 
 STATUS: Final[Mapping[str, Status]] = {
@@ -85,6 +86,7 @@ def flat_record(rows: Sequence[Mapping[str, object]], *, study: str, origin: str
         n_probe=whole_of(run, "n_probe"),
         epochs=epochs,
         transfer=transfer,
+        factors=_under(run, FACTOR) or msgspec.UNSET,
         further=_further(run, with_transfer=bool(transfer), with_recipe=cell.recipe is not None),
         provenance=Provenance(
             commit=text_of(run, "commit"),
@@ -129,7 +131,12 @@ def _cell(run: Mapping[str, object]) -> Cell:
         seed=seed,
         recipe=recipe,
         transfer=(TransferPlan(name=transfer_set, data_sha256=None),) if transfer_set else (),
+        factors=_under(run, TELLS) or None,
     )
+
+
+def _under(run: Mapping[str, object], prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix): str(run[name]) for name in sorted(run) if name.startswith(prefix)}
 
 
 def _epochs(rows: Sequence[Mapping[str, object]], run: Mapping[str, object]) -> tuple[EpochRecord, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeGuard
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 
 _DEEPEST: Final = 8  # levels of objects in a row; runs of trackers have three
@@ -25,9 +26,8 @@ def json_rows(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, obje
     """
     stripped = text.strip()
     try:
-        found, words = json.loads(stripped), "JSON"
-    except RecursionError:
-        raise _nested(path, "it", "") from None
+        with decoding(lambda _: _nested(path, "it", ""), but=(ValueError,)):
+            found, words = json.loads(stripped), "JSON"
     except ValueError as cause:
         found, words = _lines(stripped, path, cause), "JSON lines"
     if isinstance(found, Mapping) and not (columns := _columns(found)):
@@ -45,9 +45,8 @@ def _lines(text: str, path: Path, first: ValueError) -> list[object]:
     lines = [line for line in text.splitlines() if line.strip()]
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except RecursionError:
-            raise _nested(path, f"row {number}", "") from None
+            with decoding(lambda _, at=number: _nested(path, f"row {at}", ""), but=(ValueError,)):  # type: ignore[misc]
+                rows.append(json.loads(line))
         except ValueError as cause:
             problem = f"line {number}: {cause}" if number > 1 else str(first)
             raise DataError(f"{path} is no JSON: {problem}", hint=_HINT) from cause

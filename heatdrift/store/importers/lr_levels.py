@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import or_none, read_whole
 from heatdrift.store.folder import find_cells
 
 SAME: Final = 1e-6  # relative distance below which two rates are one level
@@ -64,10 +65,10 @@ def stored_rates(store_folder: Path, study: str) -> set[float]:
     """Return the learning rates of the records of a study; what cannot be read has none."""
     rates = set[float]()
     for cell in find_cells(store_folder, study):
-        try:
-            rates.add(msgspec.json.decode((cell / "record.json").read_bytes(), type=_Record).cell.lr)
-        except (OSError, msgspec.MsgspecError):
-            continue
+        path = cell / "record.json"
+        found = or_none(lambda path=path: msgspec.json.decode(read_whole(path), type=_Record))  # type: ignore[misc]
+        if found is not None:
+            rates.add(found.cell.lr)
     return rates
 
 

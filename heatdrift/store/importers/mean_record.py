@@ -11,7 +11,8 @@ from heatdrift.wording import learning_rate, listed
 
 def described(cell: Cell) -> str:
     """Name a cell by what people know it by."""
-    return f"{cell.dataset}, {cell.method}, lr {learning_rate(cell.lr)}, seed {cell.seed}"
+    own = "".join(f", {name} {level}" for name, level in (cell.factors or {}).items())
+    return f"{cell.dataset}, {cell.method}, lr {learning_rate(cell.lr)}, seed {cell.seed}{own}"
 
 
 def mean_record(records: Sequence[RunRecord]) -> RunRecord:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 from heatdrift.store.importers.columns import ColumnMap
 from heatdrift.store.importers.duplicates import Rule
@@ -83,7 +84,6 @@ def import_mlflow(
 def _read(uri: str, experiments: tuple[str, ...], seen: StepsSeen) -> Iterator[Tracked]:
     try:
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
     except ImportError as cause:
         raise DataError("MLflow is not installed", hint="python -m pip install 'heatdrift[mlflow]'") from cause
     file = _file(uri)
@@ -92,7 +92,7 @@ def _read(uri: str, experiments: tuple[str, ...], seen: StepsSeen) -> Iterator[T
             f"there is no MLflow store at {file}", hint="name a tracking URI: sqlite:///mlflow.db, mlruns, http://..."
         )
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 reads its own folders on request only
-    try:
+    with decoding(lambda said: DataError(f"cannot read MLflow at {uri}: {said}", hint="check the tracking URI")):
         client = MlflowClient(tracking_uri=uri)
         chosen = [e for e in client.search_experiments() if not experiments or e.name in experiments]
         token = None
@@ -105,8 +105,6 @@ def _read(uri: str, experiments: tuple[str, ...], seen: StepsSeen) -> Iterator[T
             token = page.token
             if not token:
                 return
-    except MlflowException as cause:
-        raise DataError(f"cannot read MLflow at {uri}: {cause}", hint="check the tracking URI") from cause
 
 
 def _file(uri: str) -> Path | None:

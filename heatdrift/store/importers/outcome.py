@@ -38,6 +38,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     guessed : those of `columns` that nobody named: the source's name for it was taken for ours.
     keys : what tells runs apart -> its levels.
     measured : the metrics that were found.
+    factors, telling : columns of settings that are none of ours, kept as factors under their own names; those that
+        tell runs apart which agree in all our keys.
     further : columns of numbers that are none of ours, kept as metrics `further.NAME`.
     ignored : columns that nothing is taken from.
     notes : sentences about what was decided or is doubtful.
@@ -49,6 +51,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     guessed: tuple[str, ...] = ()
     keys: Mapping[str, tuple[str, ...]] = {}
     measured: tuple[Measured, ...] = ()
+    factors: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

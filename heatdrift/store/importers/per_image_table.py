@@ -23,6 +23,7 @@ import polars as pl
 
 from heatdrift.errors import DataError
 from heatdrift.image_results import ImageResults, images_sha256
+from heatdrift.store.importers.parquet_table import read_parquet_table
 from heatdrift.store.importers.values import is_missing
 from heatdrift.wording import learning_rate
 
@@ -77,12 +78,7 @@ def _parts(frame: pl.DataFrame, by: list[str]) -> Iterator[tuple[tuple[Any, ...]
 
 
 def _frame(path: Path) -> pl.DataFrame:
-    try:
-        frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError, ValueError) as cause:
-        raise DataError(
-            f"cannot read {path}: {str(cause).splitlines()[0]}", hint="name a Parquet file with --images"
-        ) from cause
+    frame = read_parquet_table(path, hint="name a Parquet file with --images")
     classes, hits = (all(c in frame.columns for c in wanted) for wanted in (CLASSES, HITS))
     missing = [c for c in (*KEY, "transfer_set", "image") if c not in frame.columns]
     if not (classes or hits):

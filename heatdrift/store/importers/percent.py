@@ -88,6 +88,10 @@ def check_percent(
             f"{source}: {'; '.join(mixed)}; are the small ones fractions, or less than 1 %? nothing was imported",
             hint="write one unit in the whole column; --percent as-is takes every value as percent",
         )
-    said = [f"{words}: taken as percent" for words in mixed]
+    said = [
+        f"{words}: taken as percent, so 0.6 is 0.6 %; if the small ones are fractions, write them times 100 and import "
+        "again with --duplicates last"
+        for words in mixed
+    ]
     said += [f"{name}: all values are at most 1, taken as percent (--percent as-is)" for name in asked]
     return tuple(said)

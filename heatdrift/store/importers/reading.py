@@ -17,6 +17,7 @@ from heatdrift.store.importers.epoch_base import EpochsSeen
 from heatdrift.store.importers.further_columns import further_columns, name_notes, transfer_notes
 from heatdrift.store.importers.lr_levels import is_short, lr_levels, said_levels
 from heatdrift.store.importers.outcome import Audit, Measured
+from heatdrift.store.importers.own_factors import FACTOR, TELLS, level_of, own_factors, telling
 from heatdrift.store.importers.percent import Percent, Range, check_percent
 from heatdrift.store.importers.reading_notes import endless, overruled, recipe, refuse_percent_signs
 from heatdrift.store.importers.values import is_missing, real_of, whole_of
@@ -32,12 +33,14 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     epochs_from : 0 = the first trained epoch is called 0, 1 = epoch 0 is the pretrained model; None = see the rows.
     percent : what to do with a percentage of which all values are at most 1.
-    ignore : columns that are not kept as further metrics.
+    ignore : columns that are not kept as further metrics or factors.
+    factors : columns that are factors and tell runs apart, whatever their names.
     """
 
     epochs_from: Literal[0, 1] | None = None
     percent: Percent = "ask"
     ignore: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     shift : added to epochs.
     levels : learning rate as it stands there -> the level that it is.
     further : columns of numbers that are none of ours, kept as they are under their own names.
+    factors, telling : columns of settings that are none of ours, and those of them that tell runs apart.
     audit : what was found on the way.
     """
 
@@ -56,6 +60,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     shift: int = 0
     levels: Mapping[float, float] = {}
     further: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
     audit: Audit
 
     def __call__(self, row: Row) -> dict[str, object]:
@@ -71,6 +77,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.further:
             if not is_missing(row.get(name)):
                 ours[FURTHER_PREFIX + name] = row[name]
+        for name in self.factors:
+            if (level := level_of(row.get(name))) is not None:
+                ours[FACTOR + name] = level
+                if name in self.telling:
+                    ours[TELLS + name] = level
         return ours
 
 
@@ -110,7 +121,9 @@ def understand(
     for _, row in seen:
         names.update(dict.fromkeys(row))
     free = [name for name in columns.ignored(tuple(names)) if name not in aside]
-    further = further_columns([row for _, row in seen], free, choices.ignore)
+    plain = [row for _, row in seen]
+    further = further_columns(plain, free, choices.ignore)
+    factors = own_factors(plain, [name for name in free if name not in choices.ignore], choices.factors)
     for label, row in seen:
         try:
             ours = columns.apply(row)
@@ -139,21 +152,34 @@ def understand(
     notes = (*notes, *([said] if said else []), *([said_levels(levels, rates)] if levels else []), *doubts)
     shown = {name: tuple(sorted(found)) for name, found in keys.items() if found}
     shown["lr"] = tuple(f"{lr:g}" for lr in sorted({levels.get(lr, lr) for lr in rates}))
+    reading = Reading(columns=columns, shift=shift, levels=levels, factors=factors, audit=Audit(rows=len(seen)))
+    apart = telling(_readable(plain, reading), factors, choices.factors) if factors else ()
+    shown |= {name: tuple(sorted({v for row in plain if (v := level_of(row.get(name)))})) for name in factors}
     audit = Audit(
         rows=len(seen),
         read_as=read_as,
         guessed=guessed,
         columns=columns.described(tuple(names)),
-        keys={name: shown[name] for name in _KEYS if shown.get(name)},
+        keys={name: shown[name] for name in (*_KEYS, *factors) if shown.get(name)},
+        factors=factors,
+        telling=apart,
         measured=tuple(
             Measured(name=name, n=found.n, low=found.low, high=found.high, unit=_unit(name))
             for name, found in ranges.items()
         ),
-        further=further,
-        ignored=tuple(name for name in free if name not in further),
+        further=tuple(name for name in further if name not in factors),
+        ignored=tuple(name for name in free if name not in (*further, *factors)),
         notes=notes,
     )
-    return Reading(columns=columns, shift=shift, levels=levels, further=further, audit=audit)
+    return msgspec.structs.replace(reading, further=further, telling=apart, audit=audit)
+
+
+def _readable(rows: Iterable[Row], reading: Reading) -> Iterable[dict[str, object]]:
+    for row in rows:
+        try:
+            yield reading(row)
+        except (ValueError, HeatdriftError):
+            continue  # reported with its row
 
 
 def _number(row: Row, name: str) -> float | None:

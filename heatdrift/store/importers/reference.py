@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import RecordError, StoreError, StudyError, UnknownNameError
 from heatdrift.records import RunRecord
 from heatdrift.store.files import write_bytes
@@ -44,15 +45,12 @@ def import_reference(
     cell_folder(store_folder, study, "check")
     for file in _files(path):
         try:
-            run = decode_reference(file.read_bytes(), file)
+            run = decode_reference(_bytes(file), file)
             record = reference_record(run, study)
             folder = cell_folder(store_folder, study, record.cell_id)
             record = decode_record(msgspec.json.encode(record), folder / "record.json")
         except StoreError:
             raise  # the store folder is at fault, not the file
-        except OSError as cause:
-            problems.append(Problem(path=file, reason=cause.strerror or str(cause)))
-            continue
         except RecordError as error:
             problems.append(Problem(path=file, reason=error.problem))
             continue
@@ -80,7 +78,12 @@ class _Reader:
         self._file, self._study = file, study
 
     def __call__(self) -> RunRecord:
-        return reference_record(decode_reference(self._file.read_bytes(), self._file), self._study)
+        return reference_record(decode_reference(_bytes(self._file), self._file), self._study)
+
+
+def _bytes(file: Path) -> bytes:
+    with decoding(lambda said: RecordError(file, said)):
+        return read_whole(file)
 
 
 def _files(path: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import RecordError
 
 Values = tuple[float | None, ...]
@@ -126,11 +127,9 @@ class ReferenceRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def decode_reference(data: bytes, path: Path) -> ReferenceRun:
     """Decode one file; RecordError names what does not fit."""
-    try:
+    with decoding(lambda said: RecordError(path, f"not a run record of the reference study: {said}")):
         plain = json.loads(data, parse_constant=lambda _: None)
         return msgspec.convert(plain, ReferenceRun)
-    except (ValueError, RecursionError) as cause:  # JSON, UTF-8 and msgspec errors are ValueErrors
-        raise RecordError(path, f"not a run record of the reference study: {cause}") from cause
 
 
 def own_values(run: ReferenceRun) -> Iterator[tuple[str, float, float]]:

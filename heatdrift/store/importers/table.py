@@ -12,6 +12,7 @@ from heatdrift.store.importers.flat import FlatRun, import_flat
 from heatdrift.store.importers.guess import with_guesses, with_status
 from heatdrift.store.importers.lr_levels import stored_rates
 from heatdrift.store.importers.outcome import Before, ImportReport, nothing
+from heatdrift.store.importers.own_factors import TELLS
 from heatdrift.store.importers.reading import Choices, Reading, understand
 from heatdrift.store.importers.result_table import import_result_table, is_result_table
 from heatdrift.store.importers.table_file import read_table_file
@@ -142,5 +143,6 @@ def _key(row: Mapping[str, object], reading: Reading) -> tuple[tuple[object, ...
         numbers = key_numbers(ours)
     except (ValueError, HeatdriftError):
         return (), "run"  # reported with its row
-    key = (*(str(ours.get(name)) for name in ("backbone", "dataset", "method", "protocol")), *numbers)
+    own = (item for item in ours.items() if item[0].startswith(TELLS))
+    key = (*(str(ours.get(name)) for name in ("backbone", "dataset", "method", "protocol")), *numbers, *sorted(own))
     return key, "epoch" if "epoch" in ours else "final"

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import polars as pl
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 from heatdrift.store.importers.csv_text import read_csv_text
 from heatdrift.store.importers.json_rows import json_rows
+from heatdrift.store.importers.parquet_table import read_parquet_table
 from heatdrift.store.importers.text_file import read_text
 from heatdrift.store.importers.values import is_missing, number_from
 
 Rows = list[dict[str, object]]
+_MOST_VALUES: Final = 50_000_000  # rows times columns that are taken one by one; more belong into a bulk part
+_CAST: Final = "write dates as texts (ISO 8601) and numbers as 64-bit numbers"
 _TEXTS: Final = (".csv", ".tsv", ".tab", ".txt", ".dat")
 _SUFFIXES: Final = (*_TEXTS, ".parquet", ".json", ".jsonl", ".ndjson")
 
@@ -69,12 +72,9 @@ def _kind(path: Path) -> str:
 
 
 def _parquet(path: Path) -> TableFile:
-    try:
-        frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError, ValueError) as cause:
-        reason = str(cause).splitlines()[0]
-        raise DataError(f"cannot read {path}: {reason}", hint="name a CSV, Parquet or JSON table") from cause
-    return TableFile(names=tuple(frame.columns), rows=frame.rows(named=True), read_as="Parquet")
+    frame = read_parquet_table(path, hint="name a CSV, Parquet or JSON table", most_values=_MOST_VALUES)
+    with decoding(lambda said: DataError(f"{path} has a value that no table can hold: {said}", hint=_CAST)):
+        return TableFile(names=tuple(frame.columns), rows=frame.rows(named=True), read_as="Parquet")
 
 
 def _numbers(table: TableFile) -> TableFile:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import MOST_LOG, decoding, read_whole
 from heatdrift.errors import DataError
 from heatdrift.store.importers.protobuf_wire import double, fields, part, parts, single, texts, whole
 from heatdrift.store.importers.tracked import Tracked, by_step
@@ -44,7 +45,7 @@ def read_tensorboard(path: Path) -> Iterator[Tracked]:
     DataError
         A file cannot be read, or is no event file.
     """
-    files = [path] if path.is_file() else sorted(file for file in path.rglob(_FILES) if file.is_file())
+    files = [path] if not path.is_dir() else sorted(file for file in path.rglob(_FILES) if file.is_file())
     folders = {file.parent for file in files}
     runs: dict[Path, _Events] = {}
     for file in files:
@@ -86,8 +87,9 @@ def _final(
 
 def _read(file: Path) -> _Events:
     found = _Events()
-    try:
-        for event in _records(file.read_bytes(), file):
+    hint = "name a folder that TensorBoard shows"
+    with decoding(lambda said: DataError(f"{file} is no event file: {said}", hint=hint)):
+        for event in _records(read_whole(file, most=MOST_LOG)):
             step = whole(event, 2)
             summary = part(event, 5)
             for value in parts(summary, 1) if summary else ():
@@ -98,14 +100,10 @@ def _read(file: Path) -> _Events:
                     found.settings |= _settings(part(plugin, 2) or b"")
                 elif tag != _NO_RESULT and (number := _scalar(value)) is not None:
                     found.points.append((step, {tag: number}))
-    except OSError as cause:
-        raise DataError(f"cannot read {file}: {cause.strerror}", hint="name a folder of event files") from cause
-    except ValueError as cause:
-        raise DataError(f"{file} is no event file: {cause}", hint="name a folder that TensorBoard shows") from cause
     return found
 
 
-def _records(data: bytes, file: Path) -> Iterator[bytes]:
+def _records(data: bytes) -> Iterator[bytes]:
     """Yield the messages of a TFRecord; one that is cut off at the end, as a killed process leaves it, is none."""
     at = 0
     while at + 12 <= len(data):

@@ -1,15 +1,17 @@
 """Bytes of a file that holds text -> the text: gzip, byte order marks, UTF-16, and what is not UTF-8."""
 
 import gzip
-import zlib
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 
 MOST_BYTES: Final = 2**30  # of a table of runs, unpacked; more belongs into a bulk part
+MOST_RATIO: Final = 200  # of what gzip holds to its file; tables of numbers have 3 to 10
+_SMALL: Final = 64 * 2**20  # bytes that are unpacked whatever the ratio
 _MARKS: Final = (
     (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8 with a byte order mark"),
     (b"\xff\xfe", "utf-16", "UTF-16"),
@@ -46,29 +48,27 @@ def read_text(path: Path) -> Text:
     encoding, words = next(((e, w) for mark, e, w in _MARKS if data.startswith(mark)), ("", ""))
     if not encoding:
         encoding, words = _unmarked(data)
-    try:
+    with decoding(lambda said: DataError(f"{path} is not readable as {words}: {said}", hint="save it as UTF-8")):
         text = data.decode(encoding)
-    except UnicodeDecodeError as cause:
-        raise DataError(
-            f"{path} is not readable as {words}: {cause.reason} at byte {cause.start}", hint="save it as UTF-8"
-        ) from cause
     if "\x00" in text:
         raise DataError(f"{path} is no text: it holds zero bytes", hint="export it as CSV or Parquet")
     return Text(text=text, read_as=", ".join([*said, *([words] if words else [])]))
 
 
 def _bytes(path: Path) -> tuple[bytes, list[str]]:
-    try:
+    with decoding(lambda said: DataError(f"cannot read {path}: {said}", hint="name a CSV, Parquet or JSON table")):
+        if path.exists() and not path.is_file():
+            raise ValueError("not a regular file")
+        size = path.stat().st_size
         with path.open("rb") as stream:
             packed = stream.read(2) == b"\x1f\x8b"
+        most = min(MOST_BYTES, max(_SMALL, MOST_RATIO * size)) if packed else MOST_BYTES
         with gzip.open(path, "rb") if packed else path.open("rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as cause:
-        reason = getattr(cause, "strerror", None) or str(cause)
-        raise DataError(f"cannot read {path}: {reason}", hint="name a CSV, Parquet or JSON table") from cause
-    if len(data) > MOST_BYTES:
+            data = stream.read(most + 1)
+    if len(data) > most:
+        unpacked = f" unpacked, {most / max(size, 1):,.0f} times its size" if packed else ""
         raise DataError(
-            f"{path} is larger than {MOST_BYTES // 2**20} MiB{' unpacked' if packed else ''}",
+            f"{path} is larger than {most // 2**20} MiB{unpacked}",
             hint="write runs.parquet with the columns of docs/schema.md and import its folder --format heatdrift",
         )
     return data, ["gzip"] if packed else []

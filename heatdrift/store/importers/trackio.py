@@ -7,23 +7,25 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from heatdrift.decoding import decoding, or_none
 from heatdrift.errors import DataError
 from heatdrift.store.importers.tracked import Tracked, by_step, flattened
 
+_HINT: Final = "name trackio's PROJECT.db"
 _START: Final = b"SQLite format 3\x00"
 
 
 def is_trackio(path: Path) -> bool:
     """Whether a file is a database with trackio's two tables."""
-    try:
+
+    def tables() -> set[str]:
         with path.open("rb") as stream:
             if stream.read(len(_START)) != _START:
-                return False
+                return set()
         with closing(_opened(path)) as database:
-            names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except (OSError, sqlite3.Error):
-        return False
-    return {"metrics", "configs"} <= names
+            return {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    return {"metrics", "configs"} <= (or_none(tables) or set())
 
 
 def read_trackio(path: Path) -> Iterator[Tracked]:
@@ -34,7 +36,9 @@ def read_trackio(path: Path) -> Iterator[Tracked]:
     DataError
         The file cannot be read as such a database.
     """
-    try:
+    if not path.is_file():  # opening a FIFO would wait for its writer
+        raise DataError(f"cannot read {path}: not a regular file", hint=_HINT)
+    with decoding(lambda said: DataError(f"cannot read {path} as a trackio database: {said}", hint=_HINT)):
         with closing(_opened(path)) as database:
             columns = {row[1] for row in database.execute("PRAGMA table_info(metrics)")}
             key = "run_id" if "run_id" in columns else "run_name"  # the first versions know runs by their names
@@ -50,10 +54,6 @@ def read_trackio(path: Path) -> Iterator[Tracked]:
                     (step, dict(flattened(json.loads(text)))) for own, _, step, text in metrics if own == run
                 ),
             )
-    except (sqlite3.Error, ValueError, TypeError) as cause:
-        raise DataError(
-            f"cannot read {path} as a trackio database: {cause}", hint="name trackio's PROJECT.db"
-        ) from cause
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ MISSING: Final = frozenset(
     ("", "nan", "null", "none", "na", "n/a", "#n/a", "#na", "<na>", "nat", "nil", "-", "--", "---")
 )  # in lower case; every dash counts as "-"
 _DASHES: Final = str.maketrans(dict.fromkeys("‐‑‒–—―−", "-"))
+_LONGEST_NUMBER: Final = 300  # digits of a whole number; Python itself refuses 4,300
 _INVISIBLE: Final = "\ufeff\u200b\u200c\u200d\u2060\x00"  # no whitespace to Python, nothing to a reader
 
 
@@ -73,6 +74,8 @@ def whole_of(row: Mapping[str, object], name: str) -> int | None:
     """Return a whole number, also one written as 3.0; None when absent, NaN or infinite."""
     text = text_of(row, name)
     if text is not None and text.lstrip("+-").isdecimal():
+        if len(text) > _LONGEST_NUMBER:
+            raise ValueError(f"{name} is {text[:40]!r}... ({len(text)} digits), not a number that can be stored")
         return int(text)
     number = real_of(row, name)
     if number is not None and number != int(number):
@@ -116,5 +119,5 @@ def time_of(run: Mapping[str, object], name: str) -> str | None:
         try:
             return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
         except (OverflowError, OSError, ValueError):
-            raise ValueError(f"{name} is {value:g}, not a time in milliseconds since 1970") from None
+            raise ValueError(f"{name} is {str(value)[:40]}, not a time in milliseconds since 1970") from None
     return None if value is None else str(value)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from heatdrift.decoding import MOST_LOG, decoding, read_whole
 from heatdrift.errors import DataError
 from heatdrift.store.importers.protobuf_wire import fields, part, parts, texts, whole
 from heatdrift.store.importers.tracked import Tracked, by_step, flattened
@@ -35,9 +36,12 @@ def read_wandb(path: Path) -> Iterator[Tracked]:
     DataError
         A file is no such log.
     """
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("run-*.wandb") if not _is_latest(p))
+    files = [path] if not path.is_dir() else sorted(p for p in path.rglob("run-*.wandb") if not _is_latest(p))
+    hint = "name a folder wandb/ or a .wandb file"
     for file in files:
-        yield _run(file)
+        with decoding(lambda said, file=file: DataError(f"cannot read {file} as a W&B log: {said}", hint=hint)):  # type: ignore[misc]
+            run = _run(file)
+        yield run
 
 
 def _is_latest(file: Path) -> bool:
@@ -90,12 +94,7 @@ def _items(message: bytes) -> dict[str, object]:
 
 
 def _records(file: Path) -> Iterator[bytes]:
-    try:
-        data = file.read_bytes()
-    except OSError as cause:
-        raise DataError(
-            f"cannot read {file}: {cause.strerror}", hint="name a folder wandb/ or a .wandb file"
-        ) from cause
+    data = read_whole(file, most=MOST_LOG)
     if not data.startswith(_START):
         raise DataError(f"{file} is no W&B log", hint="name a folder wandb/ with run-* or offline-run-* in it")
     at, pieces = _HEADER, b""

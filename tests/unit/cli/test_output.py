@@ -1,6 +1,7 @@
 """What people read on a terminal: paths that can be typed, commands that can be pasted, 80 columns."""
 
 import json
+import math
 import shlex
 from pathlib import Path
 
@@ -85,3 +86,8 @@ def test_questions_are_listed_compactly(narrow):
     )
     rows = json.loads(CliRunner().invoke(app, ["sql", "--list", "--format", "json"]).stdout)
     assert set(rows[0]) == {"name", "question", "grain", "units", "parameters"}
+
+
+def test_json_writes_out_half_of_a_surrogate_pair(capsys):
+    output.show_json({"a\udc80": ["b\udcff", math.nan, Path("c")]})
+    assert json.loads(capsys.readouterr().out) == {"a\\udc80": ["b\\udcff", None, "c"]}

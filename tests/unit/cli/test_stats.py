@@ -37,6 +37,7 @@ ASKED = {
     "frontier": ("--bootstrap", 100),
     "power": ("--seeds", 5, "--dataset", "shapes"),
     "images": ("--bootstrap", 100),
+    "factors": ("--metric", "retention_pct"),
 }
 
 

@@ -154,7 +154,10 @@ def test_what_is_far_larger_than_its_archive_is_not_decompressed(tmp_path, monke
     monkeypatch.setattr(archive, "_SMALL", 1000)
     with pytest.raises(DataError, match="more than 200 times its size"):
         opened(tmp_path, "pets.tar.gz")
-    monkeypatch.setattr(archive, "_MOST_PICTURE", 1000)
+    pack(tmp_path / "flat.zip", contents({}, {f"cats/{i}.png": bytes(10**5) for i in range(20)}))
+    with pytest.raises(DataError, match=r"flat\.zip holds more than 200 times its size"):
+        opened(tmp_path, "flat.zip")
+    monkeypatch.setattr(archive, "MOST_PICTURE", 1000)
     pack(tmp_path / "pets.zip", contents({}, {"cats/a.png": bytes(10**4)}))
     with pytest.raises(DataError, match=r"cats/a\.png has 0 MB"):
         opened(tmp_path, "pets.zip")

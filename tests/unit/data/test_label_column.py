@@ -9,6 +9,7 @@ import pytest
 from hub_stand_ins import picture
 
 from heatdrift.config import SourceSpec
+from heatdrift.data.parquet import open_parquet
 from heatdrift.data.sources import fetch_source, open_source, source_sha256
 from heatdrift.errors import DataError
 
@@ -162,3 +163,16 @@ def test_codes_with_gaps_are_classes_where_the_study_names_them(tmp_path):
     assert every.labels.tolist() == [2, 1, 0]
     shifted = opened(tmp_path, [1, 5, 9], reading={"classes": [5, 9], "labels_from": 1})
     assert (shifted.class_numbers, shifted.first_number, len(shifted)) == ((4, 8), 1, 2)
+
+
+@pytest.mark.parametrize("labels", [[0, 10**9], [-(10**9), 1], [0.0, 1e300], ["0", "1000000000"]])
+def test_a_label_that_is_an_id_is_refused_by_its_row_before_classes_are_named(tmp_path, labels):
+    table = pa.table({"image": [b"x", b"y"], "label": labels, "label_name": ["a", "b"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t\.parquet: column label, row [01]: .* is no class number"):
+        open_parquet("t.parquet", tmp_path)
+
+
+def test_numbers_too_long_to_be_labels_are_names(tmp_path):
+    pq.write_table(pa.table({"image": [b"x", b"y"], "label": ["1" * 5000, "2" * 5000]}), tmp_path / "t.parquet")
+    assert open_parquet("t.parquet", tmp_path).source_names == ("1" * 5000, "2" * 5000)

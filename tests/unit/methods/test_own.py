@@ -47,7 +47,7 @@ def test_all_that_is_trained_is_part_of_the_method_and_a_title_is_not():
         ("lora_r8", MY_LORA, r"\[methods.lora_r8\] is the name of a built-in method", "another name"),
         ("bitfit", {"kind": "bitfit"}, "is the name of a built-in method", "another name"),
         ("a/b", MY_LORA, "is no name for a method", "letters, digits"),
-        ("mine", {"rank": 4}, "has no kind", "known kinds: bitfit, dora, full, lora, partial"),
+        ("mine", {"rank": 4}, "has no kind", "known kinds: bitfit, distill, dora, full, l2sp, lora, partial"),
         ("mine", {"kind": "lroa"}, "unknown kind 'lroa'", "did you mean 'lora'"),
         ("mine", {**MY_LORA, "rnak": 4}, "unknown key 'rnak'", "did you mean 'rank'"),
         ("mine", {"kind": "bitfit", "rank": 4}, "unknown key 'rank'", "known keys of bitfit: kind, title, blocks"),

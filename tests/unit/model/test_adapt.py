@@ -30,6 +30,8 @@ def wanted_parameters(method, backbone):
     tower = {f"visual.{name}" for name, _ in backbone.visual.named_parameters()}
     return {
         "full_ft": tower | HEAD,
+        "full_ft_l2sp": tower | HEAD,
+        "full_ft_distill": tower | HEAD,
         "lora_r8": ADAPTERS | {"visual.proj"} | HEAD,
         "lora_r8_frozen_proj": ADAPTERS | HEAD,
         "last_block": {n for n in tower if n.startswith((LAST, "visual.ln_post."))} | HEAD,

@@ -12,7 +12,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Siglip
 from heatdrift.errors import ModelError
 from heatdrift.model.adapt_tower import adapt_open_clip
 from heatdrift.model.attention import split_attention
-from heatdrift.model.tower_weights import acting_weights, moved
+from heatdrift.model.tower_weights import BaseWeights, acting_weights, check_same
 from heatdrift.model.towers import find_tower
 
 SMALL = {
@@ -96,7 +96,7 @@ def test_fused_and_split_attention_of_open_clip_are_read_alike():
     pixels = pixels_of(size if isinstance(size, int) else size[0])
     for one, other in zip(seen(fused, pixels)[0], seen(split, pixels)[0], strict=True):
         torch.testing.assert_close(one, other)
-    drift = moved(acting_weights(find_tower(fused)), acting_weights(find_tower(split)), "proj")
+    drift = BaseWeights.of(acting_weights(find_tower(fused)), "proj").moved(acting_weights(find_tower(split)))
     assert drift == {"weight_drift": 0.0, "proj_drift": 0.0}
 
 
@@ -114,7 +114,7 @@ def test_adapters_are_read_and_weighed_as_they_act(dora):
     for ours, theirs in zip(attention, seen(merged, pixels)[0], strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(embedding, seen(merged, pixels)[1], atol=1e-5, rtol=1e-4)
-    assert moved(before, weights, "visual_projection.weight")["weight_drift"] > 0.001
+    assert BaseWeights.of(before, "visual_projection.weight").moved(weights)["weight_drift"] > 0.001
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks for it
@@ -126,7 +126,7 @@ def test_a_module_trained_in_full_next_to_adapters_is_weighed_by_its_own_copy():
             if "modules_to_save" in name:
                 parameter.mul_(1.5)
     weights = acting_weights(find_tower(adapted))
-    drift = moved(acting_weights(find_tower(base)), weights, "visual_projection.weight")
+    drift = BaseWeights.of(acting_weights(find_tower(base)), "visual_projection.weight").moved(weights)
     assert drift == {"weight_drift": 0.0, "proj_drift": pytest.approx(0.5)}
 
 
@@ -182,4 +182,4 @@ def test_a_tower_inside_wrappers_is_found():
 def test_models_of_different_architecture_are_not_compared():
     one, other = acting_weights(find_tower(stubs.tiny_clip())), acting_weights(find_tower(hugging_face("clip")))
     with pytest.raises(ModelError, match="not the weights of the base"):
-        moved(one, other, None)
+        check_same(one, other)

@@ -31,6 +31,7 @@ def answers():
         "frontier": heatdrift.frontier(runs, bootstrap=100),
         "layers": heatdrift.layers(runs, blocks, metrics=["entropy"]),
         "predictors": heatdrift.predictors(runs, epochs, bootstrap=100),
+        "factors": heatdrift.factors(runs, metric="retention_pct"),
         "power": heatdrift.power(runs, metric="retention_pct", seeds=5),
         "compare": heatdrift.compare(*parts, names=("a", "b")),
         "fit_model": heatdrift.fit_model(runs, "retention_pct ~ method + (1 | seed)"),

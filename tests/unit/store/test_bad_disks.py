@@ -110,7 +110,7 @@ def test_unrelated_files_and_a_huge_record_stop_nothing(tmp_path, make_record):
     report = ingest(store)
     assert report.added == 1
     assert [p.path for p in report.problems] == [huge]
-    assert "100 MiB is no record" in report.problems[0].reason
+    assert "100 MiB, more than the limit of 64" in report.problems[0].reason
     assert [f.where for f in check_store(store).findings] == [str(huge)]
 
 

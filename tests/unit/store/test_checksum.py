@@ -5,7 +5,7 @@ from heatdrift.errors import RecordError
 from heatdrift.store.check import check_store
 from heatdrift.store.checksum import sealed, split_checksum
 from heatdrift.store.connect import open_store
-from heatdrift.store.folder import read_record, seal_records, write_record
+from heatdrift.store.folder import decode_record, read_record, seal_records, write_record
 from heatdrift.store.ingest import ingest
 from heatdrift.store.repair import repair_store
 
@@ -47,13 +47,11 @@ def test_an_edited_record_gives_way_to_its_attempt(tmp_path, make_record):
 def test_no_flipped_bit_of_a_record_passes(tmp_path, make_record):
     path = write_record(make_record(), tmp_path).path
     whole = path.read_bytes()
-    for position in range(0, len(whole), 37):
-        for bit in (0, 3, 5):
-            flipped = bytearray(whole)
-            flipped[position] ^= 1 << bit
-            path.write_bytes(flipped)
-            with pytest.raises(RecordError):
-                read_record(path)
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << position % 8
+        with pytest.raises(RecordError):
+            decode_record(bytes(flipped), path)
 
 
 def test_a_record_without_a_checksum_counts_and_is_named_unverified(tmp_path, make_record):

@@ -202,3 +202,23 @@ def test_epochs_of_a_bulk_table_with_a_key_twice_are_refused(tmp_path, mine):
     with pytest.raises(DuplicateRunsError, match="epochs"):
         import_heatdrift(folder, mine.parent)
     assert not list(mine.parent.rglob("*.parquet"))
+
+
+def test_a_source_that_says_more_of_the_recipe_needs_a_rule_and_changes_no_result(tmp_path):
+    head, row = "backbone,dataset,method,lr,seed,test_acc_pct", "m,cars,lora,1e-4,1,60"
+
+    def bring(head, row, **options):
+        (tmp_path / "t.csv").write_text(f"{head}\n{row}\n")
+        store = tmp_path / "partial" / "heatdrift.duckdb"
+        report = import_table(tmp_path / "t.csv", column_map(), store_folder=store.parent, study="s", **options)
+        ingest(store)
+        return report, run_sql(store, "SELECT last_epoch, test_acc_pct FROM runs").rows()
+
+    assert bring(head, row)[1] == [(1, 60)]
+    with pytest.raises(DuplicateRunsError, match=r"another recipe.*1 and 10; the results are the same") as caught:
+        bring(f"{head},epochs", f"{row},10")
+    assert "--duplicates last" in caught.value.hint
+    assert bring(f"{head},epochs", f"{row},10", duplicates="first")[1] == [(1, 60)]
+    assert bring(f"{head},epochs", f"{row},10", duplicates="last")[1] == [(10, 60)]
+    with pytest.raises(DuplicateRunsError, match="with other results"):
+        bring(f"{head},epochs", f"{row[:-2]}61,10")

@@ -2,6 +2,8 @@ import hashlib
 import re
 from pathlib import Path
 
+import duckdb
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -11,7 +13,7 @@ from heatdrift.store import queries
 from heatdrift.store.folder import write_record
 from heatdrift.store.ingest import ingest
 from heatdrift.store.queries import list_queries, named_query, parse_query, run_query
-from heatdrift.store.sql import parse_parameter, pooled_studies, run_sql
+from heatdrift.store.sql import parse_parameter, pooled_studies, query_frame, run_sql
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +258,11 @@ def test_the_command_says_which_studies_a_result_mixes(two_studies):
     assert "note" not in result.stdout
     result = CliRunner().invoke(app, ["sql", "--name", "retention_by_method", "--store", str(two_studies)])
     assert "mixes" not in result.stderr
+
+
+def test_the_time_at_the_end_of_a_day_is_text():
+    found = query_frame(
+        duckdb.connect(), "SELECT TIME '24:00:00' AS t, TIME '01:02:03.5' AS u UNION ALL SELECT NULL, NULL"
+    )
+    assert sorted(found["t"].to_list(), key=str) == ["24:00:00", None]
+    assert found["u"].dtype == pl.Time

@@ -10,8 +10,8 @@ import pytest
 
 from heatdrift.cli import output
 from heatdrift.errors import QueryError
+from heatdrift.machine import machine_memory_bytes
 from heatdrift.store.connect import open_store
-from heatdrift.store.limits import machine_memory_bytes
 from heatdrift.store.sql import query_frame, run_sql
 
 ENDLESS = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from heatdrift.errors import DataError
+from heatdrift.store.importers import text_file
 from heatdrift.store.importers.table_file import read_table_file
 
 NAMES = ("dataset", "method", "lr", "test_acc_pct")
@@ -142,3 +143,11 @@ def test_what_is_no_table_is_said_at_once(tmp_path, name, content, says):
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(DataError, match="No such file"):
         read_table_file(tmp_path / "t.csv")
+
+
+def test_a_table_that_gzip_makes_far_smaller_is_not_unpacked_whole(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 500_000))
+    monkeypatch.setattr(text_file, "_SMALL", 1000)
+    with pytest.raises(DataError, match=r"t\.csv\.gz is larger than \d+ MiB unpacked, 200 times its size"):
+        read_table_file(path)

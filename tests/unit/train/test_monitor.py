@@ -1,4 +1,6 @@
 import sys
+import tomllib
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -11,10 +13,12 @@ from torch import nn
 
 from heatdrift.errors import DataError, ModelError, StudyError
 from heatdrift.model.adapt_tower import adapt_open_clip
+from heatdrift.model.attention import split_attention
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import read_view
 from heatdrift.train.drift_callbacks import lightning_callback, trainer_callback
 from heatdrift.train.drift_sinks import (
+    EXTRAS,
     MissingPackageError,
     MlflowSink,
     TensorBoardSink,
@@ -24,6 +28,8 @@ from heatdrift.train.drift_sinks import (
 )
 from heatdrift.train.external import measure
 from heatdrift.train.monitor import DriftMonitor
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,35 @@ def test_model_and_random_numbers_are_left_as_they_are():
     assert [m.training for m in model.modules()] == modes
     assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_zero_shot_and_probes_are_float32_under_the_autocast_of_a_loop(place):
+    seen = []
+    model = changed(0.05)
+    model.visual.ln_post.register_forward_hook(lambda _m, _i, out: seen.append(out.dtype))
+    monitor = DriftMonitor("tiny.safetensors", "photos", transfer="colours.parquet", folder=place)
+    alone = monitor.measure(model, 1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = monitor.measure(model, 2)
+        with torch.no_grad():
+            model.visual(pixels(1))
+    assert set(seen[:-1]) == {torch.float32}
+    assert seen[-1] == torch.bfloat16  # the loop's own arithmetic goes on
+    assert (inside.means, inside.heads, inside.zero_shot_pct) == (alone.means, alone.heads, alone.zero_shot_pct)
+
+
+def test_each_projection_of_attention_is_computed_once_a_pass():
+    counts = {}
+    model = stubs.tiny_clip()
+    split_attention(model.visual)
+    for name, module in model.visual.named_modules():
+        if name.endswith("_proj"):
+            module.register_forward_hook(lambda _m, _i, _o, name=name: counts.update({name: counts.get(name, 0) + 1}))
+    monitor = DriftMonitor(model, pixels())
+    counts.clear()
+    monitor.measure(model, 1)
+    assert set(counts.values()) == {1}
+    assert len(counts) >= 4 * stubs.TINY_BLOCKS
 
 
 def test_a_plain_loop_with_adapters_is_followed_step_by_step():
@@ -183,10 +218,15 @@ def test_a_package_that_is_absent_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(MissingPackageError, match="wandb is not installed") as raised:
         WandbSink()
-    assert raised.value.hint == "pip install wandb"
+    assert raised.value.hint == "pip install 'heatdrift[wandb]'"
     with pytest.raises(MissingPackageError) as raised:
         optional("no_such_package_of_anybody", "its-name")
     assert raised.value.hint == "pip install its-name"
+
+
+def test_the_extras_that_errors_name_are_those_of_the_package():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"dev"}
 
 
 def test_the_trainer_of_transformers_drives_the_monitor(tmp_path):
