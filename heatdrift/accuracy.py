@@ -38,7 +38,9 @@ def finished(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def selection_splits(runs: pl.DataFrame) -> set[str | None]:
-    """Return the splits that selected epochs of finished runs: ``val``, ``test``, `NOTHING_SELECTED`, or None where nothing says it.
+    """Return the splits that selected epochs of finished runs, or None where nothing says it.
+
+    They are ``val``, ``test``, and `NOTHING_SELECTED` of models that were trained elsewhere.
 
     Parameters
     ----------
