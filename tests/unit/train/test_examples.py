@@ -67,7 +67,7 @@ def test_transformers_trainer_measures_by_its_callback_and_stores_the_run(tmp_pa
     drifted_and_stored(monitor, tmp_path, 1e-2)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:lightning")  # workers and logging intervals of so small a run
+@pytest.mark.filterwarnings("ignore")  # Lightning's own: of torch's future, of workers, of so small a run
 def test_lightning_measures_by_its_callback_and_stores_the_run(tmp_path):
     pytest.importorskip("lightning.pytorch", reason="the example is for Lightning: pip install lightning")
     model = stubs.tiny_clip().train()
