@@ -27,8 +27,11 @@ def base_model() -> open_clip.CLIP:
 def tiles() -> tuple[Tensor, Tensor]:
     """Normalised pixels (n, 3, 28, 28) and classes of the tiles."""
     drawn = draw_set("terrain", "test")
+    kept = slice(None, None, 3)  # every third: enough to move the weights, in seconds
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
-    return (torch.from_numpy(drawn.pixels).permute(0, 3, 1, 2) / 255 - mean) / std, torch.from_numpy(drawn.labels)
+    return (torch.from_numpy(drawn.pixels[kept]).permute(0, 3, 1, 2) / 255 - mean) / std, torch.from_numpy(
+        drawn.labels[kept]
+    )
 
 
 def fine_tune(folder: Path, *, epochs: int = 2, lr: float = 2e-3, seed: int = 0) -> None:
