@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import stubs
 import torch
+from torch.utils.data import DataLoader
 
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import read_view
@@ -73,7 +74,8 @@ def test_lightning_measures_by_its_callback_and_stores_the_run(tmp_path):
     model = stubs.tiny_clip().train()
     pictures, steps = batches(model)
     monitor = example("lightning_trainer").fine_tune(
-        model, steps, pictures, 2, tmp_path, lr=1e-2, accelerator="cpu", enable_progress_bar=False,
+        model, DataLoader(steps, batch_size=None), pictures, 2, tmp_path, lr=1e-2, accelerator="cpu",
+        enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
     drifted_and_stored(monitor, tmp_path, 1e-2)
