@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # the same names as in _WHERE, for type checkers and editors;
     from heatdrift.questions.retention.analysis import retention
     from heatdrift.train.external import measure
     from heatdrift.train.monitor import DriftMonitor
+    from heatdrift.train.zero_shot import evaluate
 
     __version__: str
 
@@ -54,6 +55,7 @@ __all__ = [
     "compare",
     "correlation",
     "dose",
+    "evaluate",
     "factors",
     "fit_model",
     "frontier",
@@ -82,6 +84,7 @@ _WHERE: Final = {
     "compare": "api.comparing",
     "correlation": "questions.correlation.analysis",
     "dose": "questions.dose.analysis",
+    "evaluate": "train.zero_shot",
     "factors": "questions.factors.analysis",
     "fit_model": "questions.model.analysis",
     "frontier": "questions.frontier.analysis",

@@ -24,7 +24,12 @@ _SELECTED_ON_TEST: Final = (
     "Epochs were selected on the provided test split: every value is taken at the epoch of the best accuracy there"
 )
 _OPTIMISTIC: Final = f"that best accuracy ({VALIDATION}) is optimistic and does not replace an untouched test"
-_BY_PROTOCOL: Final = {"preprint": "test", "leakfree": "val"}  # for records that do not say it themselves
+NOTHING_SELECTED: Final = "none: the last checkpoint"  # models that were trained elsewhere are measured as they are
+_BY_PROTOCOL: Final = {  # for records that do not say it themselves
+    "preprint": "test",
+    "leakfree": "val",
+    "external": NOTHING_SELECTED,
+}
 
 
 def finished(runs: pl.DataFrame) -> pl.DataFrame:
@@ -33,7 +38,9 @@ def finished(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def selection_splits(runs: pl.DataFrame) -> set[str | None]:
-    """Return the splits that selected epochs of finished runs: ``val``, ``test``, or None where nothing says it.
+    """Return the splits that selected epochs of finished runs, or None where nothing says it.
+
+    They are ``val``, ``test``, and `NOTHING_SELECTED` of models that were trained elsewhere.
 
     Parameters
     ----------

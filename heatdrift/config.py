@@ -33,6 +33,12 @@ PROTOCOLS: Final[dict[str, str]] = {  # name -> what it does, for plans and page
         "epoch and holds the probe set, so accuracies are selected on test and there is no untouched test accuracy."
     ),
 }
+STORED_PROTOCOLS: Final[Mapping[str, str]] = PROTOCOLS | {  # also what only a store can hold
+    "external": (
+        "Protocol external: models that were trained elsewhere and measured as they are. Every value is of the last "
+        "checkpoint that was given; no split selected it, and accuracy on what was trained was not measured."
+    ),
+}
 
 
 class BackboneSpec(Strict, frozen=True, kw_only=True):

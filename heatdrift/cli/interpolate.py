@@ -43,6 +43,9 @@ def interpolate(
     ] = None,
     save: Annotated[Path | None, typer.Option("--save", help="Write the recommended model (.safetensors).")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "cpu",
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out pictures that do not decode.")
+    ] = False,
     fmt: FormatOption = Format.table,
 ) -> None:
     """Measure the models between base and adapted: what each keeps, what it gains, and which one to take.
@@ -70,6 +73,7 @@ def interpolate(
         n_target=n_target,
         save=save,
         device=resolve_device(device),
+        skip_unreadable=skip_unreadable,
         on_alpha=lambda value, done, total: note(f"{done + 1} of {total}: alpha {value:g}"),
     )
     show_answer(found, fmt, verbose=True)

@@ -39,6 +39,9 @@ def maps(
         str | None, typer.Option("--config", help="Architecture of a model by path: JSON file, or open_clip's MODEL.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto.")] = "cpu",
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out pictures that do not decode.")
+    ] = False,
 ) -> None:
     """Write class token and rollout attention maps: all blocks and heads as arrays, the chosen ones as pictures.
 
@@ -52,7 +55,13 @@ def maps(
     from heatdrift.train.device import resolve_device
 
     found = attention_maps(
-        model, adapted, images=images, n_images=n_images, config=config, device=resolve_device(device)
+        model,
+        adapted,
+        images=images,
+        n_images=n_images,
+        config=config,
+        device=resolve_device(device),
+        skip_unreadable=skip_unreadable,
     )
     n_blocks, n_heads = found.base.cls.shape[1:3]
     blocks = _known("block", block or [n_blocks - 1], n_blocks)

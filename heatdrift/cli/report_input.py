@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.output import note as print_note
-from heatdrift.config import PROTOCOLS
+from heatdrift.config import STORED_PROTOCOLS
 from heatdrift.questions import QUESTIONS
 
 if TYPE_CHECKING:
@@ -149,4 +149,4 @@ def _choices(plan: "KeptPlan | None", runs: "pl.DataFrame") -> "dict[str, tuple[
 def _protocol(runs: "pl.DataFrame") -> str:
     """The protocol's words, for the protocol of these runs."""
     names = runs["protocol"].unique().drop_nulls().sort().to_list()
-    return " ".join(PROTOCOLS.get(name, name) for name in names)
+    return " ".join(STORED_PROTOCOLS.get(name, name) for name in names)

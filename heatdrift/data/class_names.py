@@ -36,10 +36,21 @@ Havanese, Japanese Chin, Keeshond, Leonberger, Maine Coon, Miniature Pinscher, N
 Ragdoll, Russian Blue, Saint Bernard, Samoyed, Scottish Terrier, Shiba Inu, Siamese, Sphynx, Staffordshire Bull
 Terrier, Wheaten Terrier, Yorkshire Terrier
 """
+_CATS: Final = (
+    *("Abyssinian", "Bengal", "Birman", "Bombay", "British Shorthair", "Egyptian Mau", "Maine Coon", "Persian"),
+    *("Ragdoll", "Russian Blue", "Siamese", "Sphynx"),
+)
 
 
 def _spellings(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(word.strip() for word in part.split("=")) for part in text.replace("\n", " ").split(","))
+
+
+def _as_openai_has_them(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Pets as OpenAI's prompts.md writes them: cats with capitals, dogs without."""
+    return tuple(
+        group if any(cat in group[0] for cat in _CATS) else tuple(name.lower() for name in group) for group in groups
+    )
 
 
 def _as_on_the_hub(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
@@ -53,6 +64,7 @@ LISTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {  # the first spelling i
     "cifar10/1": _spellings(_CIFAR10),
     "eurosat/1": _spellings(_EUROSAT),
     "pets/1": _spellings(_PETS),
+    "pets/openai": _as_openai_has_them(_spellings(_PETS)),
 }
 
 

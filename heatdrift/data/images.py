@@ -96,6 +96,9 @@ def decode_image(data: bytes, where: str) -> Image.Image:
     DataError : empty, truncated, not a picture in one of `FORMATS`, of more than `MAX_PIXELS` pixels by its header, or
         of 32-bit samples, whose range nobody knows; `where` names it.
     """
+    if data.startswith(b"version https://git-lfs"):
+        hint = "git lfs install, then git lfs pull in that repository"
+        raise DataError(f"{where} is a Git LFS pointer: the address of the picture, not the picture", hint=hint)
 
     def refuse(reason: str) -> DataError:
         problem = f"{where} does not decode as an image ({len(data)} bytes): {reason}"

@@ -2,60 +2,17 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from heatdrift.data.images import listed
+from heatdrift.data.released_templates import TEMPLATES
 from heatdrift.errors import DataError, UnknownNameError
 
 _AS_A_NUMBER: Final = re.compile(r"(class|label|category|cls|id|c|lbl)?[\s_#:.-]*\d+", re.IGNORECASE)
 _WORDNET: Final = re.compile(r"n\d{8}")
 _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f]{8,}(-[0-9a-f]{4,})*")  # hashes and UUIDs
-_IMAGENET: Final = """
-a bad photo of a {}. | a photo of many {}. | a sculpture of a {}. | a photo of the hard to see {}. | a low resolution
-photo of the {}. | a rendering of a {}. | graffiti of a {}. | a bad photo of the {}. | a cropped photo of the {}. | a
-tattoo of a {}. | the embroidered {}. | a photo of a hard to see {}. | a bright photo of a {}. | a photo of a clean
-{}. | a photo of a dirty {}. | a dark photo of the {}. | a drawing of a {}. | a photo of my {}. | the plastic {}. | a
-photo of the cool {}. | a close-up photo of a {}. | a black and white photo of the {}. | a painting of the {}. | a
-painting of a {}. | a pixelated photo of the {}. | a sculpture of the {}. | a bright photo of the {}. | a cropped
-photo of a {}. | a plastic {}. | a photo of the dirty {}. | a jpeg corrupted photo of a {}. | a blurry photo of the
-{}. | a photo of the {}. | a good photo of the {}. | a rendering of the {}. | a {} in a video game. | a photo of one
-{}. | a doodle of a {}. | a close-up photo of the {}. | a photo of a {}. | the origami {}. | the {} in a video game. |
-a sketch of a {}. | a doodle of the {}. | a origami {}. | a low resolution photo of a {}. | the toy {}. | a rendition
-of the {}. | a photo of the clean {}. | a photo of a large {}. | a rendition of a {}. | a photo of a nice {}. | a
-photo of a weird {}. | a blurry photo of a {}. | a cartoon {}. | art of a {}. | a sketch of the {}. | a embroidered
-{}. | a pixelated photo of a {}. | itap of the {}. | a jpeg corrupted photo of the {}. | a good photo of a {}. | a
-plushie {}. | a photo of the nice {}. | a photo of the small {}. | a photo of the weird {}. | the cartoon {}. | art of
-the {}. | a drawing of the {}. | a photo of the large {}. | a black and white photo of a {}. | the plushie {}. | a
-dark photo of a {}. | itap of a {}. | graffiti of the {}. | a toy {}. | itap of my {}. | a photo of a cool {}. | a
-photo of a small {}. | a tattoo of the {}.
-"""
-_IMAGENET_SEVEN: Final = """
-itap of a {}. | a bad photo of the {}. | a origami {}. | a photo of the large {}. | a {} in a video game. | art of the
-{}. | a photo of the small {}.
-"""
-_CIFAR: Final = """
-a photo of a {}. | a blurry photo of a {}. | a black and white photo of a {}. | a low contrast photo of a {}. | a high
-contrast photo of a {}. | a bad photo of a {}. | a good photo of a {}. | a photo of a small {}. | a photo of a big {}.
-| a photo of the {}. | a blurry photo of the {}. | a black and white photo of the {}. | a low contrast photo of the
-{}. | a high contrast photo of the {}. | a bad photo of the {}. | a good photo of the {}. | a photo of the small {}. |
-a photo of the big {}.
-"""
-_EUROSAT: Final = """
-a centered satellite photo of {}. | a centered satellite photo of a {}. | a centered satellite photo of the {}.
-"""
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(part.split()) for part in text.split("|"))
-
-
-# OpenAI's, of github.com/openai/CLIP: data/prompts.md and notebooks/Prompt_Engineering_for_ImageNet.ipynb
-TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
-    "openai/imagenet80": _listed(_IMAGENET),
-    "openai/imagenet7": _listed(_IMAGENET_SEVEN),
-    "openai/cifar18": _listed(_CIFAR),
-    "openai/eurosat3": _listed(_EUROSAT),
-}
 _WHAT_TO_GIVE: Final = (
     'give words: class_names = "names.csv" (number or name of the source, words), a released list, or a column '
     "label_name in the Parquet file"
@@ -101,3 +58,53 @@ def templates_of(template: str | Sequence[str]) -> tuple[str, ...]:
     if placeless:
         raise DataError(f"template {placeless[0]!r} has no {{}}", hint="write one {} where the class name goes")
     return tuple(template)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """Templates that were asked for: `name` is the prompt itself, the name of a released list, or a file's."""
+
+    name: str
+    templates: tuple[str, ...]
+
+
+def prompts_given(text: str, folder: Path) -> Prompts:
+    """Return the templates that a user names: a prompt with {}, a released list, or a file with one template a line.
+
+    A list is found with or without its number and with another separator: ``openai_imagenet`` is ``openai/imagenet80``.
+
+    Raises
+    ------
+    UnknownNameError : neither a prompt nor a list nor a file.
+    DataError : a file that is not there, is not UTF-8, is empty, or has a line without {}.
+    """
+    if "{" in text:
+        return Prompts(name=text, templates=(text,))
+    for name, templates in TEMPLATES.items():
+        if _spelled(text) in (_spelled(name), _spelled(name).rstrip("0123456789")):
+            return Prompts(name=name, templates=templates)
+    path = folder / text
+    if path.is_file() or path.suffix:
+        return Prompts(name=path.name, templates=_read_templates(path))
+    raise UnknownNameError("template", text, TEMPLATES, where="(a prompt of your own needs one {})")
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[\s_/-]+", "/", name.strip().lower())
+
+
+def _read_templates(path: Path) -> tuple[str, ...]:
+    hint = "one template a line, each with one {} where the class name goes"
+    if not path.is_file():
+        raise DataError(f"there is no file of templates {path}", hint=hint)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"cannot read {path} as UTF-8 text", hint="save it as UTF-8") from error
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"{path} holds no template", hint=hint)
+    placeless = next((line for line in lines if "{}" not in line), None)
+    if placeless is not None:
+        raise DataError(f"{path}: {placeless!r} has no {{}}", hint=hint)
+    return tuple(lines)

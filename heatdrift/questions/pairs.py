@@ -257,19 +257,29 @@ def same_sign(frame: pl.DataFrame, metric: str, method_a: str, method_b: str) ->
     return bool((d > 0).all() or (d < 0).all())
 
 
+def _refuse_one_method(known: Sequence[str]) -> None:
+    """Raise StatsError where all runs have one method: nobody named the pair that they are then said to lack."""
+    if len(known) == 1:
+        problem = f"all usable runs have method {known[0]}: there are no two methods to compare"
+        hint = "models trained elsewhere: heatdrift measure --label method=NAME; of one method: stats retention, dose"
+        raise StatsError(problem, hint=hint)
+
+
 def check_pair(frame: pl.DataFrame, method_a: str, method_b: str) -> None:
     """Refuse a pair of methods that the usable runs do not hold.
 
     Raises
     ------
     UnknownNameError, StatsError
-        A method that no usable run has; a method against itself.
+        A method that no usable run has; a method against itself; runs of one method only.
     """
     if method_a == method_b:
         raise StatsError(
             f"{method_a} cannot be compared with itself", hint="for example --method-a lora_r8 --method-b full_ft"
         )
     known = sorted(set(frame["method"].to_list()))
+    if (method_a, method_b) == PAIR:
+        _refuse_one_method(known)
     for name in (method_a, method_b):
         if name not in known:
             raise UnknownNameError("method", name, known, where="the usable runs")

@@ -91,7 +91,7 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
     if done.is_empty():
         raise StatsError(
             f"no finished runs among {runs.height} rows" + (f" ({'; '.join(left_out)})" if left_out else ""),
-            hint="heatdrift train --all, or widen the selection (--study, --dataset, --method, --lr, --seed)",
+            hint="heatdrift train --all, measure, or widen the selection (--study, --dataset, --method, --lr, --seed)",
         )
     _refuse_pooling(done, metrics)
     usable = done.with_columns(pl.col(m).cast(pl.Float64) for m in metrics)

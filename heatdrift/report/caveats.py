@@ -16,7 +16,7 @@ _SELECTION: Final = {
 
 
 def selection_sentences(inp: ReportInput) -> list[str]:
-    """Return on which splits the epochs were selected, one sentence each."""
+    """Return on which splits the epochs were selected, one sentence each; nothing where nothing selected one."""
     splits = selection_splits(inp.runs)
     known = [sentence for split, sentence in _SELECTION.items() if split in splits]
     return known + (["Not every run says on which split its epoch was selected."] if None in splits else [])

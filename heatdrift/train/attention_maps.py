@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from heatdrift.data.transforms import crops
-from heatdrift.data.unlabelled import open_pictures
+from heatdrift.data.unlabelled import open_pictures, readable_pictures
 from heatdrift.model.attention import observed
 from heatdrift.model.backbone import Backbone
 from heatdrift.model.checkpoints import open_adapted, open_base
@@ -62,6 +62,7 @@ def attention_maps(
     config: str | None = None,
     folder: Path | None = None,
     device: str = "cpu",
+    skip_unreadable: bool = False,
 ) -> AttentionMaps:
     """Take the maps of a model on the first `n_images` pictures of a source, and those of one adapted from it.
 
@@ -70,6 +71,7 @@ def attention_maps(
     where = folder or Path()
     base = open_base(model, config=config, folder=where, device=torch.device(device))
     pictures = open_pictures(images, where)
+    pictures = readable_pictures(pictures) if skip_unreadable else pictures
     chosen = np.arange(min(n_images, len(pictures)))
     made = crops(pictures, chosen, base.preprocess)
     probe = PixelSet(crops=torch.from_numpy(made), labels=torch.zeros(len(chosen), dtype=torch.int64))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from heatdrift.data.transforms import crops
-from heatdrift.data.unlabelled import chosen_pictures, open_pictures
+from heatdrift.data.unlabelled import chosen_pictures, open_pictures, readable_pictures
 from heatdrift.errors import ModelError, StudyError
 from heatdrift.model.backbone import Backbone
 from heatdrift.model.checkpoints import open_adapted, open_base
@@ -92,6 +92,7 @@ def interpolate(
     save: Path | None = None,
     folder: Path | None = None,
     device: str = "cpu",
+    skip_unreadable: bool = False,
     on_alpha: Callable[[float, int, int], object] = lambda _alpha, _done, _total: None,
 ) -> InterpolateResult:
     """Measure the models between base and adapted, and recommend one.
@@ -120,12 +121,15 @@ def interpolate(
     path = where / adapted
     end = open_adapted(path, start)
     evaluation = Evaluation(normalise=Normaliser.of(start.preprocess, place))
-    held = open_transfer(transfer, start, where, template=template, class_names=None, n=n_transfer, skip=False)
+    held = open_transfer(
+        transfer, start, where, template=template, class_names=None, n=n_transfer, skip=skip_unreadable
+    )
     aim = None if target is None else open_transfer(
-        target, start, where, template=template, class_names=None, n=n_target, skip=False
+        target, start, where, template=template, class_names=None, n=n_target, skip=skip_unreadable
     )  # fmt: skip
     classifier = None if aim is None else _head(path, None if head is None else where / head, start, aim)
     pictures = open_pictures(images or transfer, where)
+    pictures = readable_pictures(pictures) if skip_unreadable else pictures
     chosen = chosen_pictures(pictures, n_images, _SEED)
     probe = PixelSet(
         crops=torch.from_numpy(crops(pictures, chosen, start.preprocess)),

@@ -1,6 +1,7 @@
 """A weights file -> its tensors under its own names, whatever wrote it. Nothing in a file is ever executed."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def _torch_file(path: Path) -> Contents:
         return ModelError(problem, hint=f"it may be truncated: {_AGAIN}")
 
     try:
-        with decoding(refuse, but=(pickle.UnpicklingError,)):
+        with decoding(refuse, but=(pickle.UnpicklingError,)), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a pickle's protocol: what it means is said below
             _refuse_script(path)
             with path.open("rb") as stream:  # given a path, torch goes by its suffix, and names lie
                 value = torch.load(stream, map_location="cpu", weights_only=True)

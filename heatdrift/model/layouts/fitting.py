@@ -26,8 +26,20 @@ def check_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], weigh
     said += [f"{len(other) - 3} more of another shape"] if len(other) > 3 else []
     if not said:
         return
+    blocks = {kind: (_blocks(tensors, kind), _blocks(wanted, kind)) for kind in ("visual.transformer", "transformer")}
+    towers = {"visual.transformer": "visual tower", "transformer": "text tower"}
+    said = [
+        f"its {towers[kind]} has {there} blocks, not {here}"
+        for kind, (there, here) in blocks.items()
+        if there and there != here
+    ] + said
     problem = f"{weights} does not fit the architecture {architecture}: {'; '.join(said)}"
     raise ModelError(problem, hint=_advice(other, only_positions=not missing and not unexpected))
+
+
+def _blocks(names: Iterable[str], kind: str) -> int:
+    """Blocks of a tower, by the numbers in the names of its tensors."""
+    return len({found[1] for name in names if (found := re.match(rf"{re.escape(kind)}\.resblocks\.(\d+)\.", name))})
 
 
 def _advice(other: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]], *, only_positions: bool) -> str:

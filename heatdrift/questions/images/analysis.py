@@ -151,6 +151,8 @@ def _methods(data: PerImage, method_a: str, method_b: str) -> list[str]:
             f"{method_a} cannot be compared with itself", hint="for example --method-a lora_r8 --method-b full_ft"
         )
     known = sorted(set(data.frame["method"].to_list()))
+    if (method_a, method_b) == PAIR and len(known) == 1:
+        return known  # nobody named the pair, and one method is compared with its base
     for name in (method_a, method_b):
         if name not in known and (name not in PAIR or not {method_a, method_b} & set(known)):
             raise UnknownNameError("method", name, known, where="the runs with per-image results")

@@ -38,7 +38,7 @@ def build_model(
     if len(seed_names) < 2:
         raise StatsError(
             f"all {y.size} usable runs have seed {seed_names[0]}: without a second seed there is no error term",
-            hint="train more seeds of the study: heatdrift train --all",
+            hint="more seeds: heatdrift train --all, or of models trained elsewhere heatdrift measure --label seed=1",
         )
     if np.ptp(y) == 0.0:
         raise StatsError(

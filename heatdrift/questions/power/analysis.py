@@ -102,7 +102,7 @@ def power(
         n_seeds = int(common["seed"].n_unique())
         raise StatsError(
             f"{counted(n_seeds, 'seed')} with both {method_a} and {method_b}: the spread between seeds is unknown",
-            hint="train more seeds of the study: heatdrift train --all",
+            hint="more seeds: heatdrift train --all, or of models trained elsewhere heatdrift measure --label seed=1",
         )
     planned = sorted({seeds, *OTHER_SEEDS})
     rows: list[PowerRow] = []

@@ -76,13 +76,19 @@ def facts(inp: ReportInput, published: Mapping[str, Any]) -> tuple[Fact, ...]:
         fact(fact_title("prompt_template"), [published["prompt"]], distinct("prompt_template")),
         _names(published, runs),
         *(fact(name, [theirs], inp.choices.get(name, ())) for name, theirs in published["choices"].items()),
-        fact("arithmetic of training", [published["precision"]], distinct("precision")),
+        fact("arithmetic of training", [published["precision"]], _trained_in(runs)),
         fact("zero-shot accuracy of the base (%)", [published["zero_shot_base_pct"]], base, equal=base_same),
         fact("data sets", cells["dataset"].unique().sort().to_list(), distinct("dataset")),
         fact("methods", cells["method"].unique().sort().to_list(), distinct("method")),
         fact("learning rates", published_lrs, our_lrs, equal=published_lrs == our_lrs),
         fact("seeds", published["seeds"], distinct("seed")),
     )
+
+
+def _trained_in(runs: pl.DataFrame) -> list[str]:
+    """Return the arithmetic of training; of models that were trained elsewhere only that of measuring is known."""
+    ours = runs.filter(pl.col("protocol").ne_missing("external")) if "protocol" in runs.columns else runs
+    return sorted(ours["precision"].drop_nulls().unique().to_list()) if "precision" in runs.columns else []
 
 
 def _shown(values: Sequence[Any]) -> str:

@@ -27,6 +27,7 @@ def images(source_names=(), n=10):
         ("cifar10/1", 10, "airplane", "truck"),
         ("eurosat/1", 10, "annual crop land", "lake or sea"),
         ("pets/1", 37, "Abyssinian", "Yorkshire Terrier"),
+        ("pets/openai", 37, "Abyssinian", "yorkshire terrier"),
     ],
 )
 def test_a_list_has_its_classes_once_and_as_words(key, n, first, last):
@@ -112,4 +113,4 @@ def test_names_without_a_list_stay_what_finished_runs_recorded(shared):
 
 
 def test_released_lists_do_not_change():
-    assert sorted(LISTS) == ["cifar10/1", "cifar100/1", "cifar100/hub", "eurosat/1", "pets/1"]
+    assert sorted(LISTS) == ["cifar10/1", "cifar100/1", "cifar100/hub", "eurosat/1", "pets/1", "pets/openai"]

@@ -119,4 +119,6 @@ def test_bad_questions(runs):
     with pytest.raises(UnknownNameError, match="unknown metric"):
         power(runs, metric="loss", seeds=3)
     with pytest.raises(UnknownNameError, match="unknown method"):
+        power(runs, metric="cka", seeds=3, method_a="lora")
+    with pytest.raises(StatsError, match="all usable runs have method full_ft: there are no two methods"):
         power(runs.filter(pl.col("method") == "full_ft"), metric="cka", seeds=3)
