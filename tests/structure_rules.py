@@ -8,6 +8,7 @@ from pathlib import Path
 STAGES = ("plan", "data", "model", "train", "probes", "store", "stats", "questions", "report", "cli", "api")
 MEETING_PLACES = ("train", "cli", "api")
 SHARED = (
+    "argument_types",
     "answer",
     "base",
     "options",

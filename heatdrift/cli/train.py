@@ -93,7 +93,9 @@ def train(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", min=1, help="Processes. Default: one per core on a CPU, as many as fit on a GPU (1 to 4)."
+            "--jobs",
+            min=1,
+            help="Processes. Default: one per core on a CPU, as many as fit on a GPU (1 or 2, up to 4 with plain steps).",
         ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process.")] = 1,
@@ -323,7 +325,9 @@ def _here(settings: "WorkerSettings", jobs: int | None, n_cells: int) -> "Execut
         if caution := too_many_jobs(min(jobs, n_cells), each, available_bytes()):
             note(f"caution: {caution}")
     free = free_bytes(torch.device(settings.device))
-    return LocalExecutor(jobs or default_jobs(settings.device, settings.threads, free_bytes=free))
+    return LocalExecutor(
+        jobs or default_jobs(settings.device, settings.threads, free_bytes=free, plain_steps=settings.compile == "off")
+    )
 
 
 def pretrain(

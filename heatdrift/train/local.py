@@ -35,18 +35,20 @@ from heatdrift.train.worker import (
 )
 
 MAX_DEFAULT_JOBS = 8
-MAX_GPU_JOBS = 4  # of one accelerator; four processes gave 2.6 times the cells of one on an H100
+MAX_GPU_JOBS = 2  # of one accelerator: two keep it busy with captured steps, and processes take turns
+MAX_GPU_JOBS_PLAIN = 4  # plain steps leave it idle: four processes gave 2.6 times the cells of one on an H100
 GPU_JOB_BYTES = 16 * 2**30  # a ViT-B/32 in training with its crops on the device, and room
 
 
-def default_jobs(device: str, threads: int, *, free_bytes: int = 0) -> int:
+def default_jobs(device: str, threads: int, *, free_bytes: int = 0, plain_steps: bool = False) -> int:
     """Processes to start when the user does not say.
 
-    One per core on a CPU (at most 8); on an accelerator as many as its free memory holds, at most 4 and at most one per
-    core; one where its memory is not known.
+    One per core on a CPU (at most 8); on an accelerator as many as its free memory holds, at most 2 (4 with plain
+    steps) and at most one per core; one where its memory is not known.
     """
     if device != "cpu":
-        return max(1, min(free_bytes // GPU_JOB_BYTES, MAX_GPU_JOBS, _cores() // threads))
+        most = MAX_GPU_JOBS_PLAIN if plain_steps else MAX_GPU_JOBS
+        return max(1, min(free_bytes // GPU_JOB_BYTES, most, _cores() // threads))
     return max(1, min(_cores() // threads, MAX_DEFAULT_JOBS))
 
 

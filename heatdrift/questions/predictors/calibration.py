@@ -1,7 +1,7 @@
 """How far an estimate of retention can be trusted: predicted against observed in groups that it never saw."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import altair as alt
 import polars as pl
@@ -63,18 +63,16 @@ def calibration_figure(inp: ReportInput, data: StudyData) -> Figure | None:
         figure_id="fig-calibration",
         title="Retention estimated without labels, in groups that were left out",
         caption="Each group of data set and method is predicted from the others, by embedding drift and CKA: on the "
-        "dotted line the estimate is right, the lines next to it are the ends of its interval, calibrated without the "
-        "group. Drawn is each run's last epoch with an estimate; the share that lies within the interval is of all "
-        f"epochs. {_refused(found)}{left_out}",
+        f"dotted line the estimate is right. {_intervals(drawn)} Drawn is each run's last epoch with an estimate. "
+        f"{_refused(found)}{left_out}",
         alternative="Observed against estimated zero-shot retention, one panel per group of data set and method that "
-        "was left out, with the interval around the line where both are equal. Errors and coverage are in the table "
-        "below.",
+        "was left out, with the line where both are equal. Errors and coverage of intervals are in the table below.",
         panels=panels,
         legend=(
-            LegendEntry(label="a run, inside its interval", colour="var(--accent)", path=SHAPE_PATHS["circle"]),
-            LegendEntry(label="outside", colour="var(--warn)", path=SHAPE_PATHS["triangle-up"]),
+            LegendEntry(label="a run", colour="var(--accent)", path=SHAPE_PATHS["circle"]),
+            LegendEntry(label="outside of its interval", colour="var(--warn)", path=SHAPE_PATHS["triangle-up"]),
             LegendEntry(label="estimate is right", colour="var(--base)", look="dashed"),
-            LegendEntry(label="interval", colour="var(--muted)", look="line", width=1.2),
+            LegendEntry(label="interval (where one is given)", colour="var(--muted)", look="line", width=1.2),
         ),
         table=_table(found),
         columns=2 if len(panels) in (2, 4) else 3,
@@ -82,22 +80,33 @@ def calibration_figure(inp: ReportInput, data: StudyData) -> Figure | None:
 
 
 def calibration_chart(one: LeftOutGroup, ends: tuple[float, float]) -> alt.LayerChart:
-    """Draw one group: its runs, the line of equality and the interval around it.
+    """Draw one group: its runs with their intervals, and the line of equality.
 
-    Reads `fig-calibration-rows` (group, lr, seed, epoch, predicted, observed, inside) and `fig-calibration-lines`
-    (group, kind, a, b).
+    Reads `fig-calibration-rows` (group, lr, seed, epoch, predicted, observed, low, high, inside) and
+    `fig-calibration-lines` (group, a, b).
     """
     scale = alt.Scale(domain=list(ends), nice=False, zero=False)
     x_axis = alt.Axis(title="estimated retention (% of base)", titleAnchor="start")
     y_axis = top_title(["observed retention", "(% of base)"])
 
-    def line(kind: str, **look: Any) -> alt.Chart:  # noqa: ANN401 - options of mark_line
-        drawn: alt.Chart = rows_of(LINES, group=_name(one), kind=kind).mark_line(clip=True, **look)
-        return drawn.encode(x=alt.X("a:Q", axis=x_axis, scale=scale), y=alt.Y("b:Q", axis=y_axis, scale=scale))
-
-    layers = [line("equal", strokeDash=[2, 3], strokeWidth=1.2, color=COLOUR["base"])]
-    if one.row.half_width is not None:
-        layers += [line(kind, strokeWidth=1.2, color=COLOUR["muted"]) for kind in ("lower", "upper")]
+    equal = rows_of(LINES, group=_name(one)).mark_line(clip=True, strokeDash=[2, 3], strokeWidth=1.2)
+    layers = [
+        equal.encode(
+            x=alt.X("a:Q", axis=x_axis, scale=scale),
+            y=alt.Y("b:Q", axis=y_axis, scale=scale),
+            color=alt.value(COLOUR["base"]),
+        )
+    ]
+    if one.row.level is not None:
+        bars = rows_of(NAME, group=_name(one)).mark_rule(clip=True, strokeWidth=1.2, opacity=0.5)
+        layers.append(
+            bars.encode(
+                x=alt.X("predicted:Q", axis=x_axis, scale=scale),
+                y=alt.Y("low:Q", axis=y_axis, scale=scale),
+                y2="high:Q",
+                color=alt.value(COLOUR["muted"]),
+            )
+        )
     tip = [
         alt.Tooltip("lr:Q", title="learning rate", format="~e"),
         alt.Tooltip("seed:N", title="seed"),
@@ -106,9 +115,10 @@ def calibration_chart(one: LeftOutGroup, ends: tuple[float, float]) -> alt.Layer
         alt.Tooltip("observed:Q", title="observed (%)", format=".3~g"),
         alt.Tooltip("inside:N", title="inside its interval"),
     ]
-    looks = ["yes", "no"]
-    colour = alt.Color("inside:N", legend=None, scale=alt.Scale(domain=looks, range=[COLOUR["accent"], COLOUR["warn"]]))
-    shape = alt.Shape("inside:N", legend=None, scale=alt.Scale(domain=looks, range=["circle", "triangle-up"]))
+    looks, colours = ["yes", "no interval", "no"], [COLOUR["accent"], COLOUR["accent"], COLOUR["warn"]]
+    colour = alt.Color("inside:N", legend=None, scale=alt.Scale(domain=looks, range=colours))
+    shapes = ["circle", "circle", "triangle-up"]
+    shape = alt.Shape("inside:N", legend=None, scale=alt.Scale(domain=looks, range=shapes))
     dots = rows_of(NAME, group=_name(one)).mark_point(size=40, opacity=0.75, clip=True)
     dots = dots.encode(
         x=alt.X("predicted:Q", axis=x_axis, scale=scale), y=alt.Y("observed:Q", axis=y_axis, scale=scale),
@@ -135,11 +145,13 @@ def _share(value: float) -> str:
 def _last(one: LeftOutGroup) -> pl.DataFrame:
     """Return the last observation of each run, with whether its interval holds the truth."""
     last = one.points.sort("cell_id", "epoch").group_by("cell_id", maintain_order=True).last()
-    inside = pl.lit("yes")
-    if one.row.half_width is not None:
-        error = (pl.col("predicted") - pl.col("observed")).abs()
-        inside = pl.when(error <= one.row.half_width + 1e-9).then(pl.lit("yes")).otherwise(pl.lit("no"))
-    return last.select("cell_id", "epoch", pl.lit(_name(one)).alias("group"), "predicted", "observed", inside=inside)
+    inside = pl.when(pl.col("held")).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    if one.row.level is None:
+        inside = pl.lit("no interval")
+    ends = pl.col("low", "high").clip(lower_bound=0.0).fill_nan(None)
+    return last.select(
+        "cell_id", "epoch", pl.lit(_name(one)).alias("group"), "predicted", "observed", ends, inside=inside
+    )
 
 
 def _ends(rows: pl.DataFrame) -> tuple[float, float]:
@@ -150,17 +162,17 @@ def _ends(rows: pl.DataFrame) -> tuple[float, float]:
 
 
 def _lines(drawn: Sequence[LeftOutGroup], ends: tuple[float, float]) -> pl.DataFrame:
-    """Return both ends of each line of a panel: where the estimate is right, and of its interval."""
-    rows = []
-    for one in drawn:
-        width = one.row.half_width
-        shifts = {"equal": 0.0} | ({} if width is None else {"lower": -width, "upper": width})
-        rows += [
-            {"group": _name(one), "kind": kind, "a": end, "b": end + shift}
-            for kind, shift in shifts.items()
-            for end in ends
-        ]
-    return pl.DataFrame(rows)
+    """Return both ends of each panel's line, where the estimate is right."""
+    return pl.DataFrame([{"group": _name(one), "a": end, "b": end} for one in drawn for end in ends])
+
+
+def _intervals(drawn: Sequence[LeftOutGroup]) -> str:
+    if any(one.row.level is not None for one in drawn):
+        return (
+            "A bar is the interval of one run, calibrated without the group; the share of all epochs that lie within "
+            "theirs is in the title."
+        )
+    return "No interval is given: too few of the other groups lie within what the rest has seen to calibrate one."
 
 
 def _refused(found: list[LeftOutGroup]) -> str:

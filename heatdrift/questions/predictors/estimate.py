@@ -179,39 +179,63 @@ def validation_sentences(rows: Sequence[ValidationRow]) -> tuple[str, ...]:
 
 def validated(known: pl.DataFrame, new: pl.DataFrame, *, by: str, left_out: str) -> ValidationRow:
     """What an estimate from `known` does on `new`, whose retention it never sees."""
+    return _row(held_out(known, new), by=by, left_out=left_out)
+
+
+def _row(found: "HeldOut", *, by: str, left_out: str) -> ValidationRow:
+    answered = ~np.isnan(found.predicted)
+    row = ValidationRow(by=by, left_out=left_out, n=len(answered), n_refused=int((~answered).sum()))
+    if not answered.any():
+        return row
+    error = found.predicted[answered] - found.observed[answered]
+    row = msgspec.structs.replace(row, mae=float(np.abs(error).mean()), bias=float(error.mean()))
+    if found.level is None:
+        return row
+    width = float((found.high[answered] - found.low[answered]).mean()) / 2
+    coverage = float(found.held[answered].mean())
+    return msgspec.structs.replace(row, level=found.level, half_width=width, coverage=coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Observations as others predict them, each (n,); NaN outside of what the others have seen.
+
+    `low`, `high` are the ends of the interval at `level`, NaN where that is None: too few groups calibrate.
+    """
+
+    predicted: npt.NDArray[np.float64]
+    observed: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    level: float | None
+
+    @property
+    def held(self) -> npt.NDArray[np.bool_]:
+        """Whether each interval holds what was observed."""
+        return (self.low - 1e-9 <= self.observed) & (self.observed <= self.high + 1e-9)
+
+
+def held_out(known: pl.DataFrame, new: pl.DataFrame) -> HeldOut:
+    """Predict the observations `new` from `known` alone."""
     x, y = _arrays(known)
     group = _codes(known, GROUP)
     new_x, truth = _arrays(new)
-    predicted = predictions(known, new)
-    answered = ~np.isnan(predicted)
-    row = ValidationRow(by=by, left_out=left_out, n=len(truth), n_refused=int((~answered).sum()))
-    if not answered.any():
-        return row
-    error = predicted[answered] - truth[answered]
-    row = msgspec.structs.replace(row, mae=float(np.abs(error).mean()), bias=float(error.mean()))
+    fit = fit_monotone(x, y, group, _ORIENTATION)
+    predicted = np.where(fit.outside(new_x).any(axis=1), np.nan, fit.predict(new_x))
     inner = leave_groups_out(x, y, group, _ORIENTATION)
     level = supported_level(inner.n_groups)
-    if level is None:
-        return row
-    low, high = interval(inner, new_x[answered], level)
-    held = (low - 1e-9 <= truth[answered]) & (truth[answered] <= high + 1e-9)
-    width = float((high - low).mean()) / 2
-    return msgspec.structs.replace(row, level=level, half_width=width, coverage=float(held.mean()))
-
-
-def predictions(known: pl.DataFrame, new: pl.DataFrame) -> npt.NDArray[np.float64]:
-    """Retention of every row of `new` as `known` estimates it; NaN outside of what `known` has seen."""
-    x, y = _arrays(known)
-    fit = fit_monotone(x, y, _codes(known, GROUP), _ORIENTATION)
-    new_x = _arrays(new)[0]
-    return np.where(fit.outside(new_x).any(axis=1), np.nan, fit.predict(new_x))
+    low = high = np.full(len(truth), np.nan)
+    if level is not None:
+        low, high = interval(inner, new_x, level)
+    return HeldOut(predicted, truth, low, high, level)
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOutGroup:
     """One group (data set, method) as the others predict it.
 
-    `row` is what validation says of it; `points`: cell_id, epoch, predicted, observed, of what was not refused.
+    `row` is what validation says of it; `points`: cell_id, epoch, predicted, observed, low, high, held, of what was not
+    refused; low and high are NaN where no interval is given.
     """
 
     group: tuple[str, str]
@@ -223,8 +247,17 @@ def left_out_group(table: pl.DataFrame, group: tuple[str, str]) -> LeftOutGroup:
     """Leave one group of the observations out and predict it."""
     mine = pl.all_horizontal(pl.col(key) == value for key, value in zip(GROUP, group, strict=True))
     known, new = table.filter(~mine), table.filter(mine)
-    points = new.select("cell_id", "epoch", predicted=pl.Series(predictions(known, new)), observed=OUTCOME)
-    row = validated(known, new, by="data set x method", left_out=" ".join(group))
+    found = held_out(known, new)
+    points = new.select(
+        "cell_id",
+        "epoch",
+        predicted=pl.Series(found.predicted),
+        observed=OUTCOME,
+        low=pl.Series(found.low),
+        high=pl.Series(found.high),
+        held=pl.Series(found.held),
+    )
+    row = _row(found, by="data set x method", left_out=" ".join(group))
     return LeftOutGroup(group, row, points.filter(pl.col("predicted").is_not_nan()))
 
 

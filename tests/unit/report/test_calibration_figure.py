@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from heatdrift import Store
-from heatdrift.questions.predictors import calibration
-from heatdrift.questions.predictors.calibration import LINES, NAME, calibration_figure
+from heatdrift.questions.predictors import calibration, estimate
+from heatdrift.questions.predictors.calibration import NAME, calibration_figure
 from heatdrift.questions.predictors.estimate import left_out_group, observations, validate
 from heatdrift.report.blocks import Figure, Note
 from heatdrift.report.inputs import ReportInput
@@ -29,25 +29,45 @@ def test_a_group_that_is_left_out_is_predicted_as_validation_says(mini):
     assert found.points.height == row.n - row.n_refused
     error = (found.points["predicted"] - found.points["observed"]).abs()
     assert error.mean() == pytest.approx(row.mae)
-    assert (error <= row.half_width).mean() == pytest.approx(row.coverage)
+    assert (row.level, row.coverage) == (None, None)  # mini's groups calibrate no interval
+    assert found.points["low"].is_nan().all()
 
 
-def test_the_figure_has_a_panel_per_group_and_states_its_coverage(mini):
+def test_an_interval_is_that_of_validation(mini, monkeypatch):
+    """Asked for less than is guaranteed, mini's groups give intervals: drawn are those that validation counts."""
+    monkeypatch.setattr(estimate, "supported_level", lambda n_groups: 0.5 if n_groups else None)
+    table = observations(mini.runs, mini.epochs)
+    rows = {row.left_out: row for row in validate(table)}
+    shown = 0
+    for group in table.select("dataset", "method").unique().rows():
+        found = left_out_group(table, group)
+        assert found.row == rows[" ".join(group)]
+        if found.row.level is not None:
+            inside = (found.points["low"] <= found.points["observed"]) & (
+                found.points["observed"] <= found.points["high"]
+            )
+            assert inside.mean() == pytest.approx(found.row.coverage)
+            shown += 1
+    assert shown
+    figure = calibration_figure(mini, prepare(mini))
+    assert not any(panel.problem for panel in figure.panels)
+    assert any("within, 50 % promised" in panel.title for panel in figure.panels)
+    assert "A bar is the interval of one run" in figure.caption
+
+
+def test_the_figure_has_a_panel_per_group_and_says_that_it_has_no_interval(mini):
     data = prepare(mini)
     figure = calibration_figure(mini, data)
     assert not any(panel.problem for panel in figure.panels)
     assert [panel.title for panel in figure.panels] == [
-        "eurosat · Full FT: 42 % within, 75 % promised", "eurosat · LoRA r=8: 100 % within, 75 % promised",
-        "pets · Full FT: 58 % within, 75 % promised", "pets · LoRA r=8: 100 % within, 75 % promised",
+        "eurosat · Full FT: no interval", "eurosat · LoRA r=8: no interval",
+        "pets · Full FT: no interval", "pets · LoRA r=8: no interval",
     ]  # fmt: skip
+    assert "No interval is given" in figure.caption
     assert "81 of 480 epochs had no estimate" in figure.caption
     rows = data.datasets[NAME]
     assert rows.group_by("group", "lr", "seed").len()["len"].max() == 1  # one mark per run
-    outside = rows.filter(pl.col("inside") == "no").row(0, named=True)
-    width = data.datasets[LINES].filter((pl.col("group") == outside["group"]) & (pl.col("kind") == "upper"))
-    shift = (width["b"] - width["a"]).to_list()
-    assert shift == pytest.approx([shift[0]] * 2)
-    assert abs(outside["predicted"] - outside["observed"]) > shift[0]
+    assert rows["inside"].unique().to_list() == ["no interval"]
 
 
 def test_there_is_none_where_nothing_can_be_estimated(mini, monkeypatch):

@@ -114,6 +114,7 @@ def test_a_damaged_record_is_taken_again(study, cells, tmp_path):
 def test_jobs_default_to_the_cores():
     assert default_jobs("cuda", 1) == 1  # memory not known
     assert default_jobs("cuda", 1, free_bytes=10 * 2**30) == 1
-    assert default_jobs("cuda", 1, free_bytes=79 * 2**30) == min(4, default_jobs("cpu", 1))
+    assert default_jobs("cuda", 1, free_bytes=79 * 2**30) == min(2, default_jobs("cpu", 1))
+    assert default_jobs("cuda", 1, free_bytes=79 * 2**30, plain_steps=True) == min(4, default_jobs("cpu", 1))
     assert 1 <= default_jobs("cpu", 1) <= 8
     assert default_jobs("cpu", 10_000) == 1

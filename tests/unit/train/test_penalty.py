@@ -239,7 +239,7 @@ def test_a_captured_step_has_the_penalty(backbone, pixels, family, others):
 
 def test_a_trial_of_steps_trains_with_the_penalty(backbone, pixels):
     model, labels = model_of(backbone, L2Sp(strength=50.0)), torch.arange(len(pixels)) % CLASSES
-    options = {"lr": 1e-2, "clip_norm": 1.0, "bfloat16": False}
+    options = {"lr": 1e-2, "clip_norm": 1.0, "precision": "float32"}
     without, _ = tried("plain", model, pixels, labels, **options)
     having, _ = tried(
         "plain", model, pixels, labels, penalised=lambda trial: penalised(trial, backbone.visual), **options
