@@ -95,7 +95,7 @@ def train(
         typer.Option(
             "--jobs",
             min=1,
-            help="Processes. Default: one per core on a CPU, as many as fit on a GPU (1 or 2, up to 4 with plain steps).",
+            help="Processes. Default: one per core on a CPU; as many as fit on a GPU, at most 2 (4 with plain steps).",
         ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads per process.")] = 1,
