@@ -24,6 +24,7 @@ from heatdrift.cli import (
     stats,
     status,
     store,
+    sync,
     train,
     verify_protocol,
 )
@@ -71,6 +72,7 @@ for register in (
     exchange.register,
     status.register,
     store.register,
+    sync.register,
     stats.register,
     report.register,
     compare.register,

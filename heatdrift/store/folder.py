@@ -113,8 +113,10 @@ def count_attempts(folder: Path) -> int:
     return max((int(p.stem) for p in attempt_files(folder)), default=0)
 
 
-def write_record(record: RunRecord, store_folder: Path) -> Written:
+def write_record(record: RunRecord, store_folder: Path, *, displace: bool = True) -> Written:
     """Keep `record` as a new attempt of its cell and make it the current one (see the module for failed attempts).
+
+    Without `displace` a finished current record stays: `record` is kept as an attempt only.
 
     The attempt's number is given here: one more than the highest in the folder. A record whose content equals a kept
     attempt in all but the number is not written again. Non-finite floats are written as null: not measured.
@@ -129,10 +131,10 @@ def write_record(record: RunRecord, store_folder: Path) -> Written:
     folder = cell_folder(store_folder, record.study, record.cell_id)
     record = decode_record(msgspec.json.encode(record), folder / "record.json")
     with study_lock(folder):  # two that end at once must not both take the other's attempt for the current one
-        return _write(record, folder)
+        return _write(record, folder, displace=displace)
 
 
-def _write(record: RunRecord, folder: Path) -> Written:
+def _write(record: RunRecord, folder: Path, *, displace: bool) -> Written:
     path = folder / "record.json"
     current = _readable(path)
     kept = [(int(p.stem), _readable(p)) for p in attempt_files(folder)]
@@ -151,10 +153,18 @@ def _write(record: RunRecord, folder: Path) -> Written:
         if create_bytes(folder / "attempts" / f"{number}.json", data):
             break
         number += 1  # another process took this number in between
-    if current is None or record.status in FINISHED or current.status not in FINISHED:
+    if current is None or (displace and record.status in FINISHED) or current.status not in FINISHED:
         # Where record.json was lost or damaged, what was finished before still comes before a failure.
         write_bytes(path, data if record.status in FINISHED else encode_record(newest_attempt(folder) or record))
     return Written(path=path, attempt=number, new=True)
+
+
+def set_current(folder: Path, number: int) -> None:
+    """Make a kept attempt the cell's current record; RecordError where that attempt is not readable."""
+    with study_lock(folder):
+        kept = read_record(folder / "attempts" / f"{number}.json")
+        if _readable(folder / "record.json") != kept:
+            write_bytes(folder / "record.json", encode_record(kept))
 
 
 def newest_attempt(folder: Path) -> RunRecord | None:
