@@ -12,9 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from heatdrift.store import files, folder
+from heatdrift.store import files, folder, remote, sync_files, sync_pull
 from heatdrift.store.folder import attempt_files, find_cells, read_arrays, read_record, write_arrays, write_record
-from heatdrift.store.remote import Remote
 from heatdrift.store.sync import sync
 from heatdrift.store.sync_layout import remote_bytes
 
@@ -115,10 +114,12 @@ def kill_after(n_operations, rng):
         return wrapped
 
     for name in ("names", "read", "write"):
-        setattr(Remote, name, counted(getattr(Remote, name)))
-    for module in (files, folder):
-        for name in ("write_bytes", "create_bytes"):
-            setattr(module, name, counted(getattr(files, name)))
+        setattr(remote.Remote, name, counted(getattr(remote.Remote, name)))
+    for name in ("write_bytes", "create_bytes"):
+        replaced = counted(getattr(files, name))
+        for module in (files, folder, remote, sync_pull, sync_files):
+            if hasattr(module, name):
+                setattr(module, name, replaced)
 
 
 def main():
