@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,10 +54,8 @@ class Server:
                     break
             assert self.process.poll() is None, "the server ended"
             time.sleep(0.1)
-        self.python("import s3fs; s3fs.S3FileSystem().mkdir('lab')")
-
-    def python(self, code):
-        return subprocess.run([sys.executable, "-c", code], env=self.env, check=True, capture_output=True, text=True)
+        bucket = urllib.request.Request(f"http://127.0.0.1:{self.port}/lab", method="PUT")
+        urllib.request.urlopen(bucket, timeout=60).close()
 
     def heatdrift(self, *arguments):
         command = [sys.executable, "-m", "heatdrift", *map(str, arguments)]
