@@ -302,7 +302,7 @@ def test_ten_at_once_interrupted_at_random_end_with_the_union(remote, tmp_path, 
     assert run_sql(store_of(places[3]), "SELECT count(*) FROM attempts").item() == 2 * 10 + 10 + 10
 
 
-def test_two_processes_of_one_store_take_a_record_once(bucket, two, make_record, make_hits):
+def test_several_syncs_of_one_store_take_a_record_once(bucket, two, make_record, make_hits):
     a, b = two
     for seed in range(6):
         record = make_record(seed=seed)
