@@ -8,9 +8,10 @@ import altair as alt
 import polars as pl
 
 from heatdrift import wording
-from heatdrift.report.blocks import Figure, LegendEntry, Table
+from heatdrift.report.blocks import Figure, LegendEntry, Panel, Table
 from heatdrift.report.charts import layered, rows_of
 from heatdrift.report.drawing import draw_panel
+from heatdrift.report.one_figure import panels_or_problem
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.summaries import padded_domain
 from heatdrift.report.theme import COLOUR, SHAPE_PATHS
@@ -110,11 +111,35 @@ def forest_figure(
     columns: int = 2,
 ) -> Figure | None:
     """Return the panels of `forest` under one legend; None where no row has an estimate (the table is then alone)."""
+    left_out: list[str] = []
+    shown = panels_or_problem(figure_id, lambda: _panels(forest, data, figure_id, left_out), data.datasets)
+    if not shown:
+        return None
+    keys = [
+        LegendEntry(label=kind, colour=f"var(--{colour})", path=SHAPE_PATHS[shape])
+        for kind, (colour, shape) in zip(forest.kinds, _LOOKS, strict=False)
+    ]
+    keys = keys if len(forest.kinds) > 1 else []
+    if forest.zero is not None:
+        keys.append(LegendEntry(label=forest.zero, colour="var(--base)", look="dashed"))
+    return Figure(
+        figure_id=figure_id,
+        title=title,
+        caption=" ".join([caption, *left_out]),
+        alternative=f"{alternative} The values are in the table below.",
+        panels=tuple(shown),
+        legend=(*keys, *legend),
+        table=table,
+        columns=columns,
+    )
+
+
+def _panels(forest: Forest, data: StudyData, figure_id: str, left_out: list[str]) -> list[Panel]:
+    """Return the drawn panels, none where no row has an estimate; what was left out is added to `left_out`."""
     drawn = forest.rows.with_columns(pl.selectors.float().fill_nan(None)).filter(pl.col("estimate").is_not_null())
     panels = drawn["panel"].unique(maintain_order=True).to_list()
     if not panels:
-        return None
-    left_out = []
+        return []
     tallest = drawn.group_by("panel").agg(n=pl.col("row").n_unique())["n"].to_list()
     marks = min(max(tallest), MAX_ROWS) * (len(forest.kinds) if forest.side_by_side else 1)
     n_panels = max(1, min(MAX_PANELS, MAX_MARKS // marks))
@@ -143,23 +168,7 @@ def forest_figure(
         shown.append(draw_panel(f"{figure_id}-{i}", heading, chart, data.datasets))
     if cut:
         left_out.append("Intervals that leave a panel are cut at its edge; the table has their ends.")
-    keys = [
-        LegendEntry(label=kind, colour=f"var(--{colour})", path=SHAPE_PATHS[shape])
-        for kind, (colour, shape) in zip(forest.kinds, _LOOKS, strict=False)
-    ]
-    keys = keys if len(forest.kinds) > 1 else []
-    if forest.zero is not None:
-        keys.append(LegendEntry(label=forest.zero, colour="var(--base)", look="dashed"))
-    return Figure(
-        figure_id=figure_id,
-        title=title,
-        caption=" ".join([caption, *left_out]),
-        alternative=f"{alternative} The values are in the table below.",
-        panels=tuple(shown),
-        legend=(*keys, *legend),
-        table=table,
-        columns=columns,
-    )
+    return shown
 
 
 def level_words(conf_level: float) -> str:

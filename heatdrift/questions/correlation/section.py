@@ -1,6 +1,7 @@
 """A correlation drawn with its groups and its pooled line, so named, and its table."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from heatdrift.report.blocks import Block, Figure, Finding, LegendEntry, Note, T
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import in_words
 from heatdrift.report.study_data import FLOOR, StudyData, has_values
 from heatdrift.report.summaries import line_ends, padded_extent
@@ -24,7 +26,8 @@ def blocks(answers: Sequence[CorrelationResult], inp: ReportInput, data: StudyDa
     """Return every correlation: the scatter with its groups, and the table of associations."""
     found: list[Block] = []
     for i, result in enumerate(answers, start=1):
-        found += correlation_figure(result, data, f"fig-correlation-{i}")
+        draw = partial(correlation_figure, result, data, f"fig-correlation-{i}")
+        found += figure_or_note(f"{result.y} against {result.x}", draw, data.datasets)
         found += in_words(data.family, [result], f"correlation-{i}")
     return found
 

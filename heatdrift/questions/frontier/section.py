@@ -1,6 +1,7 @@
 """The section of the accuracy-retention front, and of methods compared at equal accuracy or equal weight drift."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import altair as alt
@@ -16,6 +17,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import headlines_of, in_words, result_notes
 from heatdrift.report.study_data import StudyData, spread
 from heatdrift.report.summaries import padded_domain
@@ -39,7 +41,8 @@ def blocks(answers: Sequence[FrontierResult], inp: ReportInput, data: StudyData)
     found: list[Block] = []
     for result in answers:
         if result.cells:
-            found += [_front_figure(result, inp, data), *_matched_blocks(result, data)]
+            found += figure_or_note("the front", partial(_front_figure, result, inp, data), data.datasets)
+            found += _matched_blocks(result, data)
             found += [*in_words(data.family, [result], "frontier"), *result_notes(result.left_out)]
     return found
 

@@ -1,6 +1,7 @@
 """Where in the network methods differ: blocks with intervals, head x block maps, marked where tests support it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import altair as alt
@@ -17,6 +18,7 @@ from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import scale_legend
 from heatdrift.report.forest import Forest, forest_figure, level_words
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.result_notes import has_words, in_words, result_notes
 from heatdrift.report.study_data import DIGITS, StudyData
 from heatdrift.report.tables import text_table
@@ -183,7 +185,8 @@ def _head_figures(results: Sequence[LayersResult], test: str, data: StudyData) -
     for metric in frame["metric"].unique(maintain_order=True).to_list():
         rows = frame.filter((pl.col("metric") == metric) & pl.col("estimate").is_not_null())
         if not rows.is_empty():
-            figures.append(_head_figure(rows, metric, question, level, data))
+            draw = partial(_head_figure, rows, metric, question, level, data)
+            figures += figure_or_note(f"heads, {metric}", draw, data.datasets)
     return figures
 
 

@@ -26,7 +26,8 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ..
     if data.runs.is_empty():
         text = "No finished run with a learning rate above 0: there is nothing to draw."
         return ((DOSE, Section(section_id="dose", title="Dose-response", blocks=(Note(text=text, tone="missing"),))),)
-    drift = dose_response(data, "fig-drift", "Drift against learning rate", DRIFT, _shared(inp))
+    title = "Drift against learning rate"
+    drift = figure_or_note(title, lambda: dose_response(data, "fig-drift", title, DRIFT, _shared(inp)), data.datasets)
     top = "" if not _at_the_top(data) else "Accuracy and zero-shot retention against the learning rate: at the top"
     above: tuple[Block, ...] = (Pointer(text=top, target=PERFORMANCE),) if top else _performance(inp, data)
     dose = Section(
@@ -40,7 +41,7 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ..
         title="Layers and heads",
         lead="How far attention entropy moved in each block, and in which blocks and heads the methods differ.",
         blocks=(
-            *layer_heatmaps(data, "fig-layers"),
+            *figure_or_note("attention by block", lambda: layer_heatmaps(data, "fig-layers"), data.datasets),
             *figure_or_note("attention maps by head", lambda: head_drift(data, inp.heads), data.datasets),
         ),
     )
@@ -48,7 +49,7 @@ def measured(inp: ReportInput, data: StudyData) -> tuple[tuple[int, Section], ..
         section_id="course",
         title="Course over epochs",
         lead="When accuracy, drift and forgetting happen during training.",
-        blocks=trajectories(data, "fig-course"),
+        blocks=tuple(figure_or_note("course over epochs", lambda: trajectories(data, "fig-course"), data.datasets)),
     )
     return ((DOSE, dose), (LAYERS, layers), (COURSE, course))
 
@@ -75,4 +76,10 @@ def _performance(inp: ReportInput, data: StudyData, *, height: int = HEIGHT) -> 
     on = f" Retention on {wording.listed(transfer_sets)}." if transfer_sets else ""
     kept = f"{_shared(inp)}{on} {' '.join(selection_sentences(inp))}"
     title = "Accuracy and zero-shot retention"
-    return dose_response(data, PERFORMANCE, title, data.performance, kept, height=height)
+    return tuple(
+        figure_or_note(
+            title,
+            lambda: dose_response(data, PERFORMANCE, title, data.performance, kept, height=height),
+            data.datasets,
+        )
+    )

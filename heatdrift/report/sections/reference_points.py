@@ -10,6 +10,7 @@ from heatdrift.report.blocks import Block, Figure, LegendEntry, Note, Section
 from heatdrift.report.charts import layered, rows_of
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import panels_or_problem
 from heatdrift.report.study_data import StudyData
 from heatdrift.report.tables import frame_table
 from heatdrift.report.theme import COLOUR, SHAPE_PATHS
@@ -42,9 +43,13 @@ def reference_points(inp: ReportInput, data: StudyData) -> Section:
     blocks: list[Block] = []
     if shown:
         left_out = f" Drawn: {len(shown)} of {len(places)} data sets." if len(shown) < len(places) else ""
-        panels = tuple(
-            draw_panel(f"fig-reference-{i}", place, _chart(place, data.datasets[NAME]), data.datasets)
-            for i, place in enumerate(shown, start=1)
+        panels = panels_or_problem(
+            "fig-reference",
+            lambda: [
+                draw_panel(f"fig-reference-{i}", place, _chart(place, data.datasets[NAME]), data.datasets)
+                for i, place in enumerate(shown, start=1)
+            ],
+            data.datasets,
         )
         blocks.append(
             Figure(
@@ -54,7 +59,7 @@ def reference_points(inp: ReportInput, data: StudyData) -> Section:
                 f"images are behind them.{left_out}",
                 alternative=f"Dots of zero-shot accuracy in %, a row per model, for {wording.listed(shown)}. "
                 "The values are in the table below.",
-                panels=panels,
+                panels=tuple(panels),
                 legend=(
                     LegendEntry(label=TABLE, colour="var(--muted)", path=SHAPE_PATHS["circle"]),
                     LegendEntry(label=OWN, colour="var(--base)", path=SHAPE_PATHS["diamond"]),

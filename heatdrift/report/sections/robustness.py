@@ -11,6 +11,7 @@ from heatdrift.report.charts import Frame, layered, rows_of, top_title
 from heatdrift.report.drawing import draw_panel
 from heatdrift.report.figures import method_legend
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.one_figure import figure_or_note
 from heatdrift.report.study_data import StudyData, has_values
 from heatdrift.report.summaries import padded_extent
 from heatdrift.report.tables import frame_table
@@ -27,16 +28,19 @@ def robustness(inp: ReportInput, data: StudyData) -> Section:
     rows = _rows(inp)
     drift = next((metric for metric in _DRIFTS if has_values(inp.done, metric)), None)
     table = _table(rows, drift, data)
-    blocks: tuple[Block, ...] = (table,)
+    found: list[Block] = []
     if drift is not None:
-        blocks = (_figure(rows, drift, data, table),)
+        title = "accuracy under corruptions"
+        found = figure_or_note(title, lambda: _figure(rows, drift, data, table), data.datasets)
+    if not any(isinstance(block, Figure) for block in found):
+        found.append(table)
     return Section(
         section_id="robustness",
         title="Accuracy under corruption",
         lead="The test images classified at the selected epoch as they are, and corrupted. A description: nothing on "
         "the page tests it. The commands of heatdrift stats do, with a corruption as the metric, such as "
         f"--metric robustness.{_corruptions(rows)[0]}.",
-        blocks=blocks,
+        blocks=tuple(found),
     )
 
 
