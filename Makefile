@@ -5,7 +5,7 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 STORE ?= runs/heatdrift.duckdb
 
-.PHONY: install demo test test-slow test-browser test-newest bench style docs clean
+.PHONY: install demo test test-slow test-browser test-newest bench style docs site clean
 
 install: $(VENV)/.heatdrift-run
 
@@ -49,6 +49,11 @@ style: $(VENV)/.heatdrift-dev
 docs: $(VENV)/.heatdrift-dev
 	$(BIN)/python -m heatdrift.cli.docs docs
 
+# The documentation as a site in build/site; dead links and pages that no heading names fail.
+site: $(VENV)/.heatdrift-site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
+	@echo "look at it: $(BIN)/python -m http.server --directory build/site"
+
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -61,4 +66,8 @@ $(VENV)/.heatdrift-run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.heatdrift-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.heatdrift-site: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[site]'
 	touch $@

@@ -73,6 +73,8 @@ def _with_legends(part: Any) -> Any:  # noqa: ANN401 - any JSON value
     for name, channel in channels.items():
         if isinstance(channel, dict) and channel.get("legend", ...) is None:
             field = channel.get("field")
+            if field == "kind" and len(channel.get("scale", {}).get("domain", ())) == 1:
+                continue  # all marks are of one kind, which an axis or the caption names
             labels = f"({json.dumps(all_titles())})[datum.label] || datum.label"
             titled = {"labelExpr": labels} if field == "method" else {}
             title = "learning rate" if field == "lr" else words.get(field, field)

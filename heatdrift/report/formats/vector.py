@@ -27,6 +27,8 @@ _PT_PER_PX: Final = 72 / 96
 _AXIS_PX: Final = 52  # of a panel's width, for tick labels
 _GAP_PX: Final = 14
 _LEAST_PX: Final = 60  # of a panel
+# Text is kept as text, so a reader's font may be wider than the one that this drawing was measured with.
+_PADDING: Final = {"left": 12, "right": 10, "top": 2, "bottom": 2}
 _ONE_PANEL_MM: Final = 120.0  # a narrower figure has its panels below each other
 _MM: Final = re.compile(r'"([\d.]+)mm"')
 _SIZE: Final = re.compile(r'^<svg ([^>]*?)width="([\d.]+)" height="([\d.]+)"')
@@ -74,7 +76,7 @@ def print_spec(
     config = spec["config"]
     axis = {**config["axis"], "labelFontSize": size, "titleFontSize": size, "titleFontWeight": "normal"}
     legend = {"orient": "bottom", "labelFontSize": size, "titleFontSize": size, "columns": 3, "symbolSize": 40}
-    printed = {**config, "axis": axis, "legend": legend, "background": "white", "padding": 2}
+    printed = {**config, "axis": axis, "legend": legend, "background": "white", "padding": _PADDING}
     kept = {name: value for name, value in spec.items() if name != "title"}
     panels = [_fitted(panel, room, size) for panel in spec["concat"]]
     return {**kept, "concat": panels, "columns": columns, "spacing": _GAP_PX, "config": printed}
