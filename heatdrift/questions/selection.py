@@ -104,7 +104,7 @@ def select_runs(runs: pl.DataFrame, metrics: Sequence[str]) -> Selection:
             usable = usable.filter(pl.col(metric).is_finite())
     if usable.is_empty():
         raise StatsError(
-            f"none of {done.height} finished runs has a finite {' and '.join(metrics)} ({'; '.join(left_out)})",
+            f"none of {done.height:,} finished runs has a finite {' and '.join(metrics)} ({'; '.join(left_out)})",
             hint="choose a metric that was measured: heatdrift sql 'summarize runs'",
         )
     _refuse_duplicates(usable)

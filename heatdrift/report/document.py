@@ -23,7 +23,7 @@ from heatdrift.errors import ReportError
 from heatdrift.report.blocks import Figure, Section
 from heatdrift.report.drawing import script_json
 from heatdrift.report.index import PageFacts, facts_text
-from heatdrift.report.sentences import evidence_parts, shown_and_tested
+from heatdrift.report.sentences import evidence_parts, shown_and_tested, whole_rates
 from heatdrift.report.theme import COLOUR, chart_config, palette_css, themed
 from heatdrift.report.vega_bundle import vega_bundle
 
@@ -35,6 +35,7 @@ ENVIRONMENT: Final = jinja2.Environment(
     keep_trailing_newline=True,
 )
 ENVIRONMENT.globals["evidence_parts"] = evidence_parts  # of a sentence: what is claimed, and its numbers in brackets
+ENVIRONMENT.filters["whole_rates"] = whole_rates
 ENVIRONMENT.globals["shown_and_tested"] = shown_and_tested
 
 

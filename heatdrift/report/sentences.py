@@ -3,8 +3,11 @@
 import re
 from typing import Final
 
+from heatdrift.wording import unbroken
+
 _DIGIT: Final = re.compile(r"\d")
 _INTERVAL: Final = re.compile(r"\bCI\b|\binterval\b")
+_RATE: Final = re.compile(r"\b\d[\d.]*e-\d+\b")
 _PLAIN: Final = re.compile(r"\(\d+ %\)")  # part of a name, as in `attention support (95 %)`
 
 
@@ -28,6 +31,11 @@ def evidence_parts(sentence: str) -> list[tuple[str, bool]]:
                 parts.append((bracket, _DIGIT.search(bracket) is not None and _PLAIN.fullmatch(bracket) is None))
                 start = i + 1
     return [*parts, (sentence[start:], False)] if start < len(sentence) else parts
+
+
+def whole_rates(text: str) -> str:
+    """Return a sentence in which no line ends inside a learning rate such as `1e-5`."""
+    return _RATE.sub(lambda found: unbroken(found[0]), text)
 
 
 def shown_and_tested(sentence: str) -> tuple[list[tuple[str, bool]], str]:

@@ -51,9 +51,14 @@ def _card(row: DecisionRow, i: int, inp: ReportInput, data: StudyData) -> Choice
     ]
     if row.zero_shot_base_pct == row.zero_shot_base_pct:
         change = f"{wording.number(row.zero_shot_base_pct)} → {wording.number(row.zero_shot_pct)} %"
+        lost = wording.with_unit(wording.signed(row.zero_shot_pct - row.zero_shot_base_pct), "points")
         chance = f"; chance {wording.number(row.zero_shot_chance_pct)}" if row.zero_shot_chance_pct > 0 else ""
         numbers.append(
-            ("Zero-shot before and after", change, f"{_ci(row.zero_shot_ci_low, row.zero_shot_ci_high)}{chance}")
+            (
+                f"Zero-shot{_on(inp)}, before and after",
+                change,
+                f"{lost}; after {_ci(row.zero_shot_ci_low, row.zero_shot_ci_high)}{chance}",
+            )
         )
     if row.retention_pct == row.retention_pct:
         kept = f"{wording.number(row.retention_pct)} %"
@@ -71,6 +76,12 @@ def _card(row: DecisionRow, i: int, inp: ReportInput, data: StudyData) -> Choice
         sentences=tuple(filter(None, (_kept_most(row, data), _more_seeds(row)))),
         details=(_how(row, wording.percent(inp.conf_level)),),
     )
+
+
+def _on(inp: ReportInput) -> str:
+    """Name the transfer set where there is one only."""
+    sets = inp.done["transfer_set"].drop_nulls().unique().to_list()
+    return f" on {sets[0]}" if len(sets) == 1 else ""
 
 
 def _ci(low: float, high: float) -> str:

@@ -30,6 +30,9 @@ def test_a_card_has_the_choice_its_price_and_the_next_method(answered):
         accuracy, zero_shot, kept = (value for _, value, _ in card.numbers)
         assert accuracy == f"{row.mean:.1f} %"
         assert zero_shot == f"{row.zero_shot_base_pct:.1f} → {row.zero_shot_pct:.1f} %"
+        (name, _, detail) = card.numbers[1]
+        assert name == "Zero-shot on combinations, before and after"
+        assert detail.startswith(f"−{row.zero_shot_base_pct - row.zero_shot_pct:.1f} points; after ")
         assert kept == f"{row.retention_pct:.1f} %"
         assert "against the next, " in card.against
         assert "Holm" not in " ".join(card.sentences)

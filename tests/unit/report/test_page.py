@@ -25,7 +25,7 @@ from heatdrift.report.page import page_sections, report_document
 from heatdrift.report.sections.findings import findings as findings_section
 from heatdrift.report.sections.measured import measured
 from heatdrift.report.sections.missing import missing_cells
-from heatdrift.report.sentences import shown_and_tested
+from heatdrift.report.sentences import shown_and_tested, whole_rates
 from heatdrift.report.study_data import MAX_POINTS, prepare
 from heatdrift.wording import gist
 
@@ -425,3 +425,7 @@ def test_how_a_sentence_was_tested_is_apart_from_what_it_says():
     assert tests == "seed-level t(4) = +4, p = 0.01; 5 seeds"
     shown, tests = shown_and_tested("It differs (F(1, 4) = 9, p = 0.04).")
     assert ("".join(text for text, _ in shown), tests) == ("It differs.", "F(1, 4) = 9, p = 0.04")
+
+
+def test_no_line_ends_inside_a_learning_rate():
+    assert whole_rates("at lr 3e-4, 1.5e-10 (zero-shot)") == "at lr 3e-⁠4, 1.5e-⁠10 (zero-shot)"
