@@ -27,7 +27,8 @@ _PT_PER_PX: Final = 72 / 96
 _AXIS_PX: Final = 52  # of a panel's width, for tick labels
 _GAP_PX: Final = 14
 _LEAST_PX: Final = 60  # of a panel
-# Text is kept as text, so a reader's font may be wider than the one that this drawing was measured with.
+# Text is kept as text: of a font that every machine has or replaces by one of the same widths, else labels are cut.
+_FONT: Final = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 _PADDING: Final = {"left": 12, "right": 10, "top": 2, "bottom": 2}
 _ONE_PANEL_MM: Final = 120.0  # a narrower figure has its panels below each other
 _MM: Final = re.compile(r'"([\d.]+)mm"')
@@ -76,7 +77,7 @@ def print_spec(
     config = spec["config"]
     axis = {**config["axis"], "labelFontSize": size, "titleFontSize": size, "titleFontWeight": "normal"}
     legend = {"orient": "bottom", "labelFontSize": size, "titleFontSize": size, "columns": 3, "symbolSize": 40}
-    printed = {**config, "axis": axis, "legend": legend, "background": "white", "padding": _PADDING}
+    printed = {**config, "font": _FONT, "axis": axis, "legend": legend, "background": "white", "padding": _PADDING}
     kept = {name: value for name, value in spec.items() if name != "title"}
     panels = [_fitted(panel, room, size) for panel in spec["concat"]]
     return {**kept, "concat": panels, "columns": columns, "spacing": _GAP_PX, "config": printed}
