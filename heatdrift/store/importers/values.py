@@ -1,13 +1,14 @@
 """Values as sources write them -> values of ours, or nothing: what counts as missing, numbers, lists, times."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
 
 import msgspec
 
+from heatdrift.errors import DataError
 from heatdrift.wording import listed
 
 MISSING: Final = frozenset(
@@ -44,6 +45,16 @@ def is_text(value: object) -> bool:
         return not isinstance(value, str) or bool(value.encode() or True)
     except UnicodeEncodeError:
         return False
+
+
+def refuse_broken_names(names: Iterable[str], source: str) -> None:
+    """Raise DataError where the name of a column holds half of a surrogate pair: no file of ours could hold it."""
+    for name in names:
+        if not is_text(name):
+            raise DataError(
+                f"{source}: the name of the column {ascii(name)[:60]} holds half of a surrogate pair, which is no text",
+                hint="correct the name in the source; nothing was imported",
+            )
 
 
 def number_from(value: object) -> float:
