@@ -27,7 +27,6 @@ from heatdrift.data.archive import open_archive
 from heatdrift.data.images import decode_image
 from heatdrift.data.names_file import read_names_file
 from heatdrift.data.parquet import open_parquet
-from heatdrift.image_results import image_results, transfer_sets
 from heatdrift.model.layouts.architectures import read_architecture
 from heatdrift.model.layouts.containers import read_container
 from heatdrift.plan.study import load_study
@@ -35,6 +34,7 @@ from heatdrift.records import Cell, EpochRecord, Recipe, RunRecord, SplitSizes, 
 from heatdrift.store.checksum import encode_record, split_checksum
 from heatdrift.store.claims import Running, read_claim
 from heatdrift.store.folder import read_arrays, read_record, write_record
+from heatdrift.store.hits import hits_problems
 from heatdrift.store.importers.bulk import import_bulk
 from heatdrift.store.importers.columns import ColumnMap, column_map
 from heatdrift.store.importers.per_image_table import read_run_images
@@ -152,9 +152,7 @@ def _points(path: Path, store: Path) -> None:
 
 
 def _hits(path: Path, _: Path) -> None:
-    arrays = read_arrays(path.parent, "hits")
-    for name in transfer_sets(arrays):
-        image_results(arrays, name)
+    list(hits_problems(read_arrays(path.parent, "hits"), record().transfer))
 
 
 def _names(path: Path, _: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import or_none
 from heatdrift.errors import DataError
 from heatdrift.wording import listed
 
@@ -113,11 +114,11 @@ def key_numbers(row: Mapping[str, object]) -> tuple[float, int]:
 
 def list_of(value: object, name: str) -> tuple[float | None, ...]:
     """Return a list of numbers, given as one or as JSON text; ValueError names what is none."""
-    try:
-        found = msgspec.json.decode(value) if isinstance(value, str) else value
-        values = msgspec.convert(found, tuple[object, ...])
-    except (msgspec.MsgspecError, RecursionError):
-        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers") from None
+    values = or_none(
+        lambda: msgspec.convert(msgspec.json.decode(value) if isinstance(value, str) else value, tuple[object, ...])
+    )
+    if values is None:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers")
     return tuple(real_of({name: None if is_missing(v) else v}, name) for v in values)
 
 
