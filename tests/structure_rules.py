@@ -125,4 +125,44 @@ def long_modules(package: Path, most: int = 400) -> Iterator[str]:
             yield f"{path.relative_to(package)} has {n} lines: no module is longer than {most}"
 
 
-RULES = (sibling_stages, question_files, other_questions, named_questions, arrays_only, long_modules)
+DECODERS = (
+    *(
+        "msgspec",
+        "SafetensorError",
+        "UnicodeDecodeError",
+        "UnicodeError",
+        "RecursionError",
+        "MemoryError",
+        "JSONDecodeError",
+    ),
+    *("TOMLDecodeError", "BadZipFile", "TarError", "LZMAError", "UnpicklingError", "PolarsError", "ArrowException"),
+    *("ArrowInvalid", "sqlite3", "struct.error", "zlib.error", "UnidentifiedImageError", "BadGzipFile"),
+)  # what decoders raise, by the words of it
+OWN_TUPLES = {  # file -> why its tuple is not one of a file's decoder
+    "questions/frames.py": "a frame of the caller's, in memory",
+    "report/one_figure.py": "drawing",
+    "train/rates.py": "a device",
+    "model/weight_files.py": "writing",
+    "methods/registry.py": "a record that was decoded",
+}
+
+
+def decoder_tuples(package: Path) -> Iterator[str]:
+    """What decoders raise is not listed: a list is always too short. Files of others are read by ``decoding.py``."""
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if name == "decoding.py" or name in OWN_TUPLES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            caught = node.type if isinstance(node, ast.ExceptHandler) else node
+            if isinstance(caught, ast.Tuple) and len(caught.elts) > 1:
+                words = [ast.unparse(one) for one in caught.elts]
+                if all(_names_an_exception(word) for word in words) and any(d in w for d in DECODERS for w in words):
+                    yield f"{name} lists what a decoder raises ({', '.join(words)}): use heatdrift.decoding"
+
+
+def _names_an_exception(word: str) -> bool:
+    return word.replace(".", "").replace("_", "").isalnum() and word.endswith(("Error", "error", "Exception", "File"))
+
+
+RULES = (decoder_tuples, sibling_stages, question_files, other_questions, named_questions, arrays_only, long_modules)

@@ -8,6 +8,7 @@ from typing import Final
 
 from heatdrift.data.images import listed
 from heatdrift.data.released_templates import TEMPLATES
+from heatdrift.decoding import decoding, read_whole
 from heatdrift.errors import DataError, UnknownNameError
 
 _AS_A_NUMBER: Final = re.compile(r"(class|label|category|cls|id|c|lbl)?[\s_#:.-]*\d+", re.IGNORECASE)
@@ -97,10 +98,8 @@ def _read_templates(path: Path) -> tuple[str, ...]:
     hint = "one template a line, each with one {} where the class name goes"
     if not path.is_file():
         raise DataError(f"there is no file of templates {path}", hint=hint)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"cannot read {path} as UTF-8 text", hint="save it as UTF-8") from error
+    with decoding(lambda said: DataError(f"cannot read {path} as UTF-8 text: {said}", hint="save it as UTF-8")):
+        text = read_whole(path).decode("utf-8-sig")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise DataError(f"{path} holds no template", hint=hint)

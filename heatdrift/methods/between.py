@@ -34,8 +34,8 @@ def parent_method(method: Method) -> Method:
     return msgspec.structs.replace(method, name=parent_name(method.name), alpha=UNSET)
 
 
-def planned_method(name: str, methods: Mapping[str, Method]) -> Method:
-    """The method that a grid names: one of `methods`, or one of them at an alpha.
+def planned_method(name: str, methods: Mapping[str, Method], where: str | None = None) -> Method:
+    """The method that the grid of the study `where` names: one of `methods`, or one of them at an alpha.
 
     Raises
     ------
@@ -44,17 +44,17 @@ def planned_method(name: str, methods: Mapping[str, Method]) -> Method:
     """
     parent = parent_name(name)
     if parent not in methods:
-        raise UnknownNameError("method", parent, methods)
+        raise UnknownNameError("method", parent, methods, where=f"[grid] of {where}" if where else None)
     if parent == name:
         return methods[name]
-    alpha = alpha_of(name)
+    alpha, said = alpha_of(name), f"{where}: method {name!r}" if where else f"method {name!r}"
     if alpha is None or not 0 <= alpha <= 1:
-        problem = f"method {name!r}: alpha must be a number from 0 (base) to 1 ({parent})"
+        problem = f"{said}: alpha must be a number from 0 (base) to 1 ({parent})"
         raise StudyError(problem, hint=f'method = ["{parent}", "{parent}{SIGN}0.5"]')
     if name != f"{parent}{SIGN}{alpha:g}":  # the name is part of a cell's id: one model must not have two
-        raise StudyError(f"method {name!r} is written {parent}{SIGN}{alpha:g}", hint="no zeros that say nothing")
+        raise StudyError(f"{said} is written {parent}{SIGN}{alpha:g}", hint="no zeros that say nothing")
     if not family_of(methods[parent]).changes_encoder:
-        raise StudyError(f"method {name!r}: {parent} leaves the tower as it is", hint=f'method = ["{parent}"]')
+        raise StudyError(f"{said}: {parent} leaves the tower as it is", hint=f'method = ["{parent}"]')
     return msgspec.structs.replace(methods[parent], name=name, alpha=alpha)
 
 

@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode
 
 from heatdrift.config import BackboneSpec
 from heatdrift.crop_plan import Preprocess
+from heatdrift.decoding import decoding
 from heatdrift.errors import ModelError
 from heatdrift.model.architecture import QUICK_GELU_HINT, check_plain, check_states_activation
 from heatdrift.model.attention import split_attention
@@ -27,16 +28,6 @@ from heatdrift.model.weight_files import read_openai_archive
 from heatdrift.records import SourceRecord
 
 TESTED = "open_clip_torch>=3.2,<4"  # as in pyproject.toml
-_NOT_BUILT = (  # what open_clip and torch raise for a configuration that makes no sense
-    msgspec.DecodeError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +118,13 @@ def load_backbone(spec: BackboneSpec, folder: Path, device: torch.device) -> Bac
 
 def built_backbone(name: str, files: BackboneFiles, device: torch.device) -> Backbone:
     """The frozen model of a configuration and weights; errors as :func:`load_backbone`."""
-    try:
+    hint = "it must hold embed_dim, vision_cfg and text_cfg as open_clip's own configs do"
+    with decoding(lambda said: ModelError(f"{files.where} is not an open_clip architecture: {said}", hint=hint)):
         preprocess = _preprocess(files.config)
         architecture = files.config.get("model_cfg", files.config)
         check_plain(architecture, files.where)
         check_states_activation(architecture, files.where)
         clip = _built(architecture, files.where)
-    except _NOT_BUILT as error:
-        problem = f"{files.where} is not an open_clip architecture: {error}"
-        raise ModelError(
-            problem, hint="it must hold embed_dim, vision_cfg and text_cfg as open_clip's own configs do"
-        ) from error
     weights, said = _weights(files, quick_gelu=architecture["quick_gelu"])
     check_fit(weights, clip.state_dict(), str(files.weights), files.where)
     clip.load_state_dict(weights, strict=True)

@@ -91,7 +91,7 @@ def check_study(study: StudySpec, where: str) -> None:
             if name not in study.datasets:
                 raise UnknownNameError("data set", name, study.datasets, where=f"[grid] of {where}")
         for name in grid.method:
-            planned_method(name, methods)
+            planned_method(name, methods, where)
         for lr in grid.lr:
             if not 0 <= lr < float("inf"):
                 raise StudyError(f"{where}: learning rate must be >= 0 and finite, got {lr!r}", hint="fix [grid] lr")

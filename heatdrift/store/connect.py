@@ -11,6 +11,7 @@ from typing import Final
 import duckdb
 
 from heatdrift.errors import NotAStoreError, StoreError
+from heatdrift.store.damage import Opened, first_line, is_full_disk, rebuilding
 from heatdrift.store.layout import columns, is_current
 from heatdrift.store.limits import duckdb_limits
 from heatdrift.store.migrate import is_outdated, latest_version, migrate, schema_version
@@ -20,8 +21,8 @@ _UPGRADE: Final = "python -m pip install --upgrade heatdrift"
 _HOLDER: Final = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
-def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
-    """Open a store; the connection is a context manager and its default database is the store.
+def open_store(path: Path, *, read_only: bool = True) -> Opened:
+    """Open a store, as a context manager that gives a connection, whose default database is the store.
 
     Writable, a missing or empty file becomes a store and an older schema is brought up to date. heatdrift itself writes
     only to copies (``ingest.rewriting``): while one process has a DuckDB file open for writing, no other can open it.
@@ -32,6 +33,7 @@ def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnecti
         The file is damaged, not DuckDB, or another program's database.
     StoreError
         It is missing (read-only), locked by a writer, of a newer or (read-only) of an older schema or list of metrics.
+        Damage that only a query finds is a NotAStoreError at the end of its block.
     """
     connection = attach(path, read_only=read_only)
     try:
@@ -48,7 +50,7 @@ def open_store(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnecti
     except BaseException:
         connection.close()
         raise
-    return connection
+    return Opened(connection, path)
 
 
 def checked_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
@@ -132,7 +134,7 @@ def quoted(text: Path | str) -> str:
 def _explained(cause: duckdb.Error, path: Path) -> StoreError:
     """Return the StoreError for a DuckDB error at opening `path`: its cause and the next command."""
     text = str(cause)
-    rebuild = f"heatdrift store rebuild --store {path} makes it anew from the records (the old file is kept next to it)"
+    rebuild = rebuilding(path)
     holder = _HOLDER.search(text)
     if "lock on file" in text:
         who = f"process {holder['pid']} ({Path(holder['program']).name})" if holder else "another process"
@@ -142,8 +144,8 @@ def _explained(cause: duckdb.Error, path: Path) -> StoreError:
         )
     if "already attached" in text:  # one process, two connections: DuckDB before 1.5, or one of them writing
         return StoreError(f"{path} is open in this process already", hint="close the other connection first")
-    if "No space left" in text or "Could not write" in text:
-        return StoreError(f"cannot write {path}: {_first_line(text)}", hint="free some space, then run it again")
+    if is_full_disk(cause):
+        return StoreError(f"cannot write {path}: {first_line(cause)}", hint="free some space, then run it again")
     if "version number" in text:
         return StoreError(
             f"{path} was written by a newer DuckDB than the installed {duckdb.__version__}",
@@ -158,10 +160,10 @@ def _explained(cause: duckdb.Error, path: Path) -> StoreError:
         or "Cannot open file" in text
     ):
         return StoreError(
-            f"cannot open {path}: {_first_line(text)}",
+            f"cannot open {path}: {first_line(cause)}",
             hint="check the file and its permissions, or name another --store",
         )
-    return NotAStoreError(f"{path} is damaged: {_first_line(text)}", hint=rebuild)
+    return NotAStoreError(f"{path} is damaged: {first_line(cause)}", hint=rebuild)
 
 
 def is_write_failure(cause: duckdb.Error) -> bool:
@@ -169,10 +171,5 @@ def is_write_failure(cause: duckdb.Error) -> bool:
 
     At a commit such a failure comes as a TransactionException, or as a FatalException that ends the connection.
     """
-    return isinstance(cause, duckdb.TransactionException | duckdb.FatalException | duckdb.OutOfMemoryException) or any(
-        words in str(cause) for words in ("No space left", "Could not write", "Disk quota", "Could not fsync")
-    )
-
-
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "no reason given"
+    kinds = duckdb.TransactionException | duckdb.FatalException | duckdb.OutOfMemoryException
+    return isinstance(cause, kinds) or is_full_disk(cause)

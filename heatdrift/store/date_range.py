@@ -27,6 +27,18 @@ def refuse_far_dates(frame: pl.DataFrame) -> None:
             )
 
 
+def first_far_date(frame: pl.DataFrame) -> tuple[str, int] | None:
+    """Return column and row, counted from 0, of a date outside the years 1 to 9999; None where there is none."""
+    for column in frame.get_columns():
+        if has_far_dates(column):
+            before, within = 0, column.len()  # of the first rows: so many are good, among so many is one that is not
+            while within - before > 1:
+                middle = (before + within) // 2
+                before, within = (before, middle) if has_far_dates(column.head(middle)) else (middle, within)
+            return column.name, before
+    return None
+
+
 def has_far_dates(column: pl.Series) -> bool:
     """Whether Python has no date for some value of `column`."""
     kind = column.dtype

@@ -14,7 +14,8 @@ import msgspec
 
 from heatdrift.csv_safe import safe_sql
 from heatdrift.errors import StoreError
-from heatdrift.store.connect import STORAGE_VERSION, quoted
+from heatdrift.store.connect import STORAGE_VERSION, is_write_failure, quoted
+from heatdrift.store.damage import first_line, is_damage
 from heatdrift.store.files import replacing, sync_folder
 from heatdrift.store.ingest import open_current
 from heatdrift.store.read import ORDER, VIEWS, View, resolve_study
@@ -59,8 +60,10 @@ def export_store(
                 rows = _database(connection, to, study)
             else:
                 rows = _folder(connection, to, study, kind, safe=safe and kind == "csv")
-        except duckdb.IOException as cause:
-            raise StoreError(f"cannot write {to}: {str(cause).splitlines()[0]}", hint="free some space") from cause
+        except duckdb.Error as cause:
+            if is_damage(cause) or not (isinstance(cause, duckdb.IOException) or is_write_failure(cause)):
+                raise
+            raise StoreError(f"cannot write {to}: {first_line(cause)}", hint="free some space") from cause
     return ExportReport(path=to, rows=rows)
 
 

@@ -20,6 +20,7 @@ import polars as pl
 from heatdrift.errors import NotAStoreError, StoreError
 from heatdrift.store.bulk_parts import find_parts, load_part
 from heatdrift.store.connect import attach, checked_version, is_write_failure, needs_migration, open_store
+from heatdrift.store.damage import Opened, damaged, is_damage
 from heatdrift.store.expire import expire_claims
 from heatdrift.store.files import exclusive_lock, remove_temporary, replacing
 from heatdrift.store.folder import find_cells
@@ -94,13 +95,14 @@ def rebuild(store: Path) -> IngestReport:
         return _load_changes(store, _Held(), write_anyway=True, fresh=True, keep_old=aside)
 
 
-def open_current(store: Path) -> duckdb.DuckDBPyConnection:
-    """Open a store for reading; one that is missing while records exist is built, one of an old schema is migrated.
+def open_current(store: Path) -> Opened:
+    """Open a store for reading (``open_store``).
 
+    One that is missing while records exist is built, one of an old schema is migrated.
     That one was built is logged as a warning: it may be that its name was mistyped.
     """
     if store.exists():
-        with attach(store, read_only=True) as connection:
+        with Opened(attach(store, read_only=True), store) as connection:
             outdated = needs_migration(connection, store)
         if outdated:
             ingest(store)
@@ -145,7 +147,7 @@ class _Held(msgspec.Struct, frozen=True, kw_only=True):
 def _held(store: Path) -> _Held:
     if not store.exists():
         return _Held()
-    with attach(store, read_only=True) as connection:
+    with Opened(attach(store, read_only=True), store) as connection:
         version = checked_version(connection, store)
         outdated = version > 0 and is_outdated(connection, version)
     if version == 0:
@@ -153,7 +155,7 @@ def _held(store: Path) -> _Held:
     if outdated:
         with rewriting(store):
             pass  # migrated in a copy that replaces it
-    with attach(store, read_only=True) as connection:
+    with Opened(attach(store, read_only=True), store) as connection:
         records = connection.sql("SELECT study, cell_id, record_sha256, run_id FROM raw.run WHERE part IS NULL")
         attempts = connection.sql("SELECT study, cell_id, list(attempt) FROM raw.attempt GROUP BY ALL")
         n_runs, last_id = connection.sql("SELECT count(*), coalesce(max(run_id), 0) FROM raw.run").fetchall()[0]
@@ -222,6 +224,8 @@ def rewriting(store: Path, *, fresh: bool = False, keep_old: bool = False) -> It
             yield connection
             connection.execute("CHECKPOINT")
         except duckdb.Error as cause:
+            if is_damage(cause):  # of the copy, so of the database that it was made from
+                raise damaged(store, cause) from cause
             if not (isinstance(cause, duckdb.IOException) or is_write_failure(cause)):
                 raise
             raise StoreError(

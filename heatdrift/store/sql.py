@@ -22,6 +22,7 @@ import polars as pl
 
 from heatdrift.csv_safe import csv_safe
 from heatdrift.errors import QueryError, nearest_name
+from heatdrift.store.damage import first_line, is_damage, is_full_disk
 from heatdrift.store.date_range import refuse_far_dates
 from heatdrift.store.files import write_bytes
 from heatdrift.store.ingest import open_current
@@ -39,8 +40,6 @@ _LOCKS: Final = (
     "SET python_enable_replacements = false",  # else a Python variable's name is a table
     "SET lock_configuration = true",
 )
-_REBUILD: Final = "heatdrift store rebuild makes it anew from the records"
-_DAMAGED: Final = (duckdb.IOException, duckdb.SerializationException, duckdb.FatalException, duckdb.InternalException)
 _MISSING_TABLE: Final = re.compile(r'(?P<what>Table with name (?P<name>\S+) does not exist!) Did you mean "[^"]*"\?')
 _NO_NAMES: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts and comments
 _STUDY: Final = re.compile(r"\bstudy\b", re.IGNORECASE)
@@ -107,6 +106,8 @@ def query_frame(
     try:
         frame = _interruptible(connection, query, given, timeout_s)
     except duckdb.Error as cause:
+        if is_damage(cause):
+            raise  # no fault of the query: whoever opened the file names it (``damage.Opened``)
         raise _explained(cause) from cause
     except pl.exceptions.PolarsError as cause:
         raise QueryError(
@@ -246,13 +247,15 @@ def parse_parameter(text: str) -> Parameter:
 def _explained(cause: duckdb.Error) -> QueryError:
     """Return DuckDB's message as one paragraph, without the drawing of the line that it ends with.
 
-    A file that turns out to be damaged when its blocks are read is no fault of the query.
+    A full disk is no fault of the query.
     """
-    if isinstance(cause, _DAMAGED):
-        said = str(cause).splitlines()[0]
+    if is_full_disk(cause):
         return QueryError(
-            f"the store is damaged: {said}", hint="heatdrift store rebuild makes it anew from the records"
+            f"the query puts more aside than the disk of temporary files takes: {first_line(cause)}",
+            hint="ask for less (WHERE, LIMIT, fewer columns), free some space, or set TMPDIR to a larger disk",
         )
+    if isinstance(cause, duckdb.IOException):
+        return QueryError(f"a file cannot be read or written: {first_line(cause)}", hint="try the same query again")
     text = str(cause).split("\n\nLINE ", maxsplit=1)[0].split("\nLINE ", maxsplit=1)[0]
     return QueryError(_MISSING_TABLE.sub(_missing_table, " ".join(text.split())), hint=_HINT)
 

@@ -33,6 +33,8 @@ def test_the_package_keeps_the_rules(rule):
         (rules.named_questions, "report/x.py", "from heatdrift.questions.dose.result import x", "through the registry"),
         (rules.arrays_only, "stats/x.py", "import polars", "stats takes arrays"),
         (rules.arrays_only, "stats/x.py", "from heatdrift.metrics import PROBES", "stats takes arrays"),
+        (rules.decoder_tuples, "plan/x.py", "try: f()\nexcept (A.Error, msgspec.DecodeError): g()", "decoding"),
+        (rules.decoder_tuples, "data/x.py", "FAULTS = (ValueError, UnicodeDecodeError)", "use heatdrift.decoding"),
         (rules.long_modules, "plan/x.py", "\n" * 401, "no module is longer"),
     ],
 )  # fmt: skip

@@ -86,10 +86,12 @@
     return JSON.stringify({ ...spec, config: own, datasets: shownRows(specOf(panel)) }, null, 1);
   };
 
+  // A text that a spreadsheet would run as a formula gets an apostrophe, as in every CSV that heatdrift writes.
   const csv = (rows) => {
     const columns = [...new Set(rows.flatMap(Object.keys))];
     const cell = (value) => {
-      const text = value === null || value === undefined ? "" : String(value);
+      const safe = typeof value === "string" ? value.replace(/^('*[=+\-@\t\r])/, "'$1") : value;
+      const text = safe === null || safe === undefined ? "" : String(safe);
       return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     return [columns, ...rows.map((row) => columns.map((column) => row[column]))]

@@ -18,12 +18,20 @@ from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 from heatdrift.parquet_file import footer, read_parquet
 from heatdrift.store.bulk_parts import LONG_VIEWS, PARTS, PartInfo, file_sha256, write_info
-from heatdrift.store.connect import quoted
+from heatdrift.store.connect import is_write_failure, quoted
+from heatdrift.store.damage import first_line, is_damage
 from heatdrift.store.files import cannot_write, sync_folder
 from heatdrift.store.folder import cell_folder
-from heatdrift.store.importers.bulk_checks import check_epochs, check_fractions, check_runs, one_lr_level, refuse
+from heatdrift.store.importers.bulk_checks import (
+    check_epochs,
+    check_fractions,
+    check_runs,
+    check_times,
+    one_lr_level,
+    refuse,
+)
 from heatdrift.store.importers.bulk_duplicates import KEYS, one_row_per_key
-from heatdrift.store.importers.bulk_source import BulkSource, first_line
+from heatdrift.store.importers.bulk_source import BulkSource
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.importers.outcome import ImportReport
 from heatdrift.store.importers.percent import Percent
@@ -90,9 +98,13 @@ def import_bulk(
                 write_info(info, making)
                 making.rename(target)
                 sync_folder(target.parent)
-        except duckdb.IOException as cause:
-            raise DataError(f"cannot copy {path}: {first_line(cause)}", hint="free some space, then again") from cause
         except duckdb.Error as cause:
+            if is_write_failure(cause):
+                raise DataError(
+                    f"cannot copy {path}: {first_line(cause)}", hint="free some space, then again"
+                ) from cause
+            if isinstance(cause, duckdb.IOException) or is_damage(cause):
+                raise DataError(f"cannot read {path}: {first_line(cause)}", hint="export it again") from cause
             raise DataError(f"{path}: {first_line(cause)}", hint="docs/schema.md has the columns and types") from cause
         except OSError as cause:
             raise cannot_write(target, cause) from cause
@@ -120,6 +132,9 @@ def _write(
         raise DataError(f"runs of {source.path} has no column {missing[0]}", hint="docs/schema.md has the columns")
     renamed = {"study": quoted(study)} if study else {}
     run_values = _selection(connection, "raw.run", has_runs, _DEFAULTS | renamed)
+    kinds = connection.sql("DESCRIBE raw.run").fetchall()
+    times = {row[0] for row in kinds if row[1].startswith("TIMESTAMP")} & has_runs
+    check_times(connection, source.relation("runs"), times, source.path)
     _read(connection, run_values, source.relation("runs"))
     check_runs(connection, source.path)
     notes = (*one_lr_level(connection), *check_fractions(connection, source.path, percent))

@@ -1,5 +1,6 @@
 """What must hold of the tables of a bulk import before any of it is kept; the first row that breaks a rule is named."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -7,6 +8,7 @@ import duckdb
 
 from heatdrift.controls import CONTROL_SQL
 from heatdrift.errors import DataError
+from heatdrift.store.damage import first_line
 from heatdrift.store.importers.lr_levels import lr_levels, said_levels
 from heatdrift.store.importers.percent import PERCENT, Percent, Range, check_percent
 from heatdrift.store.importers.values import is_missing
@@ -24,6 +26,7 @@ _RUNS: Final = {  # what must hold of runs: words -> condition under which a row
     "a status other than done, diverged or failed": "status NOT IN ('done', 'diverged', 'failed')",
     "an accuracy outside 0 to 100": "test_acc_pct NOT BETWEEN 0 AND 100",
 }
+_FIRST, _LAST = "TIMESTAMP '0001-01-01'", "TIMESTAMP '9999-12-31 23:59:59.999999'"
 _NAMED: Final = "'row ' || place || ', ' || coalesce(study, '?') || '/' || coalesce(cell_id, '?')"
 
 
@@ -42,6 +45,36 @@ def check_runs(connection: duckdb.DuckDBPyConnection, source: Path) -> None:
             connection.execute(f"UPDATE rows_in SET {name} = NULL WHERE list_contains(?, {name})", [words])
     for words_for_it, wrong in _RUNS.items():
         refuse(connection, f"SELECT {_NAMED} FROM rows_in WHERE {wrong} ORDER BY place", words_for_it, source)
+
+
+def check_times(connection: duckdb.DuckDBPyConnection, relation: str, names: Collection[str], source: Path) -> None:
+    """Refuse times of a table that are none between the years 1 and 9999, which is what Python and the views have.
+
+    Parameters
+    ----------
+    relation : what stands after FROM; its columns have the types that they came with.
+    names : of its columns that hold times.
+
+    Raises
+    ------
+    DataError
+        There is such a time; the column is named, and the row where DuckDB can read the column.
+    """
+    for name in sorted(names):
+        words = f"{name} is no time between the years 1 and 9999"
+        try:
+            refuse(
+                connection,
+                f"SELECT 'row ' || place FROM (SELECT row_number() OVER () AS place, {name} AS given, "
+                f"TRY_CAST({name} AS TIMESTAMP) AS moment FROM {relation}) WHERE given IS NOT NULL AND "
+                f"(moment IS NULL OR moment NOT BETWEEN {_FIRST} AND {_LAST}) ORDER BY place",
+                words,
+                source,
+            )
+        except duckdb.ConversionException as cause:  # of milliseconds, already where DuckDB reads the column
+            raise DataError(
+                f"runs of {source}: {words} ({first_line(cause)})", hint="correct the table; nothing was imported"
+            ) from cause
 
 
 def check_epochs(connection: duckdb.DuckDBPyConnection, source: Path) -> None:

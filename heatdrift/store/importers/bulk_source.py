@@ -10,6 +10,7 @@ from heatdrift.errors import DataError
 from heatdrift.parquet_file import refuse_bomb
 from heatdrift.store.bulk_parts import LONG_VIEWS, file_sha256
 from heatdrift.store.connect import attach, quoted
+from heatdrift.store.damage import first_line
 from heatdrift.store.importers.duplicates import Rule
 from heatdrift.store.limits import duckdb_limits
 from heatdrift.store.migrate import migrate
@@ -80,8 +81,3 @@ class BulkSource:
 def _refuse_bomb(file: Path) -> None:
     with decoding(lambda said: DataError(f"cannot read {file}: {said}", hint="export it again")):
         refuse_bomb(file, streamed=True)
-
-
-def first_line(cause: BaseException) -> str:
-    """Return DuckDB's message without its explanations."""
-    return str(cause).splitlines()[0]

@@ -130,8 +130,11 @@ def _read(file: Path) -> ColumnMap:
     with decoding(lambda said: DataError(f"cannot read {file}: {said}", hint="name a TOML file with --map-file")):
         text = read_whole(file)
     hint = "[columns] ours = 'theirs' and [constants] ours = value"
-    with decoding(lambda said: DataError(f"{file}: {said}", hint=hint)):
-        return msgspec.toml.decode(text, type=ColumnMap)
+    try:
+        with decoding(lambda said: DataError(f"{file}: {said}", hint=hint)):
+            return msgspec.toml.decode(text, type=ColumnMap)
+    except UnknownNameError as error:
+        raise UnknownNameError(error.kind, error.name, error.known, where=str(file)) from error
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from heatdrift.csv_safe import unmarked
+from heatdrift.csv_safe import is_marked, unmarked
 from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
 from heatdrift.store.importers.values import number_from
@@ -63,9 +63,10 @@ def read_csv_text(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, 
         frame = _frame(plain, "\t" if separator == " " else separator, names, kept, path)
     words = f"CSV, separated by {_SPOKEN.get(separator, repr(separator))}" if len(names) > 1 else "CSV of one column"
     words += f", {n_comments} comment lines passed over" if n_comments else ""
-    names = [unmarked(name) for name in names]
+    plainly = unmarked if is_marked(names) else str
+    names = [plainly(name) for name in names]
     rows = [
-        {name: unmarked(text) if isinstance(text, str) else text for name, text in zip(names, row, strict=True)}
+        {name: plainly(text) if isinstance(text, str) else text for name, text in zip(names, row, strict=True)}
         for row in frame.iter_rows()
     ]
     return names, rows, words

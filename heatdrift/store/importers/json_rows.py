@@ -7,6 +7,7 @@ from typing import Final, TypeGuard
 
 from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
+from heatdrift.store.importers.values import refuse_broken_names
 
 _DEEPEST: Final = 8  # levels of objects in a row; runs of trackers have three
 _HINT: Final = "give a list of objects, one a run, or one object a line: numbers and texts by column name"
@@ -22,7 +23,8 @@ def json_rows(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, obje
     Raises
     ------
     DataError
-        No JSON, no table, or nested deeper than a table can be; row and column are named.
+        No JSON, no table, a column whose name is no text, or nested deeper than a table can be; row and column are
+        named.
     """
     stripped = text.strip()
     try:
@@ -37,7 +39,9 @@ def json_rows(text: str, path: Path) -> tuple[Sequence[str], list[dict[str, obje
     if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
         raise DataError(f"{path} is JSON, but no table", hint=_HINT)
     rows = [flat for number, row in enumerate(found, start=1) for flat in _rows(row, path, number)]
-    return list(dict.fromkeys(name for row in rows for name in row)), rows, words
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    refuse_broken_names(names, str(path))
+    return names, rows, words
 
 
 def _lines(text: str, path: Path, first: ValueError) -> list[object]:

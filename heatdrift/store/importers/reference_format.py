@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -15,6 +16,7 @@ from heatdrift.decoding import decoding
 from heatdrift.errors import RecordError
 
 Values = tuple[float | None, ...]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]  # images per class and steps per epoch are quotients by it
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +27,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     lr: float
     seed: int
     epochs: int
-    batch_size: int
+    batch_size: AtLeastOne
     weight_decay: float
     model_name: str
-    num_classes: int
+    num_classes: AtLeastOne
     splits: Mapping[str, int] = {}
     steps_per_epoch: int | None = None
     total_steps: int | None = None

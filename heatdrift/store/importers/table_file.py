@@ -8,6 +8,7 @@ import msgspec
 
 from heatdrift.decoding import decoding
 from heatdrift.errors import DataError
+from heatdrift.store.date_range import first_far_date
 from heatdrift.store.importers.csv_text import read_csv_text
 from heatdrift.store.importers.json_rows import json_rows
 from heatdrift.store.importers.parquet_table import read_parquet_table
@@ -73,6 +74,9 @@ def _kind(path: Path) -> str:
 
 def _parquet(path: Path) -> TableFile:
     frame = read_parquet_table(path, hint="name a CSV, Parquet or JSON table", most_values=_MOST_VALUES)
+    if far := first_far_date(frame):
+        name, row = far
+        raise DataError(f"{path}, row {row + 1}: {name!r} has a date outside the years 1 to 9999", hint=_CAST)
     with decoding(lambda said: DataError(f"{path} has a value that no table can hold: {said}", hint=_CAST)):
         return TableFile(names=tuple(frame.columns), rows=frame.rows(named=True), read_as="Parquet")
 

@@ -20,6 +20,7 @@ from heatdrift.store.importers.guess import may_mean, with_guesses, with_status
 from heatdrift.store.importers.lr_levels import stored_rates
 from heatdrift.store.importers.outcome import Before, ImportReport, nothing
 from heatdrift.store.importers.reading import Choices, understand
+from heatdrift.store.importers.values import refuse_broken_names
 from heatdrift.wording import counted, listed, shortened
 
 Values = dict[str, object]
@@ -126,7 +127,7 @@ def import_tracked(
     Raises
     ------
     DataError
-        There is no run, or nothing says what a key of the runs is.
+        There is no run, nothing says what a key of the runs is, or the name of a value is no text.
     DuplicateRunsError
         Runs of one cell, or values of one epoch, differ and `duplicates` is "refuse".
     """
@@ -135,6 +136,7 @@ def import_tracked(
     if not flat:
         raise DataError(f"{source} holds no run", hint="name the folder or file in which the tracker keeps its runs")
     names = tuple(dict.fromkeys(name for run in flat for row in run.rows for name in row))
+    refuse_broken_names(names, source)
     columns, guessed, unclear = with_guesses(columns, names)
     columns, ends = with_status(columns, names, (row for run in flat for row in run.rows))
     lacking = [key for key in IDENTITY if columns.source(key).column not in names and key not in columns.constants]

@@ -1,13 +1,15 @@
 """Values as sources write them -> values of ours, or nothing: what counts as missing, numbers, lists, times."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
 
 import msgspec
 
+from heatdrift.decoding import or_none
+from heatdrift.errors import DataError
 from heatdrift.wording import listed
 
 MISSING: Final = frozenset(
@@ -44,6 +46,16 @@ def is_text(value: object) -> bool:
         return not isinstance(value, str) or bool(value.encode() or True)
     except UnicodeEncodeError:
         return False
+
+
+def refuse_broken_names(names: Iterable[str], source: str) -> None:
+    """Raise DataError where the name of a column holds half of a surrogate pair: no file of ours could hold it."""
+    for name in names:
+        if not is_text(name):
+            raise DataError(
+                f"{source}: the name of the column {ascii(name)[:60]} holds half of a surrogate pair, which is no text",
+                hint="correct the name in the source; nothing was imported",
+            )
 
 
 def number_from(value: object) -> float:
@@ -102,11 +114,11 @@ def key_numbers(row: Mapping[str, object]) -> tuple[float, int]:
 
 def list_of(value: object, name: str) -> tuple[float | None, ...]:
     """Return a list of numbers, given as one or as JSON text; ValueError names what is none."""
-    try:
-        found = msgspec.json.decode(value) if isinstance(value, str) else value
-        values = msgspec.convert(found, tuple[object, ...])
-    except (msgspec.MsgspecError, RecursionError):
-        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers") from None
+    values = or_none(
+        lambda: msgspec.convert(msgspec.json.decode(value) if isinstance(value, str) else value, tuple[object, ...])
+    )
+    if values is None:
+        raise ValueError(f"{name} is {str(value)[:40]!r}, not a list of numbers")
     return tuple(real_of({name: None if is_missing(v) else v}, name) for v in values)
 
 
