@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from heatdrift.api.store import store_file
 from heatdrift.cli.workspace import Workspace
 from heatdrift.metrics import run_column
+from heatdrift.questions.argument_types import checked
 from heatdrift.questions.selection import check_level
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 
+@checked
 def render_report(
     study: str | None = None,
     out: str | Path = "reports",
