@@ -5,6 +5,7 @@ without a sentence.
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -81,23 +82,71 @@ def of_levels(runs: pl.DataFrame, wanted: Sequence[str], *, where: str) -> pl.Da
     return runs
 
 
-def levels_text(levels: Mapping[str, tuple[str, ...]]) -> str:
+def levels_text(levels: Mapping[str, Sequence[str]]) -> str:
     """Return `rank (4, 16) and augmentation (none, randaug)`."""
     return listed([f"{name} ({', '.join(found)})" for name, found in levels.items()])
 
 
+def split_factors(runs: pl.DataFrame) -> tuple[str, ...]:
+    """Return the own factors in which runs of one backbone, data set, method, learning rate and seed differ.
+
+    A page keeps them apart, in panels and rows of their own, as questions refuse to pool them.
+    """
+    return tuple(name for name in varying(runs) if _varies_within(runs, name, (*_KEYS, "backbone", "seed")))
+
+
+def apart(runs: pl.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the own factors that keep runs apart, with their levels in order."""
+    levels = varying(runs)
+    return {name: levels[name] for name in split_factors(runs)}
+
+
+def one_of_each(runs: pl.DataFrame) -> str:
+    """Return the options that choose one backbone and one level of each factor that keeps runs apart; else "".
+
+    Of the combinations that there are the one with most runs, of several the first in order.
+    """
+    names = split_factors(runs)
+    backbone = ["backbone"] if "backbone" in runs.columns and runs["backbone"].n_unique() > 1 else []
+    if not (names or backbone):
+        return ""
+    keyed = pl.concat([runs.select(backbone), factor_columns(runs).select(names)], how="horizontal")
+    counted = keyed.group_by(pl.all()).len().sort(-pl.col("len").cast(pl.Int64), *keyed.columns)
+    first = counted.row(0, named=True)
+    options = [f"--backbone {shlex.quote(str(first['backbone']))}"] if backbone else []
+    return " ".join([*options, *(f"--factor {shlex.quote(f'{name}={first[name]}')}" for name in names)])
+
+
+def apart_caveat(runs: pl.DataFrame, study: str) -> tuple[str, ...]:
+    """Say which backbones and own factors a page keeps apart, and how to ask all questions of one level of each."""
+    options = one_of_each(runs)
+    if not options:
+        return ()
+    levels = apart(runs)
+    backbones = runs["backbone"].drop_nulls().unique().sort().to_list()
+    levels = {"backbone": tuple(backbones), **levels} if len(backbones) > 1 else levels
+    return (
+        f"These runs differ in {levels_text(levels)}. Nothing is averaged over that: panels and rows are apart, and "
+        "questions that do not name it are not answered. Factors of these runs tests all of it at once; a page of one "
+        f"level of each has the answers: heatdrift report --study {shlex.quote(study)} {options}",
+    )
+
+
 def pooled_caveat(runs: pl.DataFrame) -> tuple[str, ...]:
-    """Say which own factors vary within a cell of a page (backbone, data set, method, learning rate), if any do."""
-    within = [name for name in varying(runs) if _varies_within(runs, name, (*_KEYS, "backbone"))]
+    """Say which own factors vary from seed to seed within a cell of a page, if any do."""
+    apart = split_factors(runs)
+    keys = (*_KEYS, "backbone")
+    within = [name for name in varying(runs) if name not in apart and _varies_within(runs, name, keys)]
     if not within:
         return ()
     return (
-        f"Cells of figures and tables hold runs that differ in {levels_text({n: varying(runs)[n] for n in within})}: "
+        f"Cells of figures and tables hold seeds that differ in {levels_text({n: varying(runs)[n] for n in within})}: "
         "their means and spreads are over seeds and over these, except under Factors of these runs.",
     )
 
 
 def _varies_within(runs: pl.DataFrame, name: str, keys: Sequence[str]) -> bool:
+    keys = [key for key in keys if key in runs.columns]
     keyed = runs.select(keys).with_columns(factor_columns(runs)[name].cast(pl.String).alias("own factor"))
     return keyed.group_by(keys).agg(n=pl.col("own factor").n_unique())["n"].max() != 1
 

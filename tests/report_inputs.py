@@ -126,7 +126,6 @@ def simulated(
         layers=pl.DataFrame(layers),
         heads=pl.DataFrame(heads),
         transfer=pl.DataFrame(transfer),
-        cells=cells_view(frame),
         planned=frame.select("cell_id", "backbone", "dataset", "method", "lr", "seed", "status"),
         **answered(main_answers(frame) if results else {}),
         protocol="Class-balanced training, validation and probe sets, disjoint, carved from the training images.",
@@ -219,7 +218,6 @@ def reference() -> ReportInput | None:
         epochs=pl.DataFrame(epochs),
         layers=pl.DataFrame(layers),
         transfer=pl.DataFrame(transfer),
-        cells=cells_view(frame),
         **answered(main_answers(frame)),
         protocol="Imported from the reference study; class-balanced, disjoint sets carved from the training split.",
         provenance={"Records": [("format", "reference"), ("files", str(len(files)))]},
@@ -264,18 +262,6 @@ def section_of(question: str, inp: ReportInput, data: StudyData) -> Section:
     """The section of one question on a page of `inp`."""
     (found,) = (q for q in QUESTIONS if q.name == question)
     return question_section(found, inp, data)
-
-
-def cells_view(runs: pl.DataFrame) -> pl.DataFrame:
-    """What the view `cells` gives for `runs`."""
-    metrics = [
-        m for m in ("delta_entropy_pct", "cka", "weight_drift", "test_acc_pct", "retention_pct") if m in runs.columns
-    ]
-    return runs.group_by("study", "backbone", "dataset", "method", "lr", maintain_order=True).agg(
-        pl.len().alias("n_seeds"),
-        *(pl.col(m).mean().alias(f"{m}_mean") for m in metrics),
-        *(pl.col(m).std().alias(f"{m}_sd") for m in metrics),
-    )
 
 
 def interaction(runs: pl.DataFrame, metric: str, unit: str) -> InteractionResult:

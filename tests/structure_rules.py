@@ -21,6 +21,7 @@ SHARED = (
     "outcomes",
     "page_choices",
     "frames",
+    "argument_types",
     "presented",
     "model",  # the engine of any table: it declares no question
 )  # what all questions may import

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from heatdrift.api.store import store_file
 from heatdrift.cli.runs import Selection, study_rows
+from heatdrift.questions.argument_types import checked
 from heatdrift.questions.selection import check_level
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 
+@checked
 def ask_all(
     study: str | None = None,
     *,

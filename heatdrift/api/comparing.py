@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from heatdrift.errors import StatsError
+from heatdrift.questions.argument_types import checked
 from heatdrift.questions.compare.analysis import compare_studies
 from heatdrift.questions.frames import Frame, as_view
 from heatdrift.questions.selection import study_name
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from heatdrift.questions.compare.result import StudyComparison
 
 
+@checked
 def compare(
     runs_a: Frame,
     runs_b: Frame,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from heatdrift.api.store import store_file
 from heatdrift.cli.workspace import Workspace
 from heatdrift.metrics import run_column
+from heatdrift.questions.argument_types import checked
 from heatdrift.questions.selection import check_level
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 
+@checked
 def render_report(
     study: str | None = None,
     out: str | Path = "reports",
@@ -26,6 +28,8 @@ def render_report(
     section: str | None = None,
     metrics: Sequence[str] = (),
     conf_level: float = 0.95,
+    backbone: str | None = None,
+    factors: Sequence[str] = (),
     images: bool = False,
     data_dir: str | Path | None = None,
 ) -> tuple[Path, ...]:
@@ -39,6 +43,7 @@ def render_report(
     template, section : how much of the page (full, paper, talk), or one section alone by its id.
     metrics : result columns to model; empty = the usual ones.
     conf_level : of all intervals, in (0, 1).
+    backbone, factors : only runs of this backbone and these levels of own factors, as ``["rank=4"]``.
     images, data_dir : whether to show photographs of the probe images, and the folder where the images lie.
 
     Raises
@@ -83,6 +88,8 @@ def render_report(
             images=images,
             data_dir=Path(data_dir) if data_dir is not None else None,
             option=study,
+            backbone=backbone,
+            factors=tuple(factors),
             note=_LOG.info,
         )
     document = templated(report_document(page), template)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 from heatdrift.cli.runs import Selection, selected_views
 from heatdrift.cli.workspace import Workspace
-from heatdrift.errors import UnknownNameError
+from heatdrift.errors import StoreError, UnknownNameError
+from heatdrift.questions.argument_types import checked
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,6 +42,7 @@ class Store:
     16
     """
 
+    @checked
     def __init__(self, path: str | Path | None = None) -> None:
         self.path = Workspace.of(Path(path) if path is not None else None).store
 
@@ -59,6 +61,7 @@ class Store:
         with open_current(self.path) as connection:
             return studies(connection)
 
+    @checked
     def view(
         self,
         name: str,
@@ -107,6 +110,7 @@ class Store:
         runs = self.view("runs", study=study)
         return cast("Mapping[str, Arrays]", RunArrays(self.path.parent, runs, "hits"))
 
+    @checked
     def sql(self, query: str, params: "Mapping[str, Parameter] | None" = None) -> "pl.DataFrame":
         """Return the rows of one statement that reads, as a polars frame; values are given as ``$name``.
 
@@ -130,6 +134,7 @@ class Store:
         return f"Store of {', '.join(f'{study}: {n} runs' for study, n in counted) or 'no runs'}"
 
 
+@checked
 def read_runs(
     study: str | None = None,
     *,
@@ -187,6 +192,11 @@ def store_file(study: str | None, store: "Store | str | Path | None") -> Path | 
     if isinstance(store, Store):
         return store.path
     if store is not None:
+        if not isinstance(store, str | Path):
+            raise StoreError(
+                f"a store is a Store, or the path of a DuckDB file, got {repr(store)[:60]}",
+                hint="heatdrift.Store(PATH)",
+            )
         return Path(store)
     return shipped_store() if study == SHIPPED and not _usual_has(SHIPPED) else None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from heatdrift.config import StudySpec
 from heatdrift.errors import StudyError, nearest_lr
 from heatdrift.plan.study import load_study
+from heatdrift.questions.argument_types import checked
 
 if TYPE_CHECKING:
     from heatdrift.api.store import Store
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from heatdrift.train.cell import CellOutcome
 
 
+@checked
 def train_cell(
     study: StudySpec | str,
     *,

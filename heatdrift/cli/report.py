@@ -1,11 +1,19 @@
 """``heatdrift report``: one self-contained page per study, and the same as Markdown, PDF and single pictures."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heatdrift.cli.options import ConfOption, DataDirOption, StoredStudyOption, StoreOption
+from heatdrift.cli.options import (
+    BackboneOption,
+    ConfOption,
+    DataDirOption,
+    FactorOption,
+    StoredStudyOption,
+    StoreOption,
+)
 from heatdrift.cli.output import note, say
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import ReportError, UnknownNameError
@@ -50,6 +58,8 @@ def report(
     metric: Annotated[list[str] | None, typer.Option("--metric", help="Metrics to model (repeatable).")] = None,
     data_dir: DataDirOption = None,
     conf_level: ConfOption = 0.95,
+    backbone: BackboneOption = None,
+    factor: FactorOption = None,
     study: StoredStudyOption = None,
     store: StoreOption = None,
 ) -> None:
@@ -72,7 +82,8 @@ def report(
     work = Workspace.of(store)
     with open_current(work.store) as connection:
         chosen = work.stored_study(connection, study)
-        target = target_file(out, chosen)
+        shown = "-".join([chosen, *([backbone] if backbone else []), *(factor or ())])
+        target = target_file(out, chosen if shown == chosen else re.sub(r"[^\w.-]+", "-", shown))
         page = gather(
             connection,
             chosen,
@@ -82,6 +93,8 @@ def report(
             images=not no_images,
             data_dir=data_dir,
             option=study,
+            backbone=backbone,
+            factors=tuple(factor or ()),
         )
     document = templated(report_document(page), template)
     document = document if section is None else one_section(document, section)

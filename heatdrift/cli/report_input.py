@@ -7,6 +7,7 @@ from heatdrift.cli.method_titles import name_methods
 from heatdrift.cli.output import note as print_note
 from heatdrift.config import STORED_PROTOCOLS
 from heatdrift.questions import QUESTIONS
+from heatdrift.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,17 +36,21 @@ def gather(
     images: bool = False,
     data_dir: "Path | None" = None,
     option: str | None = None,
+    backbone: str | None = None,
+    factors: "Sequence[str]" = (),
     note: "Callable[[str], None]" = print_note,
 ) -> "ReportInput":
     """Everything that the page shows; what these runs cannot answer is left out, and the page says why.
 
     `images`: whether to show photographs of the probe images, where the images are at hand and their hashes agree;
     `data_dir` is the folder of the images, as in training. `option`: what ``--study`` said; the questions of a
-    study file that it names go before those that training kept. `note` takes a sentence about what was left out.
+    study file that it names go before those that training kept. `backbone`, `factors`: only these runs, as
+    ``--backbone`` and ``--factor`` choose them. `note` takes a sentence about what was left out.
     """
     from heatdrift.cli.report_gallery import gallery_maps, probe_pictures
     from heatdrift.cli.report_provenance import provenance
     from heatdrift.cli.run_arrays import RunArrays
+    from heatdrift.cli.runs import Selection, chosen_rows
     from heatdrift.questions.asking import ask_all, family_of
     from heatdrift.questions.base import StudyRuns
     from heatdrift.questions.further_metrics import is_further, with_metrics
@@ -63,18 +68,22 @@ def gather(
         found: pl.DataFrame = connection.sql(query, params={"study": study, "metrics": probes}).pl()
         return found
 
+    def of_runs(rows: "pl.DataFrame") -> "pl.DataFrame":
+        return rows.join(runs.select("cell_id"), on="cell_id", how="semi") if narrow else rows
+
     asked = work.questions(study, option)
-    transfer, corrupted = view("transfer"), view("robustness")
+    narrow = Selection(backbone=backbone, factor=factors) if backbone or factors else None
+    runs = view("runs") if narrow is None else chosen_rows(view("runs"), narrow, study)
+    transfer, corrupted = of_runs(view("transfer")), of_runs(view("robustness"))
     further = [name for name in (*metrics, *asked.metrics) if is_further(name)]
-    runs = view("runs")
     if further:
         own = view("further")
         runs = with_metrics(runs, transfer, corrupted, further, further=own, unknown_as_null=True)
     rows = StudyRuns(
         runs=runs,
-        epochs=view("epochs"),
-        layers=selected("layers"),
-        heads=selected("heads"),
+        epochs=of_runs(view("epochs")),
+        layers=of_runs(selected("layers")),
+        heads=of_runs(selected("heads")),
         metrics=tuple(metrics),
         asked=asked,
         conf_level=conf_level,
@@ -84,19 +93,22 @@ def gather(
     plan = work.kept_plan(study)
     name_methods((rows.runs, plan))
     answers, unavailable = ask_all(rows)
+    planned = _planned(plan, work)
+    if planned is not None and narrow is not None:  # a planned cell without a run has no own factors
+        planned = of_runs(planned) if factors else planned.filter(planned["backbone"] == backbone)
     maps = gallery_maps(rows.runs, work.store_folder / study)
+    described = (plan.study.title, plan.study.description) if plan else ()
     return ReportInput(
         study=study,
-        description=". ".join(part for part in (plan.study.title, plan.study.description) if part) if plan else "",
+        description=". ".join(part for part in (*described, _of_which(backbone, factors)) if part),
         runs=rows.runs,
         epochs=rows.epochs,
         layers=rows.layers,
         heads=rows.heads,
         transfer=transfer,
-        cells=view("cells"),
         robustness=corrupted,
         reference_points=view("reference_points"),
-        planned=_planned(plan, work),
+        planned=planned,
         answers=answers,
         unavailable=unavailable,
         gallery=maps,
@@ -107,6 +119,12 @@ def gather(
         family=family_of(rows, answers, unavailable),
         conf_level=conf_level,
     )
+
+
+def _of_which(backbone: str | None, factors: "Sequence[str]") -> str:
+    """Which runs alone the page shows; empty where it shows all."""
+    chosen = [*([f"backbone {backbone}"] if backbone else []), *(text.replace("=", " ") for text in factors)]
+    return f"Only runs with {listed(chosen)}" if chosen else ""
 
 
 def _planned(plan: "KeptPlan | None", work: "Workspace") -> "pl.DataFrame | None":

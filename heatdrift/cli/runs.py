@@ -116,7 +116,7 @@ def selected_views(
     work = Workspace.of(chosen.store)
     with open_current(work.store) as connection:
         study = work.stored_study(connection, chosen.study)
-        runs = _chosen_rows(read_view(connection, "runs", study=study), chosen, study)
+        runs = chosen_rows(read_view(connection, "runs", study=study), chosen, study)
         name_methods((runs, work.kept_plan(study)))
         transfer, robustness, further = (
             read_view(connection, view, study=study) if chosen.transfer or any(map(is_further, metrics)) else None
@@ -170,7 +170,8 @@ def study_rows(chosen: Selection, *, conf_level: float, note: Callable[[str], No
     )
 
 
-def _chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.DataFrame":
+def chosen_rows(runs: "pl.DataFrame", chosen: Selection, study: str) -> "pl.DataFrame":
+    """Rows of ``runs`` that the options chose, of every status; UnknownNameError for a level that there is not."""
     backbone = [chosen.backbone] if chosen.backbone else []
     axes: tuple[tuple[str, Sequence[object]], ...] = (
         ("backbone", backbone),

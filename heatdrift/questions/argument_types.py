@@ -1,16 +1,25 @@
 """Arguments of public functions against their annotations: one clear error in place of a library's traceback."""
 
+import contextlib
+import functools
+import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, get_args, get_origin
+from pathlib import Path
+from typing import Any, Final, Literal, ParamSpec, TypeVar, get_args, get_origin
 
+import msgspec
 import numpy as np
 
 from heatdrift.errors import StatsError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _NAMES: Final[Mapping[object, str]] = {
-    int: "a whole number", float: "a number", str: "a text", bool: "True or False", type(None): "None",
+    int: "a whole number", float: "a number", str: "a text", Path: "a path", bool: "True or False", type(None): "None",
 }  # fmt: skip
 
 
@@ -25,17 +34,36 @@ def check_arguments(function: Callable[..., Any], options: Mapping[str, object])
     StatsError
         The value is of another type.
     """
-    try:
-        hints = typing.get_type_hints(function)
-    except NameError:  # an annotation that only type checkers see
-        return
+    hints = _hints(function)
     for name, value in options.items():
         if name in hints and not _fits(value, hints[name]):
             wanted = " or ".join(dict.fromkeys(_words(kind) for kind in _kinds(hints[name])))
             raise StatsError(
-                f"{name} of {function.__name__} is {wanted}, got {repr(value)[:60]}",
-                hint=f"help(heatdrift.{function.__name__})",
+                f"{name} of {function.__qualname__} is {wanted}, got {repr(value)[:60]}",
+                hint=f"help(heatdrift.{function.__qualname__.removesuffix('.__init__')})",
             )
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Return the function with `check_arguments` before each call; its signature and documentation stay."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*given: P.args, **options: P.kwargs) -> R:
+        check_arguments(function, signature.bind(*given, **options).arguments)
+        return function(*given, **options)
+
+    return call
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations as types, without those of names that only type checkers see."""
+    found: dict[str, Any] = {}
+    for name, annotation in function.__annotations__.items():
+        one = types.SimpleNamespace(__annotations__={name: annotation})
+        with contextlib.suppress(NameError):
+            found |= typing.get_type_hints(one, globalns=getattr(function, "__globals__", {}))
+    return found
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 (an annotation)
@@ -57,6 +85,10 @@ def _is(value: object, kind: Any) -> bool:  # noqa: ANN401
         return isinstance(value, number) and not isinstance(value, bool)
     if kind is str:
         return isinstance(value, str)
+    if kind is Path:
+        return isinstance(value, os.PathLike)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return isinstance(value, kind)
     if origin is Literal:
         return any(type(value) is type(choice) for choice in get_args(kind))  # which, the function itself says
     if origin is Sequence:

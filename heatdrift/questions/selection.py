@@ -17,7 +17,7 @@ from heatdrift.accuracy import TEST, accuracy_metric
 from heatdrift.errors import StatsError
 from heatdrift.methods import METHODS
 from heatdrift.metrics import TRANSFER_METRICS, run_column
-from heatdrift.own_factors import levels_text, varying
+from heatdrift.own_factors import apart, levels_text, one_of_each, varying
 from heatdrift.wording import counted, learning_rate
 
 FACTORS: Final = ("dataset", "method", "lr", "seed")
@@ -247,9 +247,10 @@ def _refuse_pooling(done: pl.DataFrame, metrics: Sequence[str]) -> None:
         found = sorted(str(v) for v in done[column].drop_nulls().unique().to_list())
         if len(found) > 1:
             option = f"--{column}" if column in ("study", "backbone") else "--study"
+            levels = {column: found} | ({} if column == "study" else apart(done))
             raise StatsError(
-                f"the selected runs differ in {column} ({', '.join(found)}), which no model names: they are not pooled",
-                hint=f"choose one with {option}",
+                f"the selected runs differ in {levels_text(levels)}, which no model names: they are not pooled",
+                hint=f"one level of each: {one_of_each(done)}" if column == "backbone" else f"choose one with {option}",
             )
 
 
@@ -260,12 +261,11 @@ def _refuse_duplicates(usable: pl.DataFrame) -> None:
     dataset, method, lr, seed, n = twice.row(0)
     own = varying(usable.join(twice, on=FACTORS, how="semi"))
     if own:
-        first = " ".join(f"--factor {name}={levels[0]}" for name, levels in own.items())
         raise StatsError(
             f"{twice.height} combinations of dataset, method, lr and seed have several runs "
             f"(first: {n} of {dataset}, {method}, lr {learning_rate(lr)}, seed {seed}): they differ in "
             f"{levels_text(own)}, which this question does not name, and are not pooled",
-            hint=f"heatdrift stats model names them; or choose one of each: {first}",
+            hint=f"heatdrift stats factors names them; or choose one of each: {one_of_each(usable)}",
         )
     raise StatsError(
         f"{twice.height} combinations of dataset, method, lr and seed have several runs "

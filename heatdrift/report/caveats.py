@@ -5,7 +5,7 @@ from typing import Final
 
 from heatdrift import wording
 from heatdrift.accuracy import base_warnings, selected_on_test, selected_on_test_sentence, selection_splits
-from heatdrift.own_factors import pooled_caveat
+from heatdrift.own_factors import apart_caveat, pooled_caveat
 from heatdrift.report.inputs import ReportInput
 
 # How the epoch was chosen at which a run is read; a reader must know it before reading an accuracy.
@@ -29,7 +29,7 @@ def study_caveats(inp: ReportInput) -> list[str]:
     notes += base_warnings(
         inp.transfer.join(backbones, on="cell_id") if "n_classes" in inp.transfer.columns else inp.done
     )
-    notes += pooled_caveat(inp.done)
+    notes += [*apart_caveat(inp.done, inp.study), *pooled_caveat(inp.done)]
     states = Counter(inp.grid["status"].to_list())
     open_cells = sum(states.values()) - states["done"]
     if open_cells:

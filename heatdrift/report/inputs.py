@@ -13,6 +13,7 @@ import polars as pl
 
 from heatdrift.errors import ReportError
 from heatdrift.metrics import CELL_COLUMNS
+from heatdrift.own_factors import COLUMN, factor_columns, split_factors
 from heatdrift.questions.answer import Answer
 from heatdrift.questions.outcomes import Family
 
@@ -66,7 +67,6 @@ TRANSFER: Final[dict[str, type[pl.DataType]]] = {
     "retention_pct": pl.Float64,
 }
 ROBUSTNESS: Final[dict[str, type[pl.DataType]]] = {**_KEY, "corruption": pl.String, "acc_pct": pl.Float64}
-CELLS: Final[dict[str, type[pl.DataType]]] = {"study": pl.String, **_GRID, "n_seeds": pl.Int64}
 POINTS: Final[dict[str, type[pl.DataType]]] = {
     "study": pl.String,
     "backbone": pl.String,
@@ -96,7 +96,7 @@ class ReportInput:
     Attributes
     ----------
     study, description : name and one or two sentences; any text, it is escaped when the page is made.
-    runs, epochs, layers, heads, transfer, cells : the public views of this study only; any metric may be NULL
+    runs, epochs, layers, heads, transfer : the public views of this study only; any metric may be NULL
         throughout and `heads` may be empty. Extra columns are ignored.
     robustness : the view of that name: test accuracy under corruptions.
     reference_points : the view of that name: results of pretrained models that are no runs.
@@ -120,7 +120,6 @@ class ReportInput:
     layers: pl.DataFrame = field(default_factory=lambda: empty_view(LAYERS))
     heads: pl.DataFrame = field(default_factory=lambda: empty_view(HEADS))
     transfer: pl.DataFrame = field(default_factory=lambda: empty_view(TRANSFER))
-    cells: pl.DataFrame = field(default_factory=lambda: empty_view(CELLS))
     robustness: pl.DataFrame = field(default_factory=lambda: empty_view(ROBUSTNESS))
     reference_points: pl.DataFrame = field(default_factory=lambda: empty_view(POINTS))
     planned: pl.DataFrame | None = None
@@ -138,7 +137,7 @@ class ReportInput:
         if not 0 < self.conf_level < 1:
             raise ReportError(f"conf_level must lie between 0 and 1, got {self.conf_level!r}", hint="use 0.95")
         views = (("runs", RUNS), ("epochs", EPOCHS), ("layers", LAYERS), ("heads", HEADS), ("transfer", TRANSFER))
-        for name, columns in (*views, ("cells", CELLS), ("robustness", ROBUSTNESS), ("reference_points", POINTS)):
+        for name, columns in (*views, ("robustness", ROBUSTNESS), ("reference_points", POINTS)):
             object.__setattr__(self, name, _completed(getattr(self, name), columns, name))
         if self.planned is not None:
             object.__setattr__(self, "planned", _completed(self.planned, PLANNED, "planned"))
@@ -151,26 +150,36 @@ class ReportInput:
 
     @property
     def done(self) -> pl.DataFrame:
-        """The finished runs, with `place`: the data set, and the backbone where the study has several."""
-        runs = with_place(self.runs.filter(pl.col("status") == "done"))
+        """The finished runs, with `place`: the data set, and what else keeps runs of the study apart."""
+        runs = with_place(self.runs.filter(pl.col("status") == "done"), split_factors(self.runs))
         return runs.sort("place", "method", "lr", "seed", "cell_id")
 
     @property
     def grid(self) -> pl.DataFrame:
         """One row per planned cell with its status and `place`; the runs themselves when no plan is known."""
+        names = split_factors(self.runs)
         if self.planned is not None:
-            return with_place(self.planned)
-        return with_place(_completed(self.runs, PLANNED, "runs").select(*PLANNED))
+            own = self.runs.select("cell_id", COLUMN) if names else self.runs.select("cell_id").head(0)
+            return with_place(self.planned.join(own, on="cell_id", how="left"), names)
+        columns = [*PLANNED, *([COLUMN] if names else [])]
+        return with_place(_completed(self.runs, PLANNED, "runs").select(columns), names)
 
 
-def with_place(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `place`, the label of a panel: the data set, followed by the backbone where there is more than one."""
-    dataset = pl.col("dataset").fill_null("unnamed data set")
-    if frame["backbone"].n_unique() <= 1:
-        return frame.with_columns(place=dataset)
-    return frame.with_columns(
-        place=pl.concat_str(dataset, pl.lit(" · "), pl.col("backbone").fill_null("unknown backbone"))
-    )
+def with_place(frame: pl.DataFrame, factors: Sequence[str] = ()) -> pl.DataFrame:
+    """Add `place`, the label of a panel: the data set, the backbone where there are several, the levels of `factors`.
+
+    `factors` are names of own factors (column ``factors``).
+    """
+    parts = [pl.col("dataset").fill_null("unnamed data set")]
+    if frame["backbone"].n_unique() > 1:
+        parts.append(pl.col("backbone").fill_null("unknown backbone"))
+    named = frame.with_columns(place=pl.concat_str(parts, separator=" · "))
+    if not factors:
+        return named
+    own = factor_columns(frame)
+    texts = [pl.lit(f"{name} ") + own[name].cast(pl.String) for name in factors if name in own.columns]
+    levels = own.select(pl.concat_str(texts, separator=", ").alias("levels"))["levels"]
+    return named.with_columns(place=pl.concat_str("place", levels, separator=" · "))
 
 
 def _completed(frame: pl.DataFrame, columns: Mapping[str, type[pl.DataType]], view: str) -> pl.DataFrame:

@@ -58,7 +58,7 @@ class StudyData:
     ----------
     runs : finished runs with lr > 0 (an lr of 0, the negative control, has no place on a logarithmic axis).
     n_zero_lr : finished runs left out for that reason.
-    places : all data sets, with the backbone where there are several.
+    places : all data sets, each with the backbone and own factors that keep its runs apart.
     drawn : those that have panels.
     not_drawn : what of the grid has no mark, in sentences.
     table_rows : rows of the tables under the charts: all of a usual study, the first of a large grid.
@@ -155,7 +155,7 @@ def prepare(inp: ReportInput) -> StudyData:
     not_drawn = [
         f"Drawn: {shown} of {total} {what}; tables and store have all."
         for shown, total, what in (
-            (len(drawn), len(places), "data sets"),
+            (len(drawn), len(places), "data sets" if len(places) == runs["dataset"].n_unique() else "groups of runs"),
             (len(styles), len(all_styles), "methods"),
             (len(lrs), len(all_lrs), "learning rates"),
         )

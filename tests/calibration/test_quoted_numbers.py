@@ -51,6 +51,8 @@ DECISION = "Calibration of what to choose"
 IMAGES = "Calibration of stats images"
 SIZES_OF_MODEL, COVERAGE_OF_MODEL = "calibration_model.md Rejections", "calibration_model.md Coverage"
 OWN_WAY = "acts by group"
+SIZES_OF_FACTORS, BY_SEED = "calibration_factors.md Rejections", "acts by seed"
+ALL_SEEDS = f"^(?!.*{BY_SEED})"
 ALIKE, NORMAL = f"^(?!.*{OWN_WAY})", f"^(?!.*({OWN_WAY}|skewed))"  # conditions in which groups react alike; normal ones
 NO_LINK = "no link between the metrics$"
 MODELS = r"^(Satterthwaite|Kenward-Roger), "
@@ -233,6 +235,26 @@ QUOTES = {
         "`both_p`, methods or base | either": (IMAGES, "over seeds and images,", ""),
         "`bootstrap_low` to `bootstrap_high` misses 0 | either": (IMAGES, "by bootstrap of both", ""),
         "any class, as claimed | either": (IMAGES, "^any class", ""),
+    },
+    "factors": {
+        "Kenward-Roger, one term | a factor does the same with all seeds": (
+            SIZES_OF_FACTORS,
+            "^Kenward-Roger",
+            ALL_SEEDS,
+        ),
+        "over the seeds, one term | everywhere": (SIZES_OF_FACTORS, "^over seeds", ""),
+        "both agree, one term | a factor does the same with all seeds": (SIZES_OF_FACTORS, "^both agree", ALL_SEEDS),
+        "both agree, rank | each seed reacts to a rank in its own way": (
+            SIZES_OF_FACTORS,
+            "^both agree, rank",
+            BY_SEED,
+        ),
+        "a finding: any term, both agree, Holm | everywhere": (SIZES_OF_FACTORS, "^a finding", ""),
+        "Kenward-Roger alone, rank | each seed reacts to a rank in its own way": (
+            SIZES_OF_FACTORS,
+            "^Kenward-Roger, rank",
+            BY_SEED,
+        ),
     },
     "model": {
         "Kenward-Roger, within the groups | an effect is the same in all groups": (

@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from heatdrift import wording
+from heatdrift.metrics import RUN_COLUMN
 from heatdrift.questions.model.result import ModelResult
 from heatdrift.report.blocks import Block, Table
 from heatdrift.report.forest import Forest, forest_figure, level_words
@@ -37,7 +38,10 @@ def _figure(result: ModelResult, data: StudyData, figure_id: str) -> Block | Non
         ],
         infer_schema_length=None,
     )  # fmt: skip
+    measure = RUN_COLUMN[result.response].unit if result.response in RUN_COLUMN else ""
     unit = f"difference of means of {data.metric_title(result.response)}"
+    how = result.interval_method.partition(";")[0]  # the rest is about variances, which are not drawn
+    unit += f" ({wording.difference_unit(measure)})" if measure else ""
     forest = Forest(
         rows=rows,
         axes=dict.fromkeys(rows["panel"].unique(maintain_order=True), (unit, level)),
@@ -51,7 +55,7 @@ def _figure(result: ModelResult, data: StudyData, figure_id: str) -> Block | Non
         forest, data, figure_id,
         title=f"What each factor does to {data.metric_title(result.response)}",
         caption=f"Differences of marginal means, first minus second, the other factors held equal. Intervals: "
-        f"{result.interval_method}; they are not adjusted, p of the table is (Holm over the rows of one factor).",
+        f"{how}; they are not adjusted, p of the table is (Holm over the rows of one factor).",
         alternative="Differences of marginal means with intervals, one panel per factor.",
         table=_contrasts(result),
     ) or _contrasts(result)  # fmt: skip

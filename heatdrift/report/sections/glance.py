@@ -8,7 +8,7 @@ from heatdrift import wording
 from heatdrift.own_factors import varying
 from heatdrift.report.blocks import Block, Facts, LegendEntry, Matrix, MatrixCell, Note, Section, Table
 from heatdrift.report.caveats import selection_sentences
-from heatdrift.report.inputs import ReportInput, with_place
+from heatdrift.report.inputs import ReportInput
 from heatdrift.report.study_data import DRIFT, StudyData, has_values
 from heatdrift.report.tables import frame_table
 from heatdrift.report.theme import method_styles
@@ -97,16 +97,21 @@ def _matrix_cell(states: Counter[str]) -> MatrixCell:
 
 
 def _cell_table(inp: ReportInput, data: StudyData) -> Table | None:
-    """Mean ± sd over seeds of the main columns, from the view `cells`."""
-    shown = [m for m in (*DRIFT, *data.performance) if has_values(inp.cells, f"{m}_mean")]
+    """Mean ± sd over seeds of the main columns of the finished runs."""
+    shown = [m for m in (*DRIFT, *data.performance) if has_values(inp.done, m)]
     if not shown:
         return None
-    cells = with_place(inp.cells).sort("place", "method", "lr")
+    by = ["place", "method", "lr"]
+    averages = [
+        f(pl.col(m)).alias(f"{m}_{word}") for m in shown for f, word in ((pl.Expr.mean, "mean"), (pl.Expr.std, "sd"))
+    ]
+    cells = (
+        inp.done.group_by(by, maintain_order=True).agg(pl.col("seed").n_unique().alias("n_seeds"), *averages).sort(by)
+    )
     for metric in shown:
-        sds = cells[f"{metric}_sd"].to_list() if f"{metric}_sd" in cells.columns else [None] * cells.height
         text = [
             f"{wording.number(mean)}\u00a0±\u00a0{wording.number(sd, 2)}" if sd is not None else wording.number(mean)
-            for mean, sd in zip(cells[f"{metric}_mean"].to_list(), sds, strict=True)
+            for mean, sd in zip(cells[f"{metric}_mean"].to_list(), cells[f"{metric}_sd"].to_list(), strict=True)
         ]
         cells = cells.with_columns(pl.Series(metric, text, dtype=pl.String))
     heads = {"place": "data set", "method": "method", "lr": "learning rate", "n_seeds": "n (seeds)"}

@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 import heatdrift
+from heatdrift import wording
 from heatdrift.cli.main import app
-from heatdrift.errors import StatsError
+from heatdrift.errors import StatsError, UnknownNameError
+from heatdrift.own_factors import one_of_each
 from heatdrift.questions.base import StudyRuns
 from heatdrift.questions.factors.analysis import for_page
 from heatdrift.questions.factors.section import blocks
@@ -16,6 +18,7 @@ from heatdrift.questions.model.default import default_model
 from heatdrift.report.blocks import Figure, Note, Table
 from heatdrift.report.caveats import study_caveats
 from heatdrift.report.inputs import ReportInput
+from heatdrift.report.sections.glance import glance
 from heatdrift.report.study_data import prepare
 
 
@@ -160,7 +163,57 @@ def test_the_command_names_own_columns_and_has_a_default(tmp_path):
     assert "says nothing about what depends on what" in str(refused.exception)
 
 
-def test_a_page_says_that_its_cells_are_over_several_levels():
-    (said,) = (text for text in study_caveats(ReportInput(study="s", runs=runs_of())) if "rank" in text)
-    assert said.startswith("Cells of figures and tables hold runs that differ in rank (4, 16)")
-    assert not any("rank" in text for text in study_caveats(ReportInput(study="s", runs=runs_of(ranks=("4",)))))
+def page_of(runs):
+    return ReportInput(study="my runs", runs=runs)
+
+
+def test_a_page_keeps_apart_what_questions_do_not_pool_and_names_the_command():
+    inp = page_of(runs_of(backbones=("b32", "l14")))
+    (said,) = (text for text in study_caveats(inp) if "rank" in text)
+    assert said.startswith("These runs differ in backbone (b32, l14) and rank (4, 16). Nothing is averaged over that")
+    assert said.endswith("heatdrift report --study 'my runs' --backbone b32 --factor rank=4")
+    labels = {f"cars · {backbone} · rank {rank}" for backbone in ("b32", "l14") for rank in (4, 16)}
+    assert set(inp.done["place"]) == set(inp.grid["place"]) == set(prepare(inp).places) == labels
+    means = prepare(inp).tables["means"].filter(pl.col("metric") == "test_acc_pct")
+    assert means["n"].unique().to_list() == [4]
+    table = next(b for b in glance(inp, prepare(inp)).blocks if isinstance(b, Table))
+    own = inp.runs.filter(
+        pl.col("backbone") == "b32", pl.col("method") == "full_ft", pl.col("factors").str.contains("16")
+    )
+    (row,) = (r for r in table.rows if r[:2] == ("cars · b32 · rank 16", "Full FT"))
+    assert row[-1].partition("\u00a0")[0] == wording.number(own["test_acc_pct"].mean())
+
+
+def test_the_named_command_chooses_a_combination_that_there_is():
+    rare = runs_of().filter(~pl.col("factors").str.contains('"4"') | (pl.col("seed") == 1))
+    assert one_of_each(rare) == "--factor rank=16"
+    assert one_of_each(runs_of(ranks=("4",))) == ""
+
+
+def test_a_level_that_changes_between_seeds_alone_stays_in_one_cell_with_a_caveat():
+    ranks = {1: "4", 2: "4", 3: "16", 4: "16"}
+    runs = runs_of(ranks=("4",))
+    runs = runs.with_columns(factors=pl.Series([json.dumps({"rank": ranks[seed]}) for seed in runs["seed"]]))
+    assert set(page_of(runs).done["place"]) == {"cars"}
+    (said,) = (text for text in study_caveats(page_of(runs)) if "rank" in text)
+    assert said.startswith("Cells of figures and tables hold seeds that differ in rank (4, 16)")
+    assert not any("rank" in text for text in study_caveats(page_of(runs_of(ranks=("4",)))))
+
+
+def test_a_page_of_one_level_shows_these_runs_alone(tmp_path):
+    lines = ["backbone,dataset,method,lr,seed,rank,test_acc_pct"]
+    for row in runs_of(backbones=("b32", "l14")).iter_rows(named=True):
+        rank = json.loads(row["factors"])["rank"]
+        lines.append(f"{row['backbone']},cars,{row['method']},1e-4,{row['seed']},{rank},{row['test_acc_pct']}")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    store = ["--study", "own", "--store", str(tmp_path / "s" / "heatdrift.duckdb")]
+    assert CliRunner().invoke(app, ["import", str(tmp_path / "t.csv"), *store]).exit_code == 0
+    narrow = ["--backbone", "l14", "--factor", "rank=4"]
+    made = CliRunner().invoke(app, ["report", "--format", "md", "--out", str(tmp_path / "r"), *store, *narrow])
+    assert made.exit_code == 0, made.exception
+    page = (tmp_path / "r" / "own-l14-rank-4.md").read_text(encoding="utf-8")
+    assert "Only runs with backbone l14 and rank 4" in page
+    assert "8 of 8" in page
+    assert "not pooled" not in page
+    refused = CliRunner().invoke(app, ["report", "--format", "md", *store, "--factor", "rank=5"])
+    assert isinstance(refused.exception, UnknownNameError)

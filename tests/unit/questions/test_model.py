@@ -47,7 +47,7 @@ def table(**changed):
         ("I(y * 1e200) ~ a + (1|g)", "outside of the range of numbers"),
         ("I(y * 1e-200) ~ a + (1|g)", "outside of the range of numbers"),
         ("y ~ I(x * 1e160) + (1|g)", "outside of the range of numbers"),
-        (None, "is text"),
+        (None, "formula of fit_model is a text, got None"),
     ],
 )
 def test_what_cannot_be_fitted_is_one_clear_error(formula, said):

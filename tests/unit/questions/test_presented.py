@@ -81,7 +81,7 @@ def test_text_from_data_cannot_become_markup(answers):
     assert "&lt;b&gt;bold &amp; bad&lt;/b&gt;" in odd._repr_html_()
 
 
-WITHOUT = {"ask_all", "power", "fit_model"}
+WITHOUT = {"ask_all", "power"}
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT))
