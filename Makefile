@@ -5,7 +5,7 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 STORE ?= runs/heatdrift.duckdb
 
-.PHONY: install demo test test-slow test-browser test-newest bench style docs clean
+.PHONY: install demo test test-slow test-browser test-newest bench style docs lock clean
 
 install: $(VENV)/.heatdrift-run
 
@@ -48,6 +48,10 @@ style: $(VENV)/.heatdrift-dev
 
 docs: $(VENV)/.heatdrift-dev
 	$(BIN)/python -m heatdrift.cli.docs docs
+
+# requirements.lock and docs/dependencies.md, of what is installed: with an extra in the lock, install it before.
+lock: $(VENV)/.heatdrift-dev
+	$(BIN)/python -m heatdrift.cli.dependencies .
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
