@@ -99,7 +99,8 @@ def direct(root: Path) -> list[Direct]:
 def licence(name: str) -> str:
     """Return the licence that an installed package states, in few words."""
     about = metadata.metadata(name)
-    stated = about.get("License-Expression") or (about.get("License") or "").strip()
+    fields = [about[field].strip() for field in ("License-Expression", "License") if field in about]
+    stated = next(filter(None, fields), "")
     classifiers = [line.removeprefix(_CLASSIFIER) for line in about.get_all("Classifier") or () if _CLASSIFIER in line]
     if (not stated or "\n" in stated or len(stated) > _LICENCE_WORDS) and classifiers:
         stated = ", ".join(classifiers)

@@ -59,8 +59,11 @@ class Installed:
     def metadata(self, name):
         return self
 
-    def get(self, field):
-        return self.stated.get(field)
+    def __contains__(self, field):
+        return field in self.stated
+
+    def __getitem__(self, field):
+        return self.stated[field]
 
     def get_all(self, field):
         return self.stated.get(field)
