@@ -71,6 +71,7 @@ NOT_INSTALLED: Final[Mapping[str, str]] = {  # what their metadata in the regist
     "lightning": "Apache-2.0",
     "ray": "Apache 2.0",
     "submitit": "MIT License",
+    "s3fs": "BSD",
 }
 _LICENCE_WORDS: Final = 60  # characters; some packages put the whole text of their licence into this field
 _CLASSIFIER: Final = "License :: OSI Approved :: "
