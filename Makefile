@@ -5,7 +5,7 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 STORE ?= runs/heatdrift.duckdb
 
-.PHONY: install demo test test-slow test-browser test-newest bench style docs site clean
+.PHONY: install demo test test-slow test-browser test-newest bench style docs site lock clean
 
 install: $(VENV)/.heatdrift-run
 
@@ -53,6 +53,10 @@ docs: $(VENV)/.heatdrift-dev
 site: $(VENV)/.heatdrift-site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir build/site
 	@echo "look at it: $(BIN)/python -m http.server --directory build/site"
+
+# requirements.lock and docs/dependencies.md, of what is installed: with an extra in the lock, install it before.
+lock: $(VENV)/.heatdrift-dev
+	$(BIN)/python -m heatdrift.cli.dependencies .
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis

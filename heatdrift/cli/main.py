@@ -26,6 +26,7 @@ from heatdrift.cli import (
     store,
     sync,
     train,
+    ui,
     verify_protocol,
 )
 from heatdrift.cli.output import say, show_error
@@ -71,6 +72,7 @@ for register in (
     sql.register,
     exchange.register,
     status.register,
+    ui.register,
     store.register,
     sync.register,
     stats.register,

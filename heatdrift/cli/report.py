@@ -15,6 +15,7 @@ from heatdrift.cli.options import (
     StoreOption,
 )
 from heatdrift.cli.output import note, say
+from heatdrift.cli.watching import EveryOption
 from heatdrift.cli.workspace import Workspace
 from heatdrift.errors import ReportError, UnknownNameError
 from heatdrift.metrics import run_column
@@ -60,6 +61,11 @@ def report(
     conf_level: ConfOption = 0.95,
     backbone: BackboneOption = None,
     factor: FactorOption = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Write it again when a run has ended, until the study is finished, or Ctrl-C."),
+    ] = False,
+    every: EveryOption = 15.0,
     study: StoredStudyOption = None,
     store: StoreOption = None,
 ) -> None:
@@ -80,29 +86,41 @@ def report(
     for name in metric or ():
         run_column(name)
     work = Workspace.of(store)
-    with open_current(work.store) as connection:
-        chosen = work.stored_study(connection, study)
-        shown = "-".join([chosen, *([backbone] if backbone else []), *(factor or ())])
-        target = target_file(out, chosen if shown == chosen else re.sub(r"[^\w.-]+", "-", shown))
-        page = gather(
-            connection,
-            chosen,
-            work,
-            tuple(metric or ()),
-            conf_level,
-            images=not no_images,
-            data_dir=data_dir,
-            option=study,
-            backbone=backbone,
-            factors=tuple(factor or ()),
-        )
-    document = templated(report_document(page), template)
-    document = document if section is None else one_section(document, section)
-    write_formats(document, wanted, target, png=png)
-    if print_kinds:
-        _write_print(document, target, print_kinds, print_width)
-    if open_it:
-        _open(target.with_name(f"{target.name}.html"))
+
+    def make() -> str:
+        with open_current(work.store) as connection:
+            chosen = work.stored_study(connection, study)
+            shown = "-".join([chosen, *([backbone] if backbone else []), *(factor or ())])
+            target = target_file(out, chosen if shown == chosen else re.sub(r"[^\w.-]+", "-", shown))
+            page = gather(
+                connection,
+                chosen,
+                work,
+                tuple(metric or ()),
+                conf_level,
+                images=not no_images,
+                data_dir=data_dir,
+                option=study,
+                backbone=backbone,
+                factors=tuple(factor or ()),
+            )
+        document = templated(report_document(page), template)
+        document = document if section is None else one_section(document, section)
+        write_formats(document, wanted, target, png=png)
+        if print_kinds:
+            _write_print(document, target, print_kinds, print_width)
+        nonlocal open_it
+        if open_it:
+            _open(target.with_name(f"{target.name}.html"))
+            open_it = False  # made again, it is in the browser already
+        return chosen
+
+    if not watch:
+        make()
+        return
+    from heatdrift.cli.report_watch import watched
+
+    watched(make, work, study, every_s=every)
 
 
 def chosen_formats(formats: str | None, *, html: bool, out: Path | None) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ import typer
 
 from heatdrift.cli.advice import from_here, train_command
 from heatdrift.cli.options import Format, FormatOption, StoreOption
-from heatdrift.cli.output import note, say, show_rows
+from heatdrift.cli.output import note, out, say, show_rows
 from heatdrift.cli.status_doses import dose_lines
+from heatdrift.cli.watching import EveryOption, now, repeat
 from heatdrift.cli.workspace import KeptPlan, Workspace, planned_cells, study_name
 from heatdrift.config import StudySpec
 from heatdrift.errors import HeatdriftError
@@ -35,15 +36,61 @@ def status(
     store: StoreOption = None,
     fmt: FormatOption = Format.table,
     cells: Annotated[bool, typer.Option("--cells", help="One row per cell instead of the counts.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Look again and again until nothing runs and nothing is missing, or Ctrl-C."),
+    ] = False,
+    every: EveryOption = 5.0,
 ) -> None:
     """Say how far every study is: done, running, failed (why), diverged, missing, time left, how to go on.
 
     A line per group of finished cells draws zero-shot retention, or test accuracy, along the learning rates.
 
-    A study file that is named is followed as it is now; without one, the plan counts that training kept.
+    A study file that is named is followed as it is now; without one, the plan counts that training kept. In a terminal
+    `--watch` shows one table that changes; written into a file or pipe, a new one whenever a count has changed.
 
     Example: `heatdrift status`
     """
+    if not watch:
+        _show(_looked(study, store), study, store, fmt, cells=cells)
+        return
+    shown: list[object] = []
+
+    def once() -> bool:
+        seen = _looked(study, store)
+        counts = [(s.study, s.done, s.running, s.failed, s.diverged, s.missing) for s in seen.found]
+        if out.is_terminal:
+            out.clear()
+        if out.is_terminal or shown != [counts]:
+            _show(seen, study, store, fmt, cells=cells)
+            note(f"{now()}, looking every {every:g} s; Ctrl-C ends it")
+        shown[:] = [counts]
+        return all(s.is_finished for s in seen.found)
+
+    repeat(once, every_s=every)
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What one look found.
+
+    Attributes
+    ----------
+    found : every study that is shown.
+    plans : the kept plans, by study.
+    fresh : the one of `found` of which nothing was run.
+    edited : the one of `found` that is a study file as it is now.
+    work : where it was found.
+    """
+
+    found: "tuple[StudyStatus, ...]"
+    plans: "Mapping[str, KeptPlan]"
+    fresh: "StudyStatus | None"
+    edited: "StudyStatus | None"
+    work: Workspace
+
+
+def _looked(study: str | None, store: Path | None) -> Looked:
+    """Return how far the studies are now."""
     from heatdrift.store.bulk_parts import count_bulk
     from heatdrift.store.folder import cell_folders
     from heatdrift.train.status import all_studies
@@ -64,22 +111,28 @@ def status(
         stored = {n: plan.cells for n, plan in plans.items()}
         others = all_studies(work.store_folder, stored, study=name if study is not None else None, bulk=bulk)
         found += [one for one in others if edited is None or one.study != edited.study]
+    return Looked(found=tuple(found), plans=plans, fresh=fresh, edited=edited, work=work)
+
+
+def _show(seen: Looked, study: str | None, store: Path | None, fmt: Format, *, cells: bool) -> None:
+    """Print it, and how to go on."""
+    wanted = study or seen.work.settings.study
     if not cells:
-        show_rows([s.counts() for s in found], fmt)
+        show_rows([s.counts() for s in seen.found], fmt)
     if cells or fmt is Format.table:
-        _show_cells(found, fmt, everything=cells)
+        _show_cells(seen.found, fmt, everything=cells)
     if fmt is Format.table and not cells:
-        for one in found:
+        for one in seen.found:
             for line in dose_lines(one.states, one.study):
                 say(line)
-    for one in found:
-        if one is fresh:
+    for one in seen.found:
+        if one is seen.fresh:
             note(f"nothing of study {one.study} has run yet; to start: {train_command(str(wanted), store=store)}")
-        elif one is edited and one.study not in plans:
+        elif one is seen.edited and one.study not in seen.plans:
             _say_how_to_go_on(one, str(wanted), None, store)
-        elif one.study in plans:
-            file, data_dir = _named(plans[one.study], one.study, work)
-            _say_how_to_go_on(one, str(wanted) if one is edited else file, data_dir, store)
+        elif one.study in seen.plans:
+            file, data_dir = _named(seen.plans[one.study], one.study, seen.work)
+            _say_how_to_go_on(one, str(wanted) if one is seen.edited else file, data_dir, store)
 
 
 def not_started(study: StudySpec) -> "StudyStatus":

@@ -113,6 +113,7 @@ def create_bytes(path: Path, data: bytes) -> bool:
     Whole or not at all, and of two processes only one succeeds.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    is_made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
@@ -125,8 +126,12 @@ def create_bytes(path: Path, data: bytes) -> bool:
             if path.exists():
                 return False
             temporary.replace(path)
+        is_made = True
         sync_folder(path.parent)
     except OSError as cause:
+        if is_made:  # who gets an error must not have made it: a claim would be held by nobody who knows of it
+            with contextlib.suppress(OSError):
+                path.unlink()
         raise cannot_write(path, cause) from cause
     finally:
         with contextlib.suppress(OSError):

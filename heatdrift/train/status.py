@@ -64,6 +64,11 @@ class StudyStatus(msgspec.Struct, frozen=True, kw_only=True):
     time_left_s: float | None
     states: tuple[CellState, ...]
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether no cell is missing and none runs: what failed or diverged stays so until somebody trains it."""
+        return self.missing == 0 and self.running == 0
+
     def counts(self) -> dict[str, object]:
         """Return all but the states, for a table."""
         return {name: getattr(self, name) for name in self.__struct_fields__ if name != "states"}

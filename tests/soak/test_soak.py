@@ -1,12 +1,31 @@
 """The soak, short: 200 cells in 8 processes, one of them killed every second or two. See soak.py for a longer one."""
 
 import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
+
+
+def test_of_processes_that_write_records_a_hundred_may_be_killed(tmp_path):
+    path = Path(__file__).with_name("records.py")
+    done = subprocess.run(
+        [sys.executable, str(path), str(tmp_path / "soak"), "--kills", "100"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["kills"] == 100
+    for name in ("lost", "doubled", "written_again_though_finished", "stuck"):
+        assert found[name] == 0, found
+    assert found["rebuild_equal"]
+    assert found["check_problems"] == []
 
 
 def test_nothing_is_lost_or_doubled_while_processes_are_killed(tmp_path):

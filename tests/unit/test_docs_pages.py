@@ -12,7 +12,7 @@ from heatdrift.questions import QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-GENERATED = {*generated_by_command(), *(path.name for path in DOCS.glob("calibration*.md"))}
+GENERATED = {*generated_by_command(), "dependencies.md", *(path.name for path in DOCS.glob("calibration*.md"))}
 AS_THEY_ARE = {"log.md"}  # a dated log, whose entries stay
 PAGES = {str(path.relative_to(ROOT)): path for path in (*sorted(DOCS.rglob("*.md")), ROOT / "README.md")}
 WRITTEN = {name: path for name, path in PAGES.items() if path.name not in GENERATED | AS_THEY_ARE}
