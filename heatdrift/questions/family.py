@@ -131,4 +131,5 @@ def _told(question: AskedFirst, p: float, adjust: str, n: int, broken: int | Non
         how = f"primary question {question.position}, tested at 5 % because {held}"
     if p < ALPHA:
         return "supported", question.claim.sentence(how)
-    return "not supported", question.claim.without_claim("not supported", how)
+    # its interval may exclude zero all the same, where the test that decides is another one
+    return "not supported", question.claim.without_claim(f"not supported, {p_text(p)}", how)

@@ -68,12 +68,7 @@ def calibration_figure(inp: ReportInput, data: StudyData) -> Figure | None:
         alternative="Observed against estimated zero-shot retention, one panel per group of data set and method that "
         "was left out, with the line where both are equal. Errors and coverage of intervals are in the table below.",
         panels=panels,
-        legend=(
-            LegendEntry(label="a run", colour="var(--accent)", path=SHAPE_PATHS["circle"]),
-            LegendEntry(label="outside of its interval", colour="var(--warn)", path=SHAPE_PATHS["triangle-up"]),
-            LegendEntry(label="estimate is right", colour="var(--base)", look="dashed"),
-            LegendEntry(label="interval (where one is given)", colour="var(--muted)", look="line", width=1.2),
-        ),
+        legend=_legend(drawn),
         table=_table(found),
         columns=2 if len(panels) in (2, 4) else 3,
     )
@@ -164,6 +159,15 @@ def _ends(rows: pl.DataFrame) -> tuple[float, float]:
 def _lines(drawn: Sequence[LeftOutGroup], ends: tuple[float, float]) -> pl.DataFrame:
     """Return both ends of each panel's line, where the estimate is right."""
     return pl.DataFrame([{"group": _name(one), "a": end, "b": end} for one in drawn for end in ends])
+
+
+def _legend(drawn: Sequence[LeftOutGroup]) -> tuple[LegendEntry, ...]:
+    run = LegendEntry(label="a run", colour="var(--accent)", path=SHAPE_PATHS["circle"])
+    right = LegendEntry(label="estimate is right", colour="var(--base)", look="dashed")
+    if all(one.row.level is None for one in drawn):
+        return run, right
+    outside = LegendEntry(label="outside of its interval", colour="var(--warn)", path=SHAPE_PATHS["triangle-up"])
+    return run, outside, right, LegendEntry(label="interval", colour="var(--muted)", look="line", width=1.2)
 
 
 def _intervals(drawn: Sequence[LeftOutGroup]) -> str:

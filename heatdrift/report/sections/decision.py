@@ -47,7 +47,11 @@ def _card(row: DecisionRow, i: int, inp: ReportInput, data: StudyData) -> Choice
     style = next(s for s in method_styles([row.method]) if s.name == row.method)
     place = row.dataset or (data.places[0] if len(data.places) == 1 else "this data set")
     numbers = [
-        (wording.capital(data.metric_title(row.metric)), f"{wording.number(row.mean)} %", _ci(row.ci_low, row.ci_high))
+        (
+            wording.capital(data.metric_title(row.metric)),
+            f"{wording.number(row.mean)} %",
+            f"{wording.percent(inp.conf_level)} CI {_ci(row.ci_low, row.ci_high)}",
+        )
     ]
     if row.zero_shot_base_pct == row.zero_shot_base_pct:
         change = f"{wording.number(row.zero_shot_base_pct)} → {wording.number(row.zero_shot_pct)} %"
@@ -68,12 +72,12 @@ def _card(row: DecisionRow, i: int, inp: ReportInput, data: StudyData) -> Choice
     return Choice(
         choice_id=f"decision-{i}",
         place=place,
-        title=f"{method} at learning rate {wording.unbroken(lr)}",
+        title=f"{method} at learning rate {wording.unbroken(lr)}{_in_seeds(row)}",
         entry=LegendEntry.of(style),
         verdict=row.verdict if row.runner_up else "",
-        against=_against(row, inp.conf_level),
+        against=_against(row, data.metric_title(row.metric), inp.conf_level),
         numbers=tuple(numbers),
-        sentences=tuple(filter(None, (_kept_most(row, data), _more_seeds(row)))),
+        sentences=tuple(filter(None, (_other_rates(row), _kept_most(row, data), _more_seeds(row)))),
         details=(_how(row, wording.percent(inp.conf_level)),),
     )
 
@@ -84,17 +88,32 @@ def _on(inp: ReportInput) -> str:
     return f" on {sets[0]}" if len(sets) == 1 else ""
 
 
+def _in_seeds(row: DecisionRow) -> str:
+    """Say in how many seeds the learning rate of the title was chosen, where not in all."""
+    n = row.chosen.get(wording.learning_rate(row.lr), 0)
+    return "" if n == row.n_seeds else f" ({n} of {row.n_seeds} seeds)"
+
+
+def _other_rates(row: DecisionRow) -> str:
+    """Say what the other seeds chose: the numbers of a card are of all of them."""
+    others = {lr: n for lr, n in row.chosen.items() if lr != wording.learning_rate(row.lr)}
+    if not others:
+        return ""
+    chose = ", ".join(f"{wording.unbroken(lr)} ({wording.counted(n, 'seed')})" for lr, n in others.items())
+    return f"Other seeds chose {chose}; every number here is a mean over seeds, each at its own choice."
+
+
 def _ci(low: float, high: float) -> str:
     return "no interval" if low != low else f"{wording.number(low)} to {wording.number(high)}"
 
 
-def _against(row: DecisionRow, level: float) -> str:
+def _against(row: DecisionRow, accuracy: str, level: float) -> str:
     if row.runner_up is None:
         return "No other method was run here."
     other = f"{wording.method_title(row.runner_up)} at {wording.unbroken(wording.learning_rate(row.runner_up_lr))}"
     interval = wording.difference_interval(level, row.difference_ci_low, row.difference_ci_high)
     size = wording.with_unit(wording.signed(row.difference), "points")
-    return f"{size} ({interval}) against the next, {other}"
+    return f"{size} of {accuracy} ({interval}) against the next, {other}"
 
 
 def _kept_most(row: DecisionRow, data: StudyData) -> str:
@@ -106,9 +125,11 @@ def _kept_most(row: DecisionRow, data: StudyData) -> str:
     name = f"{wording.method_title(most.method)} at {wording.unbroken(wording.learning_rate(most.lr))}"
     if (most.method, most.lr) == (row.method, row.lr):
         others = (
-            "no other cell validates as well" if most.n_close == 1 else f"of {most.n_close} cells that validate as well"
+            "nothing else validates as well"
+            if most.n_close == 1
+            else f"of {most.n_close} methods and rates that validate as well"
         )
-        return f"Nothing within {margin} of the best validation accuracy keeps more ({others})."
+        return f"Within {margin} of the best validation accuracy nothing keeps more zero-shot accuracy ({others})."
     accuracy = data.metric_title(row.metric)
     return (
         f"Within {margin} of the best validation accuracy {name} keeps most: retention "

@@ -34,8 +34,22 @@ def test_a_card_has_the_choice_its_price_and_the_next_method(answered):
         assert name == "Zero-shot on combinations, before and after"
         assert detail.startswith(f"−{row.zero_shot_base_pct - row.zero_shot_pct:.1f} points; after ")
         assert kept == f"{row.retention_pct:.1f} %"
+        assert f"points of {card.numbers[0][0].lower()} (" in card.against
         assert "against the next, " in card.against
         assert "Holm" not in " ".join(card.sentences)
+
+
+def test_a_rate_that_not_all_seeds_chose_is_said_with_the_others(answered):
+    """The numbers are means of each seed at its own choice, so a title with one rate alone would say too much."""
+    (result,) = answered.answers["best"]
+    row = result.decisions[0]
+    mixed = msgspec.structs.replace(row, lr=1e-3, chosen={"1e-3": row.n_seeds - 1, "3e-3": 1})
+    alike = msgspec.structs.replace(row, lr=1e-3, chosen={"1e-3": row.n_seeds})
+    for decided, title, said in ((mixed, f" ({row.n_seeds - 1} of {row.n_seeds} seeds)", True), (alike, "", False)):
+        shown = replace(answered, answers={"best": (msgspec.structs.replace(result, decisions=(decided,)),)})
+        (card,) = cards(shown)
+        assert card.title.endswith(f"e-3{title}") or card.title.replace("\u2060", "").endswith(f"e-3{title}")
+        assert ("each at its own choice" in " ".join(card.sentences)) == said
 
 
 def test_what_more_seeds_would_settle_is_said_where_nothing_is_settled(answered):
