@@ -75,6 +75,9 @@ def _unpack(whole: Path, folder: Path) -> None:
             with zipfile.ZipFile(whole) as packed:
                 packed.extractall(making)
         else:
+            if not hasattr(tarfile, "data_filter"):
+                problem = f"{whole} cannot be unpacked safely: this Python has no filter against members outside"
+                raise DataError(problem, hint="Python 3.11.4 or newer")
             with tarfile.open(whole) as packed_tar:
                 packed_tar.extractall(making, filter="data")
         for child in making.iterdir():

@@ -72,7 +72,7 @@ def factors(
             "claims": factor_claims(fit.claims),
             "caveats": tuple(caveats),
             "left_out": (
-                *([f"{counted(unfinished, 'run')} that did not finish"] if unfinished else []),
+                *_unfinished(runs),
                 *fit.left_out,
             ),
             "n_dropped": fit.n_dropped + unfinished,
@@ -82,6 +82,11 @@ def factors(
         why=model.why if formula is None else "",
         factors=tuple(_levels(with_own_factors(done), name, own=name in model.own) for name in columns),
     )
+
+
+def _unfinished(runs: pl.DataFrame) -> list[str]:
+    counts = runs.filter(pl.col("status") != "done").group_by("status").len().sort("status")
+    return [f"{counted(n, 'run')} with status {status}" for status, n in counts.iter_rows()]
 
 
 def _levels(frame: pl.DataFrame, name: str, *, own: bool) -> FactorLevels:

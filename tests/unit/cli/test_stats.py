@@ -77,7 +77,7 @@ def test_json_csv_and_table_tell_the_same_run_count(store, name):
     assert "left out: 1 run with status failed" in table or name == "correlation"
     assert "findings" in table
     rows = list(csv.DictReader(io.StringIO(answer(store, name, *ASKED[name], "--format", "csv"))))
-    main = {"frontier": "cells", "correlation": None}.get(name, "rows")
+    main = {"frontier": "cells", "correlation": None, "factors": "contrasts"}.get(name, "rows")
     if main:
         assert len(rows) == len(found[main])
         # in CSV under the names of their methods; values per learning rate are in JSON alone

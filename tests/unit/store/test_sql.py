@@ -29,10 +29,10 @@ def store(tmp_path_factory, make_record):
     ("query", "shape"),
     [
         ("select status, count(*) from runs group by 1", (1, 2)),
-        ("FROM runs", (2, 103)),
+        ("FROM runs", (2, 104)),
         ("-- a comment\nWITH a AS (SELECT 1 AS x) SELECT * FROM a;", (1, 1)),
         ("VALUES (1), (2)", (2, 1)),
-        ("DESCRIBE runs", (103, 6)),
+        ("DESCRIBE runs", (104, 6)),
         ("SHOW TABLES", (10, 1)),
         ("EXPLAIN SELECT 1", (1, 2)),
         ("SUMMARIZE transfer", (14, 12)),

@@ -161,7 +161,7 @@ def test_a_method_whose_weights_did_not_move_fails_its_run(cells, resources, mon
     """BitFit has no adapters, and an evaluation that leaves its biases out must not count as done either."""
     real = resources.measure
     monkeypatch.setattr(
-        type(resources), "measure", lambda self, tower, pixels, keep: real(self.backbone.visual, pixels, keep)
+        type(resources), "measure", lambda self, _tower, pixels, keep, *_: real(self.backbone.visual, pixels, keep)
     )
     record = train(cells["bitfit"], resources).record
     assert record.status == "failed"
